@@ -1,0 +1,76 @@
+"""Every field with its default. Runs by itself, without any download, on dead-leaves images.
+
+    python -m randlabels.main --config=configs/base.py --workdir=runs/base
+
+Four networks (simple_cnn) learn 1,200 images of 16x16 with 5 random classes: about 40 s on 4 cores.
+Other configs start from this one and change what differs. A field that the chosen data set, model
+or optimizer does not read must keep its default: a value that nothing reads is an error.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The default configuration; see the comments for units and ranges."""
+    config = ConfigDict()
+    config.seed = 0  # of the first network; network k of an arm has seed + k
+
+    config.data = data = ConfigDict()
+    data.name = "dead_leaves"  # dead_leaves, gaussian, or a data set prepared by TFDS: cifar10, ...
+    data.data_dir = ""  # where TFDS keeps its data sets; "" is TFDS's default
+    data.seed = 0  # of the split into upstream and downstream, the order of batches, generated data
+    data.upstream_size = 1200  # examples
+    data.downstream_size = 1200  # examples, disjoint from upstream
+    data.test_size = 500  # examples; 0 is all of a stored test set
+    data.image_size = 16  # pixels; 0 is the native size; stored images are averaged down by boxes
+    data.augment = "none"  # none, crop_flip (4-pixel zero-padded random crop, horizontal flip)
+    data.diagonal = (1.0,)  # gaussian: the diagonal of the covariance, or of its square root
+    data.diagonal_holds = "variances"  # gaussian: variances, standard_deviations
+
+    config.labels = labels = ConfigDict()
+    labels.kind = "random"  # random, real, noisy (real, a share of them replaced at random)
+    labels.num_classes = 5
+    labels.seed = 0  # of the first network's labels; network k of an arm has seed + k
+    labels.noise = 0.0  # noisy: share of the labels that are redrawn, 0 to 1
+    labels.test = "clean"  # test labels: clean (the real ones), same (drawn as the training labels)
+
+    config.model = model = ConfigDict()
+    model.name = "simple_cnn"  # mlp, simple_cnn
+    model.init_scale = 0.35  # kernels are N(0, (init_scale / sqrt(fan_in))^2); sqrt(2) is He
+    model.activation = "relu"  # relu, leaky_relu, tanh, sigmoid, gelu, elu
+    model.filters = 48  # simple_cnn: filters of the convolution
+    model.kernel_size = 3  # simple_cnn: pixels
+    model.widths = (32,)  # units of the dense hidden layers
+    model.conv = "auto"  # lax, patches (much faster on CPU), auto
+
+    config.optimizer = optimizer = ConfigDict()
+    optimizer.name = "sgd"  # sgd, adam, adamw, or any optimizer of optax with a learning rate
+    optimizer.learning_rate = 0.01
+    optimizer.momentum = 0.9  # where the optimizer has one
+    optimizer.weight_decay = 0.0  # decoupled where the optimizer has it, else added to the gradient
+    optimizer.decay_at = ()  # fractions of training at which the learning rate is multiplied ...
+    optimizer.decay_factor = 1 / 3  # ... by this
+
+    config.train = train = ConfigDict()
+    train.task = "upstream"  # upstream, downstream: which part of the training set
+    train.epochs = 80
+    train.batch_size = 64
+    train.precision = "float32"  # of the computation: float32, bfloat16; parameters are float32
+    train.checkpoint_epochs = (0,)  # kept for analysis; the last is always kept
+    train.eval_epochs = ()  # when to evaluate on the whole task and test set; () is every epoch
+    train.resume_seconds = 60.0  # least time between checkpoints for resuming; 0 is every epoch
+
+    config.population = population = ConfigDict()
+    population.seeds = 4  # networks for each arm and each point of the sweep
+    population.sweep = ()  # (("optimizer.learning_rate", (0.01, 0.003)), ...): all combinations
+    population.vectorize = "auto"  # vmap, map: networks side by side or one after the other
+    population.devices = "auto"  # networks, batch: what is spread over the devices
+    population.shared_batches = True  # all networks see the same batches
+
+    config.init = init = ConfigDict()
+    init.run = ""  # workdir of the earlier run that the arms read
+    init.step = -1  # of its checkpoint; -1 is the newest
+    init.arms = ("scratch",)  # scratch, pretrained, pretrained_unscaled, covariance
+    init.layers = ("all",)  # taken over: all (but the head), first:2, last:1, or names of layers
+    init.covariance = "pooled"  # covariance arm: of all networks pooled, or of each network
+    return config

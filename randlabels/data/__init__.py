@@ -1,0 +1,1 @@
+"""Images and labels: sources, random labels, disjoint splits, offline preparation."""

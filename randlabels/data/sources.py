@@ -1,0 +1,185 @@
+"""Every source of images behind one function: `load(data_config) -> Dataset`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from randlabels.data import dead_leaves, gaussian
+from randlabels.data.errors import DataError
+from randlabels.data.splits import split_indices
+
+GENERATED = ("dead_leaves", "gaussian")
+
+# Test examples have ids of their own, so that no test label repeats a training label.
+FIRST_TEST_ID = 2**30
+
+# Sub-streams of the seed of a generated set.
+_UPSTREAM, _DOWNSTREAM, _TEST = range(3)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set in memory.
+
+    Attributes:
+      name: the source.
+      train_images: uint8 [n, h, w, c], or float32 [n, d] for gaussian inputs.
+      train_labels: real classes, int32 [n].
+      test_images: like train_images.
+      test_labels: int32 [m].
+      class_names: one name for each real class.
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of real classes."""
+        return len(self.class_names)
+
+    @property
+    def train_ids(self) -> np.ndarray:
+        """Position of each training example in the source's training set, int64 [n]."""
+        return np.arange(len(self.train_images))
+
+    @property
+    def test_ids(self) -> np.ndarray:
+        """FIRST_TEST_ID + position in the source's test set, int64 [m]."""
+        return FIRST_TEST_ID + np.arange(len(self.test_images))
+
+
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, float32 [c] each, for standardising.
+
+    For uint8 images the scale is 0 .. 1 and the result is exact (up to the last rounding): the
+    moments come from integer histograms; the deviation divides by n, not n - 1. Gaussian inputs,
+    float [n, d], are used as they are: mean 0 and deviation 1 for each of the d coordinates.
+
+    Raises:
+      DataError: a channel has the same value everywhere, so nothing can be divided by.
+    """
+    if images.ndim == 2:
+        width = images.shape[1]
+        return np.zeros(width, np.float32), np.ones(width, np.float32)
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 4096):  # bincount makes an int64 copy of what it counts
+        for channel, row in enumerate(counts):
+            row += np.bincount(images[start : start + 4096, ..., channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    mean = weights @ values
+    std = np.sqrt(np.sum(weights * (values - mean[:, None]) ** 2, axis=1))
+    if not np.all(std > 0):
+        raise DataError("a channel of the training images is constant, so it cannot be scaled.")
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def load(data_config: Any) -> Dataset:
+    """Loads or generates the data set that `data_config` describes.
+
+    Generated sets hold exactly upstream_size + downstream_size training examples. Those at the
+    positions that `split_indices` with the same seed and sizes calls upstream come from a random
+    stream of their own, so that changing downstream_size never moves an image between the tasks.
+
+    Args:
+      data_config: has the attributes name ("dead_leaves", "gaussian" or the name of a TFDS image
+        classification set), data_dir ("" is TFDS's default), seed, upstream_size,
+        downstream_size, test_size (stored sets: 0 is all), image_size (dead_leaves: the width;
+        stored sets: 0 is native, otherwise the width to box-average down to), diagonal and
+        diagonal_holds (gaussian).
+
+    Raises:
+      DataError: a field is out of range, or the data set is missing, damaged or too small.
+    """
+    if data_config.name in GENERATED:
+        return _generate(data_config)
+    return _load_stored(data_config)
+
+
+def _generate(data_config: Any) -> Dataset:
+    up, down, test = (
+        _draw(data_config, size, stream)
+        for size, stream in (
+            (data_config.upstream_size, _UPSTREAM),
+            (data_config.downstream_size, _DOWNSTREAM),
+            (data_config.test_size, _TEST),
+        )
+    )
+    total = len(up[0]) + len(down[0])
+    index = split_indices(data_config.seed, total, len(up[0]), len(down[0]))
+    train = []
+    for upstream, downstream in zip(up, down, strict=True):
+        rows = np.empty((total, *upstream.shape[1:]), upstream.dtype)
+        rows[index["upstream"]], rows[index["downstream"]] = upstream, downstream
+        train.append(rows)
+    deciles = tuple(f"decile {i}" for i in range(gaussian.NUM_CLASSES))
+    names = dead_leaves.CLASS_NAMES if data_config.name == "dead_leaves" else deciles
+    return Dataset(data_config.name, train[0], train[1], *test, class_names=names)
+
+
+def _draw(data_config: Any, size: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of one independent part of a generated set."""
+    if size < 0 or data_config.seed < 0:
+        raise DataError("the seed and sizes of a data set must not be negative.")
+    sequence = np.random.SeedSequence(data_config.seed, spawn_key=(stream,))
+    seed = int(sequence.generate_state(1, np.uint64)[0])
+    if data_config.name == "dead_leaves":
+        return dead_leaves.dead_leaves(seed, size, data_config.image_size)
+    return gaussian.gaussian(seed, size, data_config.diagonal, data_config.diagonal_holds)
+
+
+def _load_stored(data_config: Any) -> Dataset:
+    from randlabels.data import stored  # importing it is cheap, reading with it is not
+
+    data = stored.read(data_config.name, data_config.data_dir)
+    needed = data_config.upstream_size + data_config.downstream_size
+    if needed > len(data["train_images"]):
+        raise DataError(
+            f"upstream_size {data_config.upstream_size} + downstream_size "
+            f"{data_config.downstream_size} exceed the {len(data['train_images'])} training "
+            f"images of {data_config.name}; make one of them smaller."
+        )
+    available = len(data["test_images"])
+    if not 0 <= data_config.test_size <= available:
+        raise DataError(
+            f"test_size {data_config.test_size} must lie in 0 .. {available}, the number of test "
+            f"images of {data_config.name} (0 takes them all)."
+        )
+    test_size = data_config.test_size or available
+    return Dataset(
+        data_config.name,
+        box_average(data["train_images"], data_config.image_size),
+        data["train_labels"],
+        box_average(data["test_images"][:test_size], data_config.image_size),
+        data["test_labels"][:test_size],
+        tuple(str(name) for name in data["class_names"]),
+    )
+
+
+def box_average(images: np.ndarray, size: int) -> np.ndarray:
+    """Averages k x k boxes so that images uint8 [n, h, w, c] become [n, h/k, size, c], k = w/size.
+
+    size 0 leaves the images as they are. Averages are rounded half up, in integers.
+
+    Raises:
+      DataError: size does not divide both height and width by one integer.
+    """
+    num, height, width, channels = images.shape
+    if size in (0, width):
+        return images
+    factor = width // size if size > 0 else 0
+    if factor == 0 or width % size or height % factor:
+        raise DataError(
+            f"image_size {size} does not divide the native {height} x {width} pixels; "
+            "choose a divisor, or 0 for the native size."
+        )
+    boxes = images.reshape(num, height // factor, factor, size, factor, channels)
+    total = boxes.sum(axis=(2, 4), dtype=np.uint32)
+    area = factor * factor
+    return ((2 * total + area) // (2 * area)).astype(np.uint8)

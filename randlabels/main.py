@@ -1,0 +1,28 @@
+"""Front door 1: train one run.
+
+python -m randlabels.main --config=configs/base.py --workdir=runs/base [--config.train.epochs=5 ...]
+"""
+
+from absl import flags
+from ml_collections import config_flags
+
+from randlabels import frontdoor
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Configuration file.", lock_config=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; made if it is not there.", required=True
+)
+flags.mark_flag_as_required("config")
+
+
+def main() -> None:
+    """Train the run that the flags describe."""
+    # Imported late, so that a wrong flag is answered at once.
+    from randlabels.training.loop import train
+
+    train(_CONFIG.value, _WORKDIR.value)
+    print(f"Trained: {_WORKDIR.value}")
+
+
+if __name__ == "__main__":
+    frontdoor.run(main)

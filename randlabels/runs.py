@@ -1,0 +1,208 @@
+"""Reading of a run's workdir, without any of the code that trained it.
+
+run = randlabels.load_run("runs/base")
+kernels = run.params(run.steps[-1], layer="conv1")["conv1"]["kernel"]   # [network, 3, 3, 3, 48]
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from randlabels import records
+from randlabels.errors import InputError
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A workdir that training wrote.
+
+    Attributes:
+        workdir: its path.
+        config: the configuration, as a nested dict.
+        networks: the network table, one record for each network.
+        metrics: one record for each evaluated epoch, with arrays [network].
+        status: state (running, done, failed), versions, devices, times.
+        steps: of the checkpoints, ascending, in completed updates.
+    """
+
+    workdir: Path
+    config: dict[str, Any]
+    networks: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    status: dict[str, Any]
+    steps: tuple[int, ...]
+
+    def params(
+        self, step: int, networks: Sequence[int] | None = None, layer: str | None = None
+    ) -> dict[str, Any]:
+        """Parameters of one checkpoint as a nested dict of NumPy arrays, leading axis `network`.
+
+        Args:
+            step: one of `steps`.
+            networks: which networks (rows of the table); None is all.
+            layer: only the layer of this name, such as "conv1"; None is all.
+
+        Raises:
+            InputError: if there is no such step or layer, or the checkpoint is damaged.
+        """
+        if step not in self.steps:
+            raise InputError(
+                f"{self.workdir} has no checkpoint of step {step}; it has {list(self.steps)}."
+            )
+        prefix = "params/" if layer is None else f"params/{layer}/"
+        tree = read_state(self.workdir / CHECKPOINTS / str(step), prefix)["params"]
+        if layer is not None and layer not in tree:
+            raise InputError(f"{self.workdir} has no layer {layer!r}.")
+        if networks is None:
+            return tree
+        return jax.tree.map(lambda x: x[np.asarray(networks)], tree)
+
+    @property
+    def healthy_networks(self) -> list[int]:
+        """The networks that did not diverge."""
+        return [row["network"] for row in self.networks if row["diverged_epoch"] is None]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one epoch (the remainder of the examples is dropped)."""
+        size = self.config["data"][f"{self.config['train']['task']}_size"]
+        return size // self.config["train"]["batch_size"]
+
+
+def load_run(workdir: str | Path) -> Run:
+    """Open the workdir of a run.
+
+    Raises:
+        InputError: if the folder holds no run.
+    """
+    workdir = Path(workdir)
+    try:
+        config = json.loads((workdir / "config.json").read_text())
+        networks = json.loads((workdir / "networks.json").read_text())
+        status = json.loads((workdir / "status.json").read_text())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
+            f"of a training run."
+        ) from error
+    metrics = records.read_json_lines(workdir / "metrics.jsonl")
+    return Run(workdir, config, networks, metrics, status, checkpoint_steps(workdir))
+
+
+def checkpoint_steps(workdir: Path) -> tuple[int, ...]:
+    """The steps of the committed checkpoints below a workdir, ascending."""
+    folder = workdir / CHECKPOINTS
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return tuple(sorted(int(name) for name in names if name.isdigit()))
+
+
+def newest_intact_step(workdir: Path, wanted: int = -1) -> int:
+    """The newest step whose checkpoint is whole, or `wanted` if it is given and whole.
+
+    Damaged checkpoints that are passed over are named in a warning.
+
+    Raises:
+        InputError: if there is no whole checkpoint, or not the wanted one.
+    """
+    steps = checkpoint_steps(workdir)
+    if wanted >= 0 and wanted not in steps:
+        raise InputError(f"{workdir} has no checkpoint of step {wanted}; it has {list(steps)}.")
+    for step in [wanted] if wanted >= 0 else reversed(steps):
+        try:
+            read_state(workdir / CHECKPOINTS / str(step))
+        except InputError as error:
+            if wanted >= 0:
+                raise
+            logging.getLogger("absl").warning("%s Trying the one before.", error)
+        else:
+            return step
+    raise InputError(f"{workdir} has no intact checkpoint; train it (again) with its config.")
+
+
+def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
+    """Read the leaves of a checkpoint whose path starts with `prefix` ("params/conv1/").
+
+    Orbax restores flipped bytes silently, so every leaf is compared with the digest that was
+    written beside it.
+
+    Returns:
+        A nested dict of NumPy arrays.
+
+    Raises:
+        InputError: if the checkpoint is missing, damaged or cut short.
+    """
+    path = checkpoint.resolve()
+    try:
+        # Orbax warns that shardings are not given; NumPy arrays have none.
+        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+            tree = reader.metadata(path / "state").item_metadata.tree
+            names = _leaf_names(tree)
+            wanted = jax.tree.map(
+                lambda name, leaf: leaf if name.startswith(prefix) else ocp.PLACEHOLDER, names, tree
+            )
+            arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+            restored = reader.restore(
+                path / "state", args=ocp.args.PyTreeRestore(item=wanted, restore_args=arguments)
+            )
+        digests = json.loads((path / "meta" / "metadata").read_text())["digests"]
+    except Exception as error:  # Orbax raises bare Exception, KeyError, ValueError and more
+        raise InputError(
+            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__})."
+        ) from error
+    kept = {k: v for k, v in named_leaves(restored).items() if v is not ocp.PLACEHOLDER}
+    for name, leaf in kept.items():
+        if digest(leaf) != digests.get(name):
+            raise InputError(f"The checkpoint {checkpoint} is damaged (digest of {name}).")
+    return _nest(kept)
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """{path: leaf} of a tree, such as {"params/conv1/kernel": array}."""
+    return dict(zip(jax.tree.leaves(_leaf_names(tree)), jax.tree.leaves(tree), strict=True))
+
+
+def digest(array: Any) -> str:
+    """SHA-256 of an array's shape, dtype and bytes (C order)."""
+    array = np.ascontiguousarray(array)
+    header = f"{array.shape} {array.dtype}".encode()
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
+
+
+def _leaf_names(tree: Any) -> Any:
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), tree
+    )
+
+
+def _nest(leaves: dict[str, Any]) -> dict[str, Any]:
+    """Turn {"a/b": x} into {"a": {"b": x}}."""
+    tree: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        *folders, last = name.split("/")
+        node = tree
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        node[last] = leaf
+    return tree
+
+
+@contextlib.contextmanager
+def _quiet_orbax() -> Iterator[None]:
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

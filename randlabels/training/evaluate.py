@@ -1,0 +1,92 @@
+"""Loss, accuracy and dead units of every network over all examples of a task, each counted once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from randlabels.training.devices import Layout
+from randlabels.training.step import over_networks, standardise
+
+Tree = Any
+PAD = -1  # the index that fills the last batch
+
+
+def evaluation_batches(num_examples: int, batch_size: int) -> np.ndarray:
+    """Indices [steps, batch_size] of all examples in order, the rest filled with PAD."""
+    steps = -(-num_examples // batch_size)
+    indices = np.full(steps * batch_size, PAD, np.int32)
+    indices[:num_examples] = np.arange(num_examples)
+    return indices.reshape(steps, batch_size)
+
+
+def make_evaluate(
+    model: nn.Module, layout: Layout, vectorize: str
+) -> Callable[[Tree, Tree, Tree, Tree], Tree]:
+    """Compile (data, indices [s, b], labels [n, examples], variables) -> sums for each network.
+
+    The sums are {"loss", "correct", "count"} and "active": for each hidden layer, on how many
+    examples a unit (a channel of a convolution) is non-zero at any position, [n, units].
+    """
+
+    def batch_sums(data: Tree, labels: Tree, variables: Tree, indices: jax.Array) -> Tree:
+        images = standardise(data, jnp.maximum(indices, 0))
+        logits, sown = model.apply(variables, images, mutable=["activations"])
+        valid = indices != PAD
+        targets = labels[jnp.maximum(indices, 0)]
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+        correct = jnp.argmax(logits, axis=-1) == targets
+        return {
+            "loss": jnp.sum(losses, where=valid),
+            "correct": jnp.sum(correct, where=valid, dtype=jnp.int32),
+            "count": jnp.sum(valid, dtype=jnp.int32),
+            "active": {
+                name.removesuffix("_out"): _count_active(x, valid)
+                for name, x in sown.get("activations", {}).items()
+            },
+        }
+
+    def scan_batches(shared: Tree, one: Tree) -> Tree:
+        def step(total: Tree, indices: jax.Array) -> tuple[Tree, None]:
+            sums = batch_sums(shared["data"], one["labels"], one["variables"], indices)
+            return jax.tree.map(jnp.add, total, sums), None
+
+        shapes = jax.eval_shape(
+            lambda: batch_sums(
+                shared["data"], one["labels"], one["variables"], shared["indices"][0]
+            )
+        )
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        total, _ = jax.lax.scan(step, zeros, shared["indices"])
+        return total if layout.axis_name is None else jax.lax.psum(total, layout.axis_name)
+
+    def evaluate(data: Tree, indices: jax.Array, labels: jax.Array, variables: Tree) -> Tree:
+        return over_networks(scan_batches, vectorize)(
+            {"data": data, "indices": indices}, {"labels": labels, "variables": variables}
+        )
+
+    return layout.pmap(evaluate)
+
+
+def _count_active(x: jax.Array, valid: jax.Array) -> jax.Array:
+    """On how many valid examples of x [b, ..., units] each unit is non-zero at any position."""
+    active = jnp.any(jnp.abs(x) > 0, axis=tuple(range(1, x.ndim - 1)))
+    return jnp.sum(active & valid[:, None], axis=0, dtype=jnp.int32)
+
+
+def summarise(sums: Tree) -> dict[str, Any]:
+    """Turn gathered sums into {"loss", "accuracy", "dead": {layer: share}}, arrays [network].
+
+    A unit is dead if it is zero on every example at every position; the share is of the layer's
+    units.
+    """
+    count = sums["count"]
+    return {
+        "loss": sums["loss"] / count,
+        "accuracy": sums["correct"] / count,
+        "dead": {name: np.mean(active == 0, axis=-1) for name, active in sums["active"].items()},
+    }

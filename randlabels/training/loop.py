@@ -1,0 +1,296 @@
+"""Training of one run: a population on one task, from a config to a workdir.
+
+The order within an epoch is a contract: train, evaluate, write the metrics, save. A checkpoint of
+step s is therefore on disk only after the metrics of step s, and a resumed run continues exactly
+where the checkpoint left off.
+"""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from absl import logging
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from randlabels import transfer
+from randlabels.config import check
+from randlabels.data import labels as label_functions
+from randlabels.data import sources, splits
+from randlabels.errors import InputError
+from randlabels.models import build
+from randlabels.training import checkpoints, workdir
+from randlabels.training.devices import Layout, choose_layout
+from randlabels.training.evaluate import evaluation_batches, make_evaluate, summarise
+from randlabels.training.population import (
+    hyperparameters,
+    initial_variables,
+    mark_diverged,
+    network_table,
+)
+from randlabels.training.step import choose_vectorize, make_optimizer, make_train_epoch
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The examples of one task as every network sees them."""
+
+    images: np.ndarray  # uint8 [n, h, w, c] or float32 [n, d]
+    labels: np.ndarray  # int32 [network, n]
+    test_images: np.ndarray
+    test_labels: np.ndarray | None  # int32 [network, n]; None where test labels mean nothing
+    mean: np.ndarray  # [c], of the whole training set on the scale 0 to 1
+    std: np.ndarray  # [c]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """Everything that is known before the first step. Making one writes nothing."""
+
+    config: ConfigDict
+    task: Task
+    table: list[dict[str, Any]]
+    model: nn.Module
+    layout: Layout
+    vectorize: str
+    state: Tree  # host arrays, leading axis `network`
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in one epoch; the remainder of the examples is dropped."""
+        return len(self.task.images) // self.config.train.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Updates in the whole run."""
+        return self.steps_per_epoch * self.config.train.epochs
+
+
+def train(config: ConfigDict, directory: str | Path) -> None:
+    """Train a population and write its workdir; continue where an earlier call was stopped.
+
+    Raises:
+        InputError: if the config, the data or the workdir cannot be used; nothing is written then.
+    """
+    config = check(config)
+    directory = Path(directory)
+    workdir.claim(directory, config)
+    setup = prepare(config)
+    workdir.write_config(directory, config)
+    workdir.write_status(directory, "running")
+    try:
+        diverged = run_epochs(setup, directory)
+    except BaseException as error:
+        workdir.write_status(directory, "failed", error=f"{type(error).__name__}: {error}")
+        raise
+    state = "diverged" if len(diverged) == len(setup.table) else "done"
+    workdir.write_status(directory, state, diverged=diverged)
+
+
+def prepare(config: ConfigDict) -> Setup:
+    """Load the data and the earlier run, and build the population, before anything is written."""
+    source = transfer.open_source(config)
+    usable = source[0].healthy_networks if source else ()
+    table = network_table(config, usable)
+    layout = choose_layout(
+        config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
+    )
+    task = load_task(config, table)
+    model = build(config)
+    example = np.zeros((1, *task.images.shape[1:]), np.float32)
+    variables = initial_variables(model, table, config.train.task, example)
+    params = transfer.start_networks(config, table, variables["params"], source)
+    setup = Setup(config, task, table, model, layout, choose_vectorize(config), state={})
+    return dataclasses.replace(setup, state=_initial_state(setup, variables, params))
+
+
+def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
+    """The images of config.train.task, and the labels each network of the table learns."""
+    dataset = sources.load(config.data)
+    settings = config.labels
+    if settings.kind != "random" and settings.num_classes != dataset.num_classes:
+        raise InputError(
+            f"config.labels.num_classes is {settings.num_classes}, but {dataset.name} has "
+            f"{dataset.num_classes} classes."
+        )
+    chosen = splits.split_indices(
+        config.data.seed,
+        len(dataset.train_images),
+        config.data.upstream_size,
+        config.data.downstream_size,
+    )[config.train.task]
+
+    def labels_of(ids: np.ndarray, real: np.ndarray) -> np.ndarray:
+        rows = {
+            (row["label_seed"], row["label_noise"]): label_functions.make_labels(
+                settings.kind,
+                row["label_seed"],
+                ids,
+                real,
+                settings.num_classes,
+                row["label_noise"],
+            )
+            for row in table
+        }
+        return np.stack([rows[row["label_seed"], row["label_noise"]] for row in table])
+
+    test_labels = None
+    if settings.test == "same":
+        test_labels = labels_of(dataset.test_ids, dataset.test_labels)
+    elif settings.kind != "random":
+        test_labels = np.tile(dataset.test_labels, (len(table), 1))
+    mean, std = sources.channel_statistics(dataset.train_images)
+    return Task(
+        images=dataset.train_images[chosen],
+        labels=labels_of(dataset.train_ids[chosen], dataset.train_labels[chosen]),
+        test_images=dataset.test_images,
+        test_labels=test_labels,
+        mean=mean,
+        std=std,
+    )
+
+
+def _initial_state(setup: Setup, variables: Tree, params: Tree) -> Tree:
+    def init(network: Tree, params: Tree) -> Tree:
+        return make_optimizer(setup.config, setup.total_steps, network).init(params)
+
+    opt_state = jax.vmap(init)(hyperparameters(setup.table), params)
+    count = len(setup.table)
+    return {
+        "params": params,
+        "batch_stats": variables.get("batch_stats", {}),
+        "opt_state": jax.tree.map(np.array, opt_state),
+        "step": np.zeros(count, np.int32),
+    }
+
+
+class _Evaluator:
+    """Evaluates the population on its task and on the test set."""
+
+    def __init__(self, setup: Setup):
+        layout, task = setup.layout, setup.task
+        self._layout = layout
+        self._evaluate = make_evaluate(setup.model, layout, setup.vectorize)
+        self._sets = {"train": self._put(setup, task.images, task.labels)}
+        if task.test_labels is not None:
+            self._sets["test"] = self._put(setup, task.test_images, task.test_labels)
+
+    def _put(self, setup: Setup, images: np.ndarray, labels: np.ndarray) -> tuple[Tree, ...]:
+        layout = self._layout
+        size = min(setup.config.train.batch_size, len(images))
+        size = -(-size // len(layout.devices)) * len(layout.devices)
+        indices = evaluation_batches(len(images), size)
+        data = {"images": images, "mean": setup.task.mean, "std": setup.task.std}
+        return (
+            layout.replicate(data),
+            layout.split_batches(indices, shared=True),
+            layout.spread(labels),
+        )
+
+    @property
+    def train_data(self) -> tuple[Tree, Tree]:
+        """(data, labels) of the task, on the devices."""
+        data, _, labels = self._sets["train"]
+        return data, labels
+
+    def __call__(self, state: Tree) -> dict[str, Any]:
+        """{"train_loss", "train_accuracy", "dead", "test_loss", ...}, arrays [network]."""
+        variables = {"params": state["params"], "batch_stats": state["batch_stats"]}
+        record: dict[str, Any] = {}
+        for name, (data, indices, labels) in self._sets.items():
+            sums = self._layout.gather(self._evaluate(data, indices, labels, variables))
+            summary = summarise(sums)
+            record[f"{name}_loss"] = summary["loss"]
+            record[f"{name}_accuracy"] = summary["accuracy"]
+            if name == "train":
+                record["dead"] = summary["dead"]
+        return record
+
+
+def run_epochs(setup: Setup, directory: Path) -> list[int]:
+    """Train from the newest checkpoint (or the start) to the end; return who diverged."""
+    config, layout, per_epoch = setup.config, setup.layout, setup.steps_per_epoch
+    first, state = _resume(setup, directory)  # epoch 0 is the evaluation of the start
+    state = layout.spread(state)
+    evaluator = _Evaluator(setup)
+    data, labels = evaluator.train_data
+    network = layout.spread(hyperparameters(setup.table)) | {"labels": labels}
+    train_epoch = make_train_epoch(setup.model, config, setup.total_steps, layout, setup.vectorize)
+    kept = [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
+    evaluated = {*(config.train.eval_epochs or range(config.train.epochs + 1)), config.train.epochs}
+    saved_at = time.monotonic()
+    progress = tqdm(total=config.train.epochs, initial=first, unit="epoch", desc=directory.name)
+    with progress, checkpoints.open_manager(directory, kept) as manager:
+        for step in [s for s in manager.all_steps() if s >= first * per_epoch]:
+            manager.delete(step)  # damaged: training continues from before them
+        for epoch in range(first, config.train.epochs + 1):
+            metrics: dict[str, Any] = {}
+            if epoch > 0:
+                state, sums = train_epoch(data, _batches(setup, epoch), network, state)
+                metrics = layout.gather(sums)
+                _note_divergence(setup, directory, metrics, epoch)
+                progress.update()
+            if epoch in evaluated:
+                metrics |= evaluator(state)
+                record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
+                workdir.append_metrics(directory, record)
+                _show(progress, metrics)
+            due = time.monotonic() - saved_at >= config.train.resume_seconds
+            if epoch * per_epoch in kept or due:
+                checkpoints.save(manager, epoch * per_epoch, epoch, layout.gather(state))
+                saved_at = time.monotonic()
+    return [row["network"] for row in setup.table if row["diverged_epoch"] is not None]
+
+
+def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
+    """(next epoch, state) after the newest checkpoint, or (0, start); the records fit to it."""
+    found = checkpoints.restore_newest(directory, setup.state)
+    step, state = found if found else (-1, setup.state)
+    workdir.truncate_metrics(directory, step)
+    done = step // setup.steps_per_epoch  # -1 if nothing was saved
+    if found:
+        tqdm.write(f"Continuing {directory} after epoch {done}.", file=sys.stderr)
+        for row, saved in zip(setup.table, workdir.read_table(directory), strict=True):
+            if saved["diverged_epoch"] is not None and saved["diverged_epoch"] <= done:
+                row["diverged_epoch"] = saved["diverged_epoch"]
+    workdir.write_table(directory, setup.table)
+    return done + 1, state
+
+
+def _batches(setup: Setup, epoch: int) -> Tree:
+    """The batches of an epoch on the devices: a pure function of the seeds and the epoch."""
+    config, layout = setup.config, setup.layout
+    size, batch = len(setup.task.images), config.train.batch_size
+    if config.population.shared_batches:
+        order = splits.epoch_order(config.data.seed, epoch, size, batch)
+        seed = layout.replicate(np.uint32(config.data.seed))
+    else:
+        seeds = [row["seed"] for row in setup.table]
+        order = np.stack([splits.epoch_order(s, epoch, size, batch) for s in seeds])
+        seed = layout.spread(np.asarray(seeds, np.uint32))
+    shared = config.population.shared_batches
+    return {"indices": layout.split_batches(order, shared), "seed": seed}
+
+
+def _note_divergence(setup: Setup, directory: Path, metrics: dict[str, Any], epoch: int) -> None:
+    new = mark_diverged(setup.table, metrics, epoch)
+    if new:
+        logging.warning("Networks %s diverged in epoch %d; the others go on.", new, epoch)
+        workdir.write_table(directory, setup.table)
+
+
+def _show(progress: tqdm, metrics: dict[str, Any]) -> None:
+    shown = {
+        name.replace("_accuracy", ""): f"{np.nanmean(metrics[name]):.3f}"
+        for name in ("train_accuracy", "test_accuracy")
+        if name in metrics
+    }
+    progress.set_postfix(shown, refresh=False)

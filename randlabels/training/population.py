@@ -1,0 +1,112 @@
+"""The network table and the initial state of a population.
+
+A population is networks of one architecture trained together. The table has one row (a dict) for
+each network and is the key to everything that is plotted later.
+"""
+
+import itertools
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from randlabels.errors import InputError
+
+# Columns of the table that a compiled step reads as one scalar for each network.
+HYPERPARAMETERS = ("learning_rate", "momentum", "weight_decay")
+
+
+def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[str, Any]]:
+    """One row for each network: arms x points of the sweep x seeds, seeds fastest.
+
+    Network k of an arm and sweep point has seed `config.seed + k`, label seed
+    `config.labels.seed + k` and, if its arm reads an earlier run, source `sources[k]` there.
+
+    Raises:
+        InputError: if the earlier run has fewer usable networks than `config.population.seeds`.
+    """
+    rows: list[dict[str, Any]] = []
+    names = [name for name, _ in config.population.sweep]
+    points = list(itertools.product(*[values for _, values in config.population.sweep]))
+    for arm, point in itertools.product(config.init.arms, points):
+        settings = config.copy_and_resolve_references().unlock()
+        settings.update_from_flattened_dict(dict(zip(names, point, strict=True)))
+        for k in range(config.population.seeds):
+            source = None if arm == "scratch" else _source(config, sources, k)
+            rows.append(
+                {
+                    "network": len(rows),
+                    "arm": arm,
+                    "seed": config.seed + k,
+                    "label_seed": settings.labels.seed + k,
+                    "source": source,
+                    "label_noise": float(settings.labels.noise),
+                    "init_scale": float(settings.model.init_scale),
+                    "learning_rate": float(settings.optimizer.learning_rate),
+                    "momentum": float(settings.optimizer.momentum),
+                    "weight_decay": float(settings.optimizer.weight_decay),
+                    "diverged_epoch": None,
+                }
+            )
+    return rows
+
+
+def _source(config: ConfigDict, sources: Sequence[int], k: int) -> int:
+    if k >= len(sources):
+        raise InputError(
+            f"config.population.seeds is {config.population.seeds}, but the run "
+            f"{config.init.run} has only {len(sources)} networks that did not diverge."
+        )
+    return int(sources[k])
+
+
+def initial_variables(
+    model: nn.Module, table: Sequence[dict[str, Any]], task: str, example: np.ndarray
+) -> Any:
+    """Fresh variables of every network, leading axis `network`, as host arrays.
+
+    A network's weights are a pure function of (seed, task, init_scale): independent of the other
+    networks and of the devices.
+
+    Args:
+        model: as built from the config; its init_scale is replaced by each row's.
+        table: the network table.
+        task: upstream and downstream networks of one seed start differently.
+        example: one standardised input, [1, ...].
+    """
+    name = zlib.crc32(f"init {task}".encode())
+
+    def init(seed: jax.Array, init_scale: jax.Array) -> Any:
+        key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), name)
+        return model.clone(init_scale=init_scale).init(key, example)
+
+    # map, not vmap: the bits of one network's weights must not depend on how many there are.
+    seeds = jnp.asarray([row["seed"] for row in table], jnp.uint32)
+    scales = jnp.asarray([row["init_scale"] for row in table], jnp.float32)
+    variables = jax.jit(lambda *rows: jax.lax.map(lambda row: init(*row), rows))(seeds, scales)
+    return jax.tree.map(np.array, variables)
+
+
+def hyperparameters(table: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """The scalars of each network that a step reads, float32 [network]."""
+    return {name: np.asarray([row[name] for row in table], np.float32) for name in HYPERPARAMETERS}
+
+
+def mark_diverged(
+    table: list[dict[str, Any]], metrics: dict[str, np.ndarray], epoch: int
+) -> list[int]:
+    """Write into the table which networks' loss is no longer finite; return the new ones."""
+    new = [
+        row["network"]
+        for row in table
+        if row["diverged_epoch"] is None and not math.isfinite(metrics["loss"][row["network"]])
+    ]
+    for network in new:
+        table[network]["diverged_epoch"] = epoch
+    return new

@@ -1,0 +1,157 @@
+"""One program: pmap over devices of vmap (or map) over networks of scan over steps of train_step.
+
+Arrays that a compiled function sees on one device (n networks on it, s steps, b examples a batch):
+
+* data: {"images" uint8 [examples, h, w, c] or float32 [examples, d], "mean" [c], "std" [c]}
+* network: {"labels" int32 [n, examples], "learning_rate" [n], "momentum" [n], ...}
+* state: {"params", "batch_stats", "opt_state", "step"}, every leaf [n, ...]
+* batches: {"indices" int32 [s, b] or [n, s, b], "seed" uint32 [] or [n]}
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from randlabels.training.devices import Layout
+
+Tree = Any
+PADDING = 4  # pixels, of the random crop
+
+
+def make_optimizer(
+    config: ConfigDict, total_steps: int, network: dict[str, jax.Array]
+) -> optax.GradientTransformation:
+    """The optax optimizer of one network, whose hyper-parameters may be traced scalars.
+
+    The learning rate is multiplied by `decay_factor` from update `round(fraction * total_steps)`
+    on, for each fraction in `decay_at`.
+    """
+    settings = config.optimizer
+    scales: dict[int, float] = {}
+    for fraction in settings.decay_at:
+        at = round(fraction * total_steps)
+        scales[at] = scales.get(at, 1.0) * settings.decay_factor
+    schedule = optax.piecewise_constant_schedule(network["learning_rate"], scales)
+    optimizer = getattr(optax, settings.name)
+    accepted = inspect.signature(optimizer).parameters
+    arguments = {k: network[k] for k in ("momentum", "weight_decay") if k in accepted}
+    transformation = optimizer(schedule, **arguments)
+    swept = any(name == "optimizer.weight_decay" for name, _ in config.population.sweep)
+    if "weight_decay" in accepted or not (settings.weight_decay or swept):
+        return transformation
+    return optax.chain(optax.add_decayed_weights(network["weight_decay"]), transformation)
+
+
+def standardise(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
+    """Gather inputs and standardise each channel: uint8 to float32 [b, h, w, c]."""
+    inputs = data["images"][indices]
+    if inputs.dtype != jnp.uint8:
+        return inputs
+    return (inputs.astype(jnp.float32) / 255 - data["mean"]) / data["std"]
+
+
+def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
+    """Random crop after zero-padding by 4 pixels, and random horizontal flip.
+
+    What happens to an example is a pure function of (seed, step, example), whatever the batch and
+    the devices.
+    """
+    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
+
+    def one(image: jax.Array, example: jax.Array) -> jax.Array:
+        crop_key, flip_key = jax.random.split(jax.random.fold_in(key, example))
+        row, column = jax.random.randint(crop_key, (2,), 0, 2 * PADDING + 1)
+        padded = jnp.pad(image, ((PADDING, PADDING), (PADDING, PADDING), (0, 0)))
+        image = jax.lax.dynamic_slice(padded, (row, column, 0), image.shape)
+        return jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
+
+    return jax.vmap(one)(images, ids)
+
+
+def make_train_step(
+    model: nn.Module, config: ConfigDict, total_steps: int, axis_name: str | None
+) -> Callable[..., tuple[Tree, Tree]]:
+    """The pure step of one network: (data, network, state, seed, indices) -> (state, metrics)."""
+
+    def loss_and_updates(
+        params: Tree, batch_stats: Tree, images: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
+        variables = {"params": params, "batch_stats": batch_stats}
+        logits, updates = model.apply(variables, images, mutable=["batch_stats"])
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+        return jnp.mean(losses), (updates.get("batch_stats", {}), accuracy)
+
+    def train_step(
+        data: Tree, network: Tree, state: Tree, seed: jax.Array, indices: jax.Array
+    ) -> tuple[Tree, Tree]:
+        images = standardise(data, indices)
+        if config.data.augment == "crop_flip":
+            images = crop_flip(images, seed, state["step"], indices)
+        gradient = jax.value_and_grad(loss_and_updates, has_aux=True)
+        (loss, (batch_stats, accuracy)), gradients = gradient(
+            state["params"], state["batch_stats"], images, network["labels"][indices]
+        )
+        results = (gradients, batch_stats, {"loss": loss, "accuracy": accuracy})
+        if axis_name is not None:
+            results = jax.lax.pmean(results, axis_name)
+        gradients, batch_stats, metrics = results
+        optimizer = make_optimizer(config, total_steps, network)
+        updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
+        state = {
+            "params": optax.apply_updates(state["params"], updates),
+            "batch_stats": batch_stats,
+            "opt_state": opt_state,
+            "step": state["step"] + 1,
+        }
+        return state, metrics
+
+    return train_step
+
+
+def over_networks(function: Callable[..., Tree], vectorize: str) -> Callable[..., Tree]:
+    """Lift f(shared, one network's arrays) to all networks of a device, by vmap or by map."""
+    if vectorize == "vmap":
+        return jax.vmap(function, in_axes=(None, 0))
+    return lambda shared, networks: jax.lax.map(lambda one: function(shared, one), networks)
+
+
+def make_train_epoch(
+    model: nn.Module, config: ConfigDict, total_steps: int, layout: Layout, vectorize: str
+) -> Callable[..., tuple[Tree, Tree]]:
+    """Compile (data, batches, network, state) -> (state, mean metrics of the epoch's batches)."""
+    train_step = make_train_step(model, config, total_steps, layout.axis_name)
+    shared_batches = config.population.shared_batches
+
+    def scan_steps(shared: Tree, one: Tree) -> tuple[Tree, Tree]:
+        batches = shared["batches"] if shared_batches else one["batches"]
+
+        def step(state: Tree, indices: jax.Array) -> tuple[Tree, Tree]:
+            return train_step(shared["data"], one["network"], state, batches["seed"], indices)
+
+        state, metrics = jax.lax.scan(step, one["state"], batches["indices"])
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    def train_epoch(data: Tree, batches: Tree, network: Tree, state: Tree) -> tuple[Tree, Tree]:
+        shared, own = {"data": data}, {"network": network, "state": state}
+        (shared if shared_batches else own)["batches"] = batches
+        return over_networks(scan_steps, vectorize)(shared, own)
+
+    return layout.pmap(train_epoch, donate_argnums=(3,))
+
+
+def choose_vectorize(config: ConfigDict) -> str:
+    """`auto`: vmap where it is faster, by measurement of each model on each backend.
+
+    On GPU vmap wins for mlp and simple_cnn, whose first layer becomes one product for all
+    networks. On CPU both take the same time and map needs a network's memory only once.
+    """
+    if config.population.vectorize != "auto":
+        return config.population.vectorize
+    return "map" if jax.default_backend() == "cpu" else "vmap"

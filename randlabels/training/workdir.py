@@ -1,0 +1,121 @@
+"""The record of a run: config.json, networks.json, status.json and metrics.jsonl.
+
+All files but the metrics are replaced as a whole, so that a crash leaves the old or the new one.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from randlabels import records
+from randlabels.config import differences, flatten
+from randlabels.errors import InputError
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Make sure that the workdir can be written and belongs to this config; write nothing yet.
+
+    Raises:
+        InputError: if it cannot be written, or holds the run of another config (with a list of the
+            fields that differ).
+    """
+    existing = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
+    saved = workdir / "config.json"
+    if not saved.exists():
+        return
+    theirs = read_config(saved)
+    lines = differences(records.plain(flatten(config)), theirs)
+    if lines:
+        raise InputError(
+            f"--workdir {workdir} holds a run of another config; use another folder or the same "
+            f"config. " + "; ".join(lines)
+        )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config.json as flattened {"group.field": value}."""
+    try:
+        nested = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged; use another --workdir.") from error
+    return {
+        f"{group}.{field}" if isinstance(values, dict) else group: value
+        for group, values in nested.items()
+        for field, value in (values.items() if isinstance(values, dict) else [("", values)])
+    }
+
+
+def write_config(workdir: Path, config: ConfigDict) -> None:
+    """Write config.json."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    records.write_json(workdir / "config.json", config.to_dict())
+
+
+def write_table(workdir: Path, table: list[dict[str, Any]]) -> None:
+    """Write networks.json."""
+    records.write_json(workdir / "networks.json", table)
+
+
+def write_status(workdir: Path, state: str, **details: Any) -> None:
+    """Write status.json: the state (running, done, failed) and what the run runs on."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    path = workdir / "status.json"
+    started = now
+    if state != "running" and path.exists():
+        started = json.loads(path.read_text())["started"]
+    record = {
+        "state": state,
+        "started": started,
+        "updated": now,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "devices": [f"{d.platform} {d.device_kind}" for d in jax.local_devices()],
+        "cpus": os.cpu_count(),
+        "git_revision": git_revision(),
+        **details,
+    }
+    records.write_json(path, record)
+
+
+def read_table(workdir: Path) -> list[dict[str, Any]]:
+    """Read networks.json."""
+    return json.loads((workdir / "networks.json").read_text())
+
+
+def append_metrics(workdir: Path, record: dict[str, Any]) -> None:
+    """Append one line to metrics.jsonl."""
+    records.append_json_line(workdir / "metrics.jsonl", record)
+
+
+def truncate_metrics(workdir: Path, step: int) -> None:
+    """Drop the lines after a step, so that a resumed run writes each line once."""
+    path = workdir / "metrics.jsonl"
+    lines = [r for r in records.read_json_lines(path) if r["step"] <= step]
+    records.replace_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def git_revision() -> str | None:
+    """The commit of the code that runs, with `+` if files differ from it; None outside git."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
