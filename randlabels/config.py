@@ -93,6 +93,8 @@ def check(config: ConfigDict) -> ConfigDict:
     for name, value in fields.items():
         _check_type(name, value, defaults[name])
         _check_value(name, value)
+    for name in ("init.arms", "init.layers"):
+        fields[name] = _split_words(name, fields[name])
     _check_unread(fields, defaults)
     _check_sweep(fields)
     _check_together(fields)
@@ -171,6 +173,13 @@ def _check_value(name: str, value: Any) -> None:
                     f"config.{name} must hold numbers of type {kind.__name__} "
                     f"from {low} to {high}, not {element!r}."
                 )
+
+
+def _split_words(name: str, words: tuple[Any, ...]) -> tuple[str, ...]:
+    """On the command line --config.init.arms=scratch,pretrained is a tuple of one string."""
+    if not all(isinstance(word, str) for word in words):
+        raise InputError(f"config.{name} must hold names, not {words!r}.")
+    return tuple(part.strip() for word in words for part in word.split(","))
 
 
 def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
@@ -286,7 +295,7 @@ def _check_init(fields: dict[str, Any]) -> None:
         raise InputError(
             f"arm {needing[0]} starts from an earlier run: give its workdir as config.init.run."
         )
-    if not fields["init.layers"] or not all(isinstance(n, str) for n in fields["init.layers"]):
+    if not fields["init.layers"]:
         raise InputError(
             "config.init.layers must name layers, such as ('conv1',), ('first:2',) or ('all',), "
             f"not {fields['init.layers']!r}."

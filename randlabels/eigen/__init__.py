@@ -1,6 +1,14 @@
 """Eigen-analysis of data and weights: arrays in, float64 arrays out."""
 
 from randlabels.eigen.alignment import eigenvalue_map, misalignment
+from randlabels.eigen.closed_form import (
+    ClosedFormFit,
+    closed_form,
+    closed_form_limit,
+    fit_closed_form,
+    predicted_peak,
+)
+from randlabels.eigen.distances import affine_invariant, bures_wasserstein
 from randlabels.eigen.filters import filter_covariance, flatten_kernel, pool_networks
 from randlabels.eigen.nulls import (
     misalignment_floor,
@@ -9,14 +17,32 @@ from randlabels.eigen.nulls import (
     random_basis_misalignment,
 )
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
+from randlabels.eigen.profiles import energy_profile, profile_correlation
+from randlabels.eigen.resampling import (
+    BootstrapInterval,
+    bootstrap_eigenvalue_map,
+    bootstrap_misalignment,
+)
+from randlabels.eigen.shrinkage import shrunk_covariance
 from randlabels.eigen.spectra import descending_eigh, eigenspaces
+from randlabels.eigen.subspaces import principal_angles, subspace_overlap
 
 __all__ = [
+    "BootstrapInterval",
+    "ClosedFormFit",
     "PatchStatistics",
+    "affine_invariant",
+    "bootstrap_eigenvalue_map",
+    "bootstrap_misalignment",
+    "bures_wasserstein",
+    "closed_form",
+    "closed_form_limit",
     "descending_eigh",
     "eigenspaces",
     "eigenvalue_map",
+    "energy_profile",
     "filter_covariance",
+    "fit_closed_form",
     "flatten_kernel",
     "input_statistics",
     "misalignment",
@@ -24,6 +50,11 @@ __all__ = [
     "patch_statistics",
     "permutation_p_value",
     "pool_networks",
+    "predicted_peak",
+    "principal_angles",
+    "profile_correlation",
     "random_bases",
     "random_basis_misalignment",
+    "shrunk_covariance",
+    "subspace_overlap",
 ]

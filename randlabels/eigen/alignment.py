@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from randlabels.eigen.matrices import (
+    cholesky_factors,
     float64,
     input_epsilon,
     orthonormal_bases,
@@ -42,9 +43,9 @@ def misalignment(
     """
     bases, sigma = _bases_and_covariances(vectors, sigma_w)
     members = _members(groups, sigma.shape[-1])
+    factors = cholesky_factors(sigma, input_epsilon(sigma_w), "sigma_w")
     with float64():
-        inverse, pivots = map(np.asarray, _inverse(sigma))
-    _require_definite(sigma, pivots, input_epsilon(sigma_w))
+        inverse = np.asarray(_inverse(factors))
     forward = _quadratic_forms(bases, sigma) @ members
     backward = _quadratic_forms(bases, inverse) @ members
     # Cauchy-Schwarz makes M >= 0; rounding alone can take it below.
@@ -91,28 +92,11 @@ def _members(groups: ArrayLike | None, dim: int) -> np.ndarray:
 
 
 @jax.jit
-def _inverse(matrices: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Inverse [..., d, d] and squared Cholesky pivots [..., d] (NaN where not definite)."""
-    factor = jnp.linalg.cholesky(matrices, symmetrize_input=False)
-    identity = jnp.broadcast_to(jnp.eye(matrices.shape[-1]), matrices.shape)
-    whitening = jax.lax.linalg.triangular_solve(factor, identity, left_side=True, lower=True)
-    pivots = jnp.diagonal(factor, axis1=-2, axis2=-1) ** 2
-    return jnp.einsum("...ki,...kj->...ij", whitening, whitening), pivots
-
-
-def _require_definite(sigma: np.ndarray, pivots: np.ndarray, epsilon: float) -> None:
-    """Raise ValueError where a pivot is lost in the rounding of the largest variance."""
-    dim = sigma.shape[-1]
-    largest = np.diagonal(sigma, axis1=-2, axis2=-1).max(-1, initial=0)
-    with np.errstate(invalid="ignore"):
-        definite = pivots.min(-1) > 10 * dim * epsilon * largest
-    if not definite.all():
-        raise ValueError(
-            f"sigma_w is singular in {np.size(definite) - np.count_nonzero(definite)} of "
-            f"{np.size(definite)} cases, and misalignment needs its inverse: use more than {dim} "
-            "filters per covariance, by pooling more networks (pool_networks) or by shrinkage "
-            "(shrunk_covariance)."
-        )
+def _inverse(factors: jax.Array) -> jax.Array:
+    """(L L^T)^-1 [..., d, d] of lower Cholesky factors L."""
+    identity = jnp.broadcast_to(jnp.eye(factors.shape[-1]), factors.shape)
+    whitening = jax.lax.linalg.triangular_solve(factors, identity, left_side=True, lower=True)
+    return jnp.einsum("...ki,...kj->...ij", whitening, whitening)
 
 
 def _quadratic_forms(bases: np.ndarray, matrices: np.ndarray) -> np.ndarray:

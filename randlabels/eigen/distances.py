@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from randlabels.eigen.matrices import float64, input_epsilon, same_dimension, symmetric_matrices
+from randlabels.eigen.matrices import (
+    cholesky_factors,
+    float64,
+    input_epsilon,
+    same_dimension,
+    symmetric_matrices,
+)
 
 
 def bures_wasserstein(a: ArrayLike, b: ArrayLike) -> np.ndarray:
@@ -40,14 +46,36 @@ def affine_invariant(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     singular ones, from which every other matrix is infinitely far.
     """
     first, second = _pair(a, b)
-    with float64():
-        ratios, reverse = map(np.asarray, _ratios(first, second))
     epsilon = max(input_epsilon(a), input_epsilon(b))
-    with np.errstate(invalid="ignore"):
-        definite = ratios.min() > 10 * first.shape[-1] * epsilon * ratios.max()
-    if not (definite and reverse.all()):
-        raise ValueError(
-            "a or b is singular; give covariances of more filters than dimensions, by pooling "
-            "networks or shrinkage."
-        )
-    return np.linalg.norm(np.log(ratios), axis=-1)
+    factors = cholesky_factors(first, epsilon, "a"), cholesky_factors(second, epsilon, "b")
+    with float64():
+        return np.asarray(_log_ratio_norm(*factors))
+
+
+def _pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    first, second = symmetric_matrices(a, "a"), symmetric_matrices(b, "b")
+    same_dimension(first, second, "a and b")
+    return first, second
+
+
+@jax.jit
+def _procrustes(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Least ||a^1/2 - b^1/2 Q||_F over orthogonal Q, and the lowest eigenvalue of each pair."""
+
+    def root(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+        values, vectors = jnp.linalg.eigh(matrix, symmetrize_input=False)
+        scaled = vectors * jnp.sqrt(jnp.maximum(values, 0))[..., None, :]
+        return scaled @ vectors.swapaxes(-1, -2), values[..., 0]
+
+    (first, low_first), (second, low_second) = root(a), root(b)
+    left, _, right = jnp.linalg.svd(second @ first)
+    distance = jnp.linalg.norm(first - second @ left @ right, axis=(-2, -1))
+    return distance, jnp.minimum(low_first, low_second)
+
+
+@jax.jit
+def _log_ratio_norm(first: jax.Array, second: jax.Array) -> jax.Array:
+    """||log eig((L L^T)^-1 K K^T)|| from Cholesky factors L and K: eigenvalues are sv(L^-1 K)^2."""
+    first, second = jnp.broadcast_arrays(first, second)
+    ratio = jax.lax.linalg.triangular_solve(first, second, left_side=True, lower=True)
+    return jnp.linalg.norm(2 * jnp.log(jnp.linalg.svd(ratio, compute_uv=False)), axis=-1)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -40,7 +41,7 @@ def real_array(array: ArrayLike, name: str) -> np.ndarray:
 def input_epsilon(array: ArrayLike) -> float:
     """Spacing of the floating type that `array` came in: the precision its values can claim."""
     dtype = np.asarray(array).dtype
-    return float(jax.numpy.finfo(dtype).eps) if jax.numpy.issubdtype(dtype, np.floating) else 2e-16
+    return float(jnp.finfo(dtype if jnp.issubdtype(dtype, np.floating) else np.float64).eps)
 
 
 def square_matrices(array: ArrayLike, name: str) -> np.ndarray:
@@ -67,6 +68,26 @@ def symmetric_matrices(array: ArrayLike, name: str) -> np.ndarray:
             f"{asymmetry.max():.3g}); give covariance matrices."
         )
     return (matrices + mirrored) / 2
+
+
+def cholesky_factors(matrices: np.ndarray, epsilon: float, name: str) -> np.ndarray:
+    """Lower Cholesky factors [..., d, d] of symmetric matrices with entries good to `epsilon`.
+
+    Raises ValueError where a squared pivot is lost in the rounding of the largest variance.
+    """
+    dim = matrices.shape[-1]
+    with float64():
+        factors = np.asarray(jnp.linalg.cholesky(matrices, symmetrize_input=False))
+    pivots = np.diagonal(factors, axis1=-2, axis2=-1) ** 2
+    largest = np.diagonal(matrices, axis1=-2, axis2=-1).max(-1)
+    definite = pivots.min(-1) > 10 * dim * epsilon * largest  # a failed factor is NaN: False
+    if not definite.all():
+        raise ValueError(
+            f"{name} is singular in {np.size(definite) - np.count_nonzero(definite)} of "
+            f"{np.size(definite)} cases and its inverse is needed; use more than {dim} filters "
+            "per covariance by pooling networks (pool_networks), or shrinkage (shrunk_covariance)."
+        )
+    return factors
 
 
 def orthonormal_bases(array: ArrayLike, name: str) -> np.ndarray:

@@ -88,10 +88,12 @@ def _basic_interval(
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(num_networks, np.full(num_networks, 1 / num_networks), num_resamples)
     batch = max(1, _MAX_NUMBERS // covariances[0].size)
-    resampled = np.concatenate([
-        statistic(np.tensordot(counts[start : start + batch] / num_networks, covariances, 1))
-        for start in range(0, num_resamples, batch)
-    ])
+    resampled = np.concatenate(
+        [
+            statistic(np.tensordot(counts[start : start + batch] / num_networks, covariances, 1))
+            for start in range(0, num_resamples, batch)
+        ]
+    )
     estimate = statistic(covariances.mean(0))
     lower, upper = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return BootstrapInterval(
