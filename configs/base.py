@@ -7,7 +7,11 @@ Other configs start from this one and change what differs. A field that the chos
 or optimizer does not read must keep its default: a value that nothing reads is an error.
 """
 
+from collections.abc import Callable, Mapping
+
 from ml_collections import ConfigDict
+
+from randlabels.errors import InputError
 
 
 def get_config() -> ConfigDict:
@@ -35,12 +39,16 @@ def get_config() -> ConfigDict:
     labels.test = "clean"  # test labels: clean (the real ones), same (drawn as the training labels)
 
     config.model = model = ConfigDict()
-    model.name = "simple_cnn"  # mlp, simple_cnn
+    model.name = "simple_cnn"  # mlp, simple_cnn, vgg16, resnet18, wide_resnet
     model.init_scale = 0.35  # kernels are N(0, (init_scale / sqrt(fan_in))^2); sqrt(2) is He
     model.activation = "relu"  # relu, leaky_relu, tanh, sigmoid, gelu, elu
-    model.filters = 48  # simple_cnn: filters of the convolution
-    model.kernel_size = 3  # simple_cnn: pixels
-    model.widths = (32,)  # units of the dense hidden layers
+    model.filters = 48  # simple_cnn, wide_resnet: filters of the first convolution
+    model.kernel_size = 3  # simple_cnn, wide_resnet: of the first convolution, pixels
+    model.widths = (32,)  # mlp, simple_cnn: units of the dense hidden layers
+    model.width = 1.0  # vgg16, resnet18, wide_resnet: factor on the channels of all layers
+    model.last_width = 1.0  # the same: a further factor on the channels of the last layers
+    model.depth = 28  # wide_resnet: 6 n + 4
+    model.stem = "cifar"  # resnet18: cifar, imagenet
     model.conv = "auto"  # lax, patches (much faster on CPU), auto
 
     config.optimizer = optimizer = ConfigDict()
@@ -73,4 +81,19 @@ def get_config() -> ConfigDict:
     init.arms = ("scratch",)  # scratch, pretrained, pretrained_unscaled, covariance
     init.layers = ("all",)  # taken over: all (but the head), first:2, last:1, or names of layers
     init.covariance = "pooled"  # covariance arm: of all networks pooled, or of each network
+    return config
+
+
+def at_budget(
+    config: ConfigDict, budget: str, changes: Mapping[str, Callable[[ConfigDict], None]]
+) -> ConfigDict:
+    """Apply the changes of a budget ("full" has none) to a config and return it.
+
+    Raises:
+        InputError: if the budget is unknown.
+    """
+    if budget != "full":
+        if budget not in changes:
+            raise InputError(f"budget {budget!r} is unknown; it may be full, {', '.join(changes)}.")
+        changes[budget](config)
     return config

@@ -10,6 +10,8 @@ import inspect
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
@@ -36,6 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "labels.test": ("clean", "same"),
     "model.name": tuple(MODELS),
     "model.activation": tuple(ACTIVATIONS),
+    "model.stem": ("cifar", "imagenet"),
     "model.conv": ("auto", "lax", "patches"),
     "train.task": ("upstream", "downstream"),
     "train.precision": ("float32", "bfloat16"),
@@ -60,6 +63,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.init_scale": (1e-6, 1e3),
     "model.filters": (1, math.inf),
     "model.kernel_size": (1, math.inf),
+    "model.depth": (10, math.inf),
+    "model.width": (1e-3, 1e3),
+    "model.last_width": (1e-3, 1e3),
     "optimizer.learning_rate": (0.0, 1e3),
     "optimizer.momentum": (0.0, 0.9999),
     "optimizer.weight_decay": (0.0, 1e3),
@@ -225,10 +231,31 @@ def _check_optimizer(fields: dict[str, Any]) -> None:
         n
         for n, f in vars(optax).items()
         if inspect.isfunction(f)
+        and not n.startswith(("_", "scale_by_"))
         and next(iter(inspect.signature(f).parameters), "") == "learning_rate"
     )
     if name not in optimizers:
         raise InputError(f"config.optimizer.name is {name!r}; {nearest(name, optimizers)}")
+    if not _trains(name):
+        raise InputError(
+            f"config.optimizer.name is {name!r}, which takes no schedule of learning rates or "
+            f"needs more than gradients; choose another, such as 'sgd' or 'adam'."
+        )
+
+
+def _trains(name: str) -> bool:
+    """Whether an optax optimizer works with a schedule of learning rates and gradients alone."""
+
+    def update(learning_rate: jax.Array) -> Any:
+        optimizer = getattr(optax, name)(optax.constant_schedule(learning_rate))
+        params = {"kernel": jnp.ones((2, 2))}
+        return optimizer.update(params, optimizer.init(params), params)[0]
+
+    try:
+        jax.eval_shape(update, 1.0)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _check_sweep(fields: dict[str, Any]) -> None:
@@ -242,16 +269,16 @@ def _check_sweep(fields: dict[str, Any]) -> None:
             raise InputError(
                 f"config.population.sweep cannot sweep {name!r}; {nearest(str(name), SWEEPABLE)}"
             )
+        for value in values:
+            kind = 0 if name == "labels.seed" else 0.0
+            _check_type(name, value, kind)
+            _check_value(name, value)
         if name in seen or not values or len(set(values)) != len(values):
             raise InputError(
                 f"config.population.sweep must name {name!r} once, with one or more different "
                 f"values, not {values!r}."
             )
         seen.add(name)
-        for value in values:
-            kind = 0 if name == "labels.seed" else 0.0
-            _check_type(name, value, kind)
-            _check_value(name, value)
         chooser, read = _readers(fields).get(name, ("", True))
         if not read:
             raise InputError(
@@ -280,6 +307,10 @@ def _check_together(fields: dict[str, Any]) -> None:
         raise InputError("config.data.augment needs images, and gaussian inputs are not images.")
     if fields["data.name"] == "gaussian" and fields["model.name"] != "mlp":
         raise InputError("gaussian inputs are vectors: set config.model.name to 'mlp'.")
+    if fields["model.name"] == "wide_resnet" and (fields["model.depth"] - 4) % 6:
+        raise InputError(
+            f"config.model.depth must be 6 n + 4 for a wide_resnet, not {fields['model.depth']}."
+        )
     _check_init(fields)
 
 

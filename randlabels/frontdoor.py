@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from absl import app, flags, logging
+from ml_collections import config_flags
 from tqdm import tqdm
 
+from randlabels.data.errors import DataError
 from randlabels.errors import InputError
 
 
@@ -32,13 +34,13 @@ def run(main: Callable[[], None]) -> NoReturn:
     def guarded(arguments: Sequence[str]) -> None:
         if len(arguments) > 1:
             _fail(f"unexpected argument {arguments[1]!r}; flags start with --.")
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
         handler = logging.get_absl_handler()
         handler.python_handler.stream = _TqdmStream()
         try:
             main()
-        except InputError as error:
+        except (InputError, DataError) as error:
             _fail(str(error))
 
     app.run(guarded, flags_parser=_parse)
@@ -47,14 +49,38 @@ def run(main: Callable[[], None]) -> NoReturn:
 def _parse(arguments: Sequence[str]) -> list[str]:
     """Parse flags; an unknown or ill-typed one is one sentence, not a traceback."""
     try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        _fail(str(error))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # from ml_collections
-        message = str(error.args[0] if error.args else error).strip("'\"")
-        _fail("config override: " + " ".join(message.split()))
-    except FileNotFoundError as error:
-        _fail(f"the config file {error.filename} does not exist.")
+        rest = flags.FLAGS(arguments)
+        if "config" in flags.FLAGS:
+            _ = flags.FLAGS.config.keys  # a missing file is noticed at the first use only
+    except OSError:
+        _fail(f"no file {config_flags.get_config_filename(flags.FLAGS['config'])} for --config.")
+    except Exception as error:  # whatever a config file raises, and what ml_collections makes of it
+        _fail(_unknown_field(arguments) or _last_line(error))
+    if flags.FLAGS["verbosity"].using_default_value:
+        flags.FLAGS.verbosity = logging.WARNING  # Orbax logs 40 lines for each checkpoint
+    return rest
+
+
+def _unknown_field(arguments: Sequence[str]) -> str | None:
+    """The sentence about the first --config.<field> that no config has."""
+    from configs import base
+    from randlabels.config import flatten, nearest
+
+    known = tuple(flatten(base.get_config()))
+    for argument in arguments[1:]:
+        flag = argument.lstrip("-").partition("=")[0].partition("[")[0]
+        name = flag.removeprefix("config.")
+        if name not in (flag, *known):
+            return f"{flag} is unknown; {nearest(name, known)}"
+    return None
+
+
+def _last_line(error: Exception) -> str:
+    """What an exception says; ml_collections puts whole tracebacks into its messages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, flags.Error):
+        return lines[-1].removeprefix("randlabels.errors.InputError: ")
+    return f"the config cannot be loaded: {type(error).__name__}: {lines[-1] if lines else ''}"
 
 
 def _fail(sentence: str) -> NoReturn:

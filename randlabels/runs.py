@@ -96,6 +96,8 @@ def load_run(workdir: str | Path) -> Run:
             f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
             f"of a training run."
         ) from error
+    except ValueError as error:  # not JSON, or not text
+        raise InputError(f"The records of {workdir} are damaged ({error}).") from error
     metrics = records.read_json_lines(workdir / "metrics.jsonl")
     return Run(workdir, config, networks, metrics, status, checkpoint_steps(workdir))
 

@@ -1,9 +1,43 @@
-"""Eight virtual CPU devices for every test, fixed before JAX starts a backend."""
+"""Eight virtual CPU devices for every test, fixed before JAX starts a backend; a tiny config."""
 
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
+import pytest
+from ml_collections import ConfigDict
+
+from configs import base
 
 jax.config.update("jax_num_cpu_devices", 8)
+
+TINY = {
+    "data.upstream_size": 50,
+    "data.downstream_size": 48,
+    "data.test_size": 21,
+    "data.image_size": 8,
+    "labels.num_classes": 3,
+    "model.init_scale": 1.0,
+    "model.filters": 6,
+    "model.widths": (5,),
+    "optimizer.learning_rate": 0.05,
+    "train.epochs": 2,
+    "train.batch_size": 16,
+    "population.seeds": 2,
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., ConfigDict]:
+    """A function: changes {"group.field": value} -> configs/base.py at the size of a test."""
+
+    def make(changes: dict[str, Any] | None = None) -> ConfigDict:
+        config = base.get_config()
+        config.update_from_flattened_dict(TINY | (changes or {}))
+        return config
+
+    return make

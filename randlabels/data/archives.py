@@ -107,8 +107,8 @@ def check_file(path: Path, size: int, sha256: str) -> None:
         )
 
 
-def tar_folders(path: Path) -> set[str]:
-    """First path components of the first member with a name in a tar, for telling archives apart.
+def tar_top_folder(path: Path) -> str:
+    """First component of the first path in a tar, by which the archives are told apart.
 
     Raises:
       DataError: the file is no readable tar.
@@ -118,9 +118,9 @@ def tar_folders(path: Path) -> set[str]:
             for member in tar:
                 parts = [part for part in PurePosixPath(member.name).parts if part != "."]
                 if parts:
-                    return {parts[0]}
+                    return parts[0]
     except _DAMAGED as error:
-        raise DataError(f"{path} is damaged or no tar archive ({error}).") from error
+        raise DataError(f"{path} is damaged or no tar archive.") from error
     raise DataError(f"{path} is an empty archive.")
 
 
@@ -178,9 +178,10 @@ def _parse_records(path: Path, data: bytes, label_names: dict[str, tuple[str, ..
 
 
 def _check_labels(path: Path, feature: str, labels: np.ndarray, num_classes: int) -> None:
-    if not 0 <= labels.min() <= labels.max() < num_classes:
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if wrong.size:
         raise DataError(
-            f"{path} holds the value {labels.max()} as {feature}; the classes are "
+            f"{path} holds the value {wrong[0]} as {feature}; the classes are "
             f"0 .. {num_classes - 1}."
         )
 

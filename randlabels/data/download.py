@@ -26,7 +26,6 @@ def download(url: str, path: Path, size: int, sha256: str) -> None:
     if path.exists():
         check_file(path, size, sha256)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     have = part.stat().st_size if part.exists() else 0
     if have > size:
@@ -53,6 +52,7 @@ def _fetch(url: str, part: Path, have: int, size: int) -> None:
     """Appends to `part` from byte `have` on, or starts over where the server cannot resume."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        part.parent.mkdir(parents=True, exist_ok=True)
         resumed = answer.status == http.client.PARTIAL_CONTENT
         with (
             part.open("ab" if resumed else "wb") as file,

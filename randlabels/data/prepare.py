@@ -28,7 +28,7 @@ from tqdm import tqdm
 from randlabels.data import archives
 from randlabels.data.download import download
 from randlabels.data.errors import DataError
-from randlabels.data.stored import PREPARABLE, find_builder, is_prepared
+from randlabels.data.stored import PREPARABLE, find_builder, is_prepared, quiet_absl
 
 SOURCE_FILE = "source.json"  # in the prepared directory: what it was made from
 
@@ -74,21 +74,21 @@ def _read_source(builder: Any, source: str, explicit_dir: bool) -> tuple[archive
     """The examples and the name of what they came from."""
     name = builder.name
     ((url, official),) = builder.url_infos.items()
+    size, sha256 = int(official.size), official.checksum
     root = Path(builder.data_dir).parents[1]
     if not source:
         archive = root / "downloads" / official.filename
-        download(url, archive, official.size, official.checksum)
+        download(url, archive, size, sha256)
         return archives.read_official(archive, name), official.filename
     path = Path(source).expanduser()
     if not path.exists():
         raise DataError(f"--source={source} does not exist.")
     is_npz = path.name.endswith((".npz", ".npz.xz"))
-    folders = set() if path.is_dir() or is_npz else archives.tar_folders(path)
-    if archives.LAYOUTS[name].folder in folders:
-        archives.check_file(path, official.size, official.checksum)
+    folder = "" if path.is_dir() or is_npz else archives.tar_top_folder(path)
+    if folder == archives.LAYOUTS[name].folder:
+        archives.check_file(path, size, sha256)
         return archives.read_official(path, name), path.name
-    python_folder = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}[name]
-    if python_folder in folders:
+    if folder in ("cifar-10-batches-py", "cifar-100-python"):
         raise DataError(
             f"{path} is the official Python version, which cannot be verified (TFDS holds only "
             f"the checksum of the binary version); give {official.filename} ({url})."
@@ -155,6 +155,7 @@ def _run_builder(name: str, data_dir: Path, data: archives.RawData) -> None:
     builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
     tfds.disable_progress_bar()
     with (
+        quiet_absl(),
         mock.patch.object(type(builder), "_split_generators", split_generators),
         contextlib.redirect_stdout(io.StringIO()),  # TFDS announces a download that is none
     ):

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import io
 import os
+import shlex
 import tempfile
 import zipfile
 import zlib
@@ -32,8 +33,8 @@ _READ_AT_ONCE = 2000  # records
 
 
 @contextlib.contextmanager
-def _quiet_absl() -> Iterator[None]:
-    """TFDS warns about folders that do not exist yet, which is what is being found out."""
+def quiet_absl() -> Iterator[None]:
+    """Errors only: TFDS warns of folders yet to be made and logs every shard it writes."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
@@ -51,7 +52,7 @@ def find_builder(name: str, data_dir: str) -> Any:
     import tensorflow_datasets as tfds
 
     try:
-        with _quiet_absl():
+        with quiet_absl():
             return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
     except ValueError as error:  # DatasetNotFoundError is one
         known = ("dead_leaves", "gaussian", *tfds.list_builders(with_community_datasets=False))
@@ -62,7 +63,7 @@ def find_builder(name: str, data_dir: str) -> Any:
 
 def prepare_command(name: str, data_dir: str) -> str:
     """The command line that prepares a data set."""
-    where = f" --data_dir={data_dir}" if data_dir else ""
+    where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
     if name in PREPARABLE:
         return f"python -m randlabels.data.prepare --name={name}{where}"
     return f"tfds build {name} --file_format=array_record{where}"
@@ -70,7 +71,7 @@ def prepare_command(name: str, data_dir: str) -> str:
 
 def is_prepared(builder: Any) -> bool:
     """Whether the builder's directory holds a finished data set; touches no network."""
-    with _quiet_absl():
+    with quiet_absl():
         return builder.is_prepared()
 
 
@@ -124,7 +125,8 @@ def _read_cache(path: Path, key: str) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path) as stored:  # the zip's checksums notice flipped bytes
+        # The zip's checksums notice flipped bytes. NumPy leaves open a file it cannot parse.
+        with path.open("rb") as file, np.load(file) as stored:
             if str(stored["key"]) == key:
                 return {name: stored[name] for name in _KEYS}
         logging.info("%s is of an earlier preparation and is made again.", path)

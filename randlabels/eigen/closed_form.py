@@ -46,9 +46,9 @@ def closed_form(sigma: ArrayLike, eta: float, steps: int) -> np.ndarray:
         raise ValueError(f"eta {eta} must be positive and steps {steps} a whole number >= 0.")
     rate = eta * roots**2
     # expm1 keeps the digits of small rates; past 1 the iterates alternate and lose none.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slow = -np.expm1(steps * np.log1p(-np.minimum(rate, 1.0))) if steps else 0 * rate
-    progress = np.where(rate < 1, slow, 1 - (1 - rate) ** int(steps))
+    slow = -np.expm1(steps * np.log1p(-np.where(rate < 1, rate, 0)))
+    with np.errstate(over="ignore"):  # rates above 2 diverge, in the formula as in training
+        progress = np.where(rate < 1, slow, 1 - (1 - rate) ** int(steps))
     return np.abs(progress) / np.where(roots > 0, roots, 1)
 
 
@@ -71,7 +71,7 @@ def fit_closed_form(sigma: ArrayLike, tau: ArrayLike) -> ClosedFormFit:
     """Fit amplitude and eta_t of `closed_form_limit` to a measured map, sigma [d] and tau [d].
 
     For each eta_t the best amplitude is a projection, so the search has one dimension: a grid, 10
-    values per decade, from eta_t sigma_max^2 = .001 (pure rise) to eta_t sigma_min^2 = 1,000 (pure
+    values per decade, from eta_t sigma_max^2 = .001 (pure rise) to eta_t sigma_min^2 = 10 (pure
     fall), then bounded minimisation around the best. All points weigh the same.
 
     Raises ValueError unless sigma and tau are vectors of one length, 3 or more, sigma is positive
@@ -87,7 +87,7 @@ def fit_closed_form(sigma: ArrayLike, tau: ArrayLike) -> ClosedFormFit:
             "sigma must be positive, tau non-negative, and neither constant; leave out components "
             "of no variance."
         )
-    low, high = np.log(1e-3 / roots.max() ** 2), np.log(1e3 / roots.min() ** 2)
+    low, high = np.log(1e-3 / roots.max() ** 2), np.log(10 / roots.min() ** 2)
     grid = np.linspace(low, high, int(_GRID_PER_DECADE * (high - low) / np.log(10)) + 2)
     losses = [_loss(log_eta_t, roots, heights) for log_eta_t in grid]
     best = int(np.argmin(losses))

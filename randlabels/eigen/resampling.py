@@ -40,7 +40,9 @@ def bootstrap_misalignment(
     repeats networks and holds fewer independent filters, so its M is larger again by about as
     much. The basic interval 2 estimate - quantile subtracts this bias once: it is an interval for
     M of infinitely many networks, lies below the estimate by the floor, and holds 0 when Sigma_w
-    is aligned. The percentile interval would lie above the estimate and miss it.
+    is aligned. The percentile interval would lie above the estimate and miss it. Measured coverage
+    of 95% intervals (d = 6, 48 filters a network): misaligned .76, .91, .92 with 4, 8 and 16
+    networks, aligned .99 to 1; with fewer than 8 networks read them as too short.
 
     Raises ValueError for fewer than 2 networks, resamples < 2, a level outside (0, 1), and as
     `misalignment` does; sigma_w may be singular in one network but not in a resample.

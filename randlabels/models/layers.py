@@ -127,6 +127,16 @@ def extract_patches(x: jax.Array, kernel_size: int, stride: int, padding: str) -
     return jnp.concatenate(slices, axis=-1)
 
 
+def max_pool(x: jax.Array) -> jax.Array:
+    """2x2 max-pooling of stride 2 of [batch, h, w, c]; an odd last row or column is dropped.
+
+    By reshaping, which is faster than XLA's reduce_window and its gradient (select_and_scatter).
+    """
+    batch, h, w, c = x.shape
+    x = x[:, : h // 2 * 2, : w // 2 * 2]
+    return x.reshape(batch, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+
 def activate(module: nn.Module, layer: str, activation: str, x: jax.Array) -> jax.Array:
     """Apply an activation by name and sow the result as `activations/<layer>_out`."""
     x = ACTIVATIONS[activation](x)

@@ -19,7 +19,7 @@ class MLP(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Logits [batch, num_classes], float32, of inputs [batch, ...], which are flattened."""
         x = x.reshape(x.shape[0], -1)
         for i, width in enumerate(self.widths, start=1):

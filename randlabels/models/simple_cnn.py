@@ -26,7 +26,7 @@ class SimpleCNN(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Logits [batch, num_classes], float32, of images [batch, h, w, c]."""
         x = Conv(
             self.filters,

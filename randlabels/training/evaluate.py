@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict
 
 from randlabels.training.devices import Layout
 from randlabels.training.step import over_networks, standardise
@@ -46,7 +47,7 @@ def make_evaluate(
             "count": jnp.sum(valid, dtype=jnp.int32),
             "active": {
                 name.removesuffix("_out"): _count_active(x, valid)
-                for name, x in sown.get("activations", {}).items()
+                for name, x in flatten_dict(sown.get("activations", {}), sep="/").items()
             },
         }
 

@@ -83,6 +83,9 @@ def train(config: ConfigDict, directory: str | Path) -> None:
     config = check(config)
     directory = Path(directory)
     workdir.claim(directory, config)
+    if workdir.is_finished(directory):
+        tqdm.write(f"{directory} is finished already.", file=sys.stderr)
+        return
     setup = prepare(config)
     workdir.write_config(directory, config)
     workdir.write_status(directory, "running")
@@ -104,7 +107,8 @@ def prepare(config: ConfigDict) -> Setup:
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
     task = load_task(config, table)
-    model = build(config)
+    _check_kernel_size(config, task.images)
+    model = build(config, layout.axis_name)
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
     params = transfer.start_networks(config, table, variables["params"], source)
@@ -156,6 +160,15 @@ def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
         mean=mean,
         std=std,
     )
+
+
+def _check_kernel_size(config: ConfigDict, images: np.ndarray) -> None:
+    pixels = min(images.shape[1:3])
+    if config.model.name == "simple_cnn" and config.model.kernel_size > pixels:
+        raise InputError(
+            f"config.model.kernel_size is {config.model.kernel_size}, but the images are only "
+            f"{pixels} pixels wide or high."
+        )
 
 
 def _initial_state(setup: Setup, variables: Tree, params: Tree) -> Tree:
@@ -236,13 +249,13 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
             if epoch > 0:
                 state, sums = train_epoch(data, _batches(setup, epoch), network, state)
                 metrics = layout.gather(sums)
-                _note_divergence(setup, directory, metrics, epoch)
                 progress.update()
             if epoch in evaluated:
                 metrics |= evaluator(state)
                 record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
                 workdir.append_metrics(directory, record)
                 _show(progress, metrics)
+            _note_divergence(setup, directory, metrics, epoch)
             due = time.monotonic() - saved_at >= config.train.resume_seconds
             if epoch * per_epoch in kept or due:
                 checkpoints.save(manager, epoch * per_epoch, epoch, layout.gather(state))

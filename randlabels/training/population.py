@@ -101,11 +101,16 @@ def hyperparameters(table: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
 def mark_diverged(
     table: list[dict[str, Any]], metrics: dict[str, np.ndarray], epoch: int
 ) -> list[int]:
-    """Write into the table which networks' loss is no longer finite; return the new ones."""
+    """Write into the table which networks' loss is no longer finite; return the new ones.
+
+    `loss` is of the epoch's batches before their updates, `train_loss` of the state after them.
+    """
+    losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
     new = [
         row["network"]
         for row in table
-        if row["diverged_epoch"] is None and not math.isfinite(metrics["loss"][row["network"]])
+        if row["diverged_epoch"] is None
+        and not all(math.isfinite(loss[row["network"]]) for loss in losses)
     ]
     for network in new:
         table[network]["diverged_epoch"] = epoch

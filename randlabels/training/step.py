@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from randlabels.data.standardise import standardise as standardise_images
 from randlabels.training.devices import Layout
 
 Tree = Any
@@ -50,10 +51,7 @@ def make_optimizer(
 
 def standardise(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
     """Gather inputs and standardise each channel: uint8 to float32 [b, h, w, c]."""
-    inputs = data["images"][indices]
-    if inputs.dtype != jnp.uint8:
-        return inputs
-    return (inputs.astype(jnp.float32) / 255 - data["mean"]) / data["std"]
+    return standardise_images(data["images"][indices], data["mean"], data["std"])
 
 
 def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
@@ -83,7 +81,7 @@ def make_train_step(
         params: Tree, batch_stats: Tree, images: jax.Array, labels: jax.Array
     ) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
         variables = {"params": params, "batch_stats": batch_stats}
-        logits, updates = model.apply(variables, images, mutable=["batch_stats"])
+        logits, updates = model.apply(variables, images, train=True, mutable=["batch_stats"])
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
         return jnp.mean(losses), (updates.get("batch_stats", {}), accuracy)

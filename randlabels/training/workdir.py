@@ -14,7 +14,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from randlabels import records
+from randlabels import records, runs
 from randlabels.config import differences, flatten
 from randlabels.errors import InputError
 
@@ -47,13 +47,25 @@ def read_config(path: Path) -> dict[str, Any]:
     """A config.json as flattened {"group.field": value}."""
     try:
         nested = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # not JSON, or not text
         raise InputError(f"{path} is damaged; use another --workdir.") from error
     return {
         f"{group}.{field}" if isinstance(values, dict) else group: value
         for group, values in nested.items()
         for field, value in (values.items() if isinstance(values, dict) else [("", values)])
     }
+
+
+def is_finished(workdir: Path) -> bool:
+    """Whether a run has come to its end and its last checkpoint is intact."""
+    try:
+        run = runs.load_run(workdir)
+        last = run.steps_per_epoch * run.config["train"]["epochs"]
+        return run.status["state"] in ("done", "diverged") and (
+            runs.newest_intact_step(workdir, last) == last
+        )
+    except InputError:
+        return False
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
@@ -68,7 +80,7 @@ def write_table(workdir: Path, table: list[dict[str, Any]]) -> None:
 
 
 def write_status(workdir: Path, state: str, **details: Any) -> None:
-    """Write status.json: the state (running, done, failed) and what the run runs on."""
+    """Write status.json: the state (running, done, diverged, failed) and what the run runs on."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     path = workdir / "status.json"
     started = now

@@ -1,0 +1,208 @@
+"""From the checkpoints of a run to records of alignment.
+
+Every network's filters are first written in the eigenbasis of its layer's inputs (`filter_sets`).
+The networks of a group (an arm at one point of a sweep) are pooled in these coordinates. For the
+first layer, whose inputs are the data, all networks share one basis V and this is the same as
+pooling the filters directly: mean_n V^T Sigma_n V = V^T (mean_n Sigma_n) V. For a deeper layer each
+network has a basis V_n of its own, and pooling adds up what lies along the i-th eigenvector of
+each: mean_n V_n^T Sigma_n V_n. An eigenvector has no sign, so what a network has off the diagonal
+there adds up with random signs and the pooled misalignment falls like 1 / networks even if no
+single network is aligned. So of deeper layers, judge the single networks by their misalignment, and
+use the pooled map tau, which has no such flaw.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+
+from randlabels.eigen.filter_sets import bootstrap, describe_sets
+from randlabels.eigen.filters import flatten_kernel, pool_networks
+from randlabels.eigen.layer_inputs import Layer, TaskInputs, read_kernels, read_variables
+from randlabels.eigen.patches import PatchStatistics
+from randlabels.eigen.spectra import descending_eigh
+from randlabels.errors import InputError
+from randlabels.runs import Run
+
+# Columns of the network table in which networks of one group differ.
+_WITHIN_GROUP = ("network", "seed", "label_seed", "source", "diverged_epoch")
+
+# Eigenvectors of the data and of pooled weights that are kept for pictures.
+LEADING = 10
+
+# Float64 numbers of filters that are held at once (256 MiB).
+_MAX_NUMBERS = 2**25
+
+
+@dataclasses.dataclass(frozen=True)
+class InputBasis:
+    """Eigenvalues [d] (descending) and eigenvectors [d, d] (columns) of Sigma_x, and its patches."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+    count: int
+
+    @classmethod
+    def of(cls, statistics: PatchStatistics) -> "InputBasis":
+        """The eigenbasis of the covariance."""
+        return cls(*descending_eigh(statistics.covariance), statistics.count)
+
+
+Bases = Callable[[int, int], InputBasis]  # of a step and a network
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Networks that may be pooled: the columns of the table that they share, and their numbers."""
+
+    columns: dict[str, Any]
+    networks: list[int]
+
+
+def groups_of(run: Run) -> list[Group]:
+    """The groups of a run, without the networks that diverged.
+
+    Raises:
+        InputError: if all networks diverged.
+    """
+    found: list[Group] = []
+    for row in run.networks:
+        columns = {name: value for name, value in row.items() if name not in _WITHIN_GROUP}
+        if row["network"] not in run.healthy_networks:
+            continue
+        if columns not in [group.columns for group in found]:
+            found.append(Group(columns, []))
+        next(g for g in found if g.columns == columns).networks.append(row["network"])
+    if not found:
+        raise InputError(f"all networks of {run.workdir} diverged; there is nothing to analyse.")
+    return found
+
+
+def input_bases(run: Run, task: TaskInputs, layer: Layer, inputs: str) -> Bases:
+    """The eigenbasis of a layer's inputs, for each step and network.
+
+    Args:
+        run: whose networks compute the inputs.
+        task: its images.
+        layer: which layer.
+        inputs: of a deeper layer, "checkpoint" (of the same step) or "initialisation" (step 0).
+    """
+    if layer == task.layers[0]:
+        basis = InputBasis.of(task.data_statistics())
+        return lambda step, network: basis
+    statistics = task.activation_statistics(layer)
+    variables_of = functools.lru_cache(maxsize=1)(functools.partial(read_variables, run))
+
+    def measure(step: int, network: int) -> InputBasis:
+        variables = jax.tree.map(lambda x: x[network], variables_of(step))
+        return InputBasis.of(statistics(variables))
+
+    if inputs == "checkpoint":
+        return measure
+    at_start = functools.cache(functools.partial(measure, 0))
+    return lambda step, network: at_start(network)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Filters of one layer at several checkpoints, in the eigenbases of their inputs.
+
+    Attributes:
+        layer: which layer.
+        steps: of the checkpoints.
+        networks: their numbers in the table.
+        filters: [network, step, d, m].
+        eigenvalues: of Sigma_x, [network, step, d].
+        vectors: of the one Sigma_x of all networks [d, d], or None if each has its own.
+    """
+
+    layer: Layer
+    steps: list[int]
+    networks: list[int]
+    filters: np.ndarray
+    eigenvalues: np.ndarray
+    vectors: np.ndarray | None
+
+
+def read_blocks(
+    run: Run, layer: Layer, bases: Bases, shared: bool, note: Callable[[int, str | None], None]
+) -> Iterator[Block]:
+    """The filters of all networks that did not diverge, a block of checkpoints at a time.
+
+    Args:
+        run: which run.
+        layer: of its model.
+        bases: from `input_bases`.
+        shared: whether they are the same for all networks and steps.
+        note: called after each step, with the reason if its checkpoint cannot be read.
+    """
+    networks = list(itertools.chain.from_iterable(group.networks for group in groups_of(run)))
+    numbers = len(networks) * layer.dim * max(layer.dim, layer.num_filters)
+    size = max(1, _MAX_NUMBERS // numbers)
+    for steps in (run.steps[i : i + size] for i in range(0, len(run.steps), size)):
+        read: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for step in steps:
+            try:
+                read[step] = _rotated_filters(run, layer, bases, step, networks)
+            except InputError as error:
+                note(step, str(error))
+            else:
+                note(step, None)
+        if read:
+            filters, values = (np.stack(arrays, 1) for arrays in zip(*read.values(), strict=True))
+            vectors = bases(steps[0], networks[0]).vectors if shared else None
+            yield Block(layer, list(read), networks, filters, values, vectors)
+
+
+def _rotated_filters(
+    run: Run, layer: Layer, bases: Bases, step: int, networks: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Filters [network, d, m] in the eigenbases, and eigenvalues [network, d]; one d x d at once."""
+    kernels = read_kernels(run, step, layer.path)
+    filters, values = [], []
+    for network in networks:
+        basis = bases(step, network)
+        filters.append(basis.vectors.T @ flatten_kernel(kernels[network]))
+        values.append(basis.values)
+    return np.stack(filters), np.stack(values)
+
+
+def block_records(
+    block: Block, group: Group, steps_per_epoch: int, random_bases: int
+) -> list[dict[str, Any]]:
+    """For each checkpoint of a block: a record of the group's networks pooled, and one for each.
+
+    `kernel_norm` is the mean Frobenius norm per network; `eigenvalues` are those of Sigma_x (their
+    means over networks where they differ), to which the entries of `tau` belong.
+    """
+    rows = [block.networks.index(network) for network in group.networks]
+    filters, eigenvalues = block.filters[rows], block.eigenvalues[rows]
+    norms = np.linalg.norm(filters, axis=(-2, -1))
+    pooled = describe_sets(pool_networks(filters), random_bases)
+    single = describe_sets(filters.reshape(-1, *filters.shape[2:]), random_bases)
+    intervals = bootstrap(filters)
+    records = []
+    for i, step in enumerate(block.steps):
+        place = {
+            "layer": block.layer.path,
+            "step": step,
+            "epoch": step / steps_per_epoch,
+            "group": group.columns,
+        }
+        vectors = pooled[i].pop("filter_eigenvectors")
+        if block.vectors is not None:
+            pooled[i]["filter_eigenvectors"] = (block.vectors @ vectors)[:, :LEADING]
+        pooled_place = place | {"networks": group.networks, "network": None}
+        measured = {"eigenvalues": eigenvalues[:, i].mean(0), "kernel_norm": norms[:, i].mean()}
+        records.append(pooled_place | measured | pooled[i] | intervals[i])
+        for k, network in enumerate(group.networks):
+            own = single[k * len(block.steps) + i]
+            del own["filter_eigenvectors"]
+            measured = {"eigenvalues": eigenvalues[k, i], "kernel_norm": norms[k, i]}
+            records.append(place | {"networks": [network], "network": network} | measured | own)
+    return records

@@ -1,0 +1,137 @@
+"""Numbers that claims are about, one for each seed, from the records of a run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from randlabels.runs import Run
+
+
+def curve(run: Run, arm: str, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
+    """(steps [evaluation], values [seed, evaluation]) of the networks of one arm, by seed."""
+    rows = sorted((row for row in run.networks if row["arm"] == arm), key=lambda row: row["seed"])
+    records = [record for record in run.metrics if metric in record]
+    values = np.array([[np.nan if v is None else v for v in r[metric]] for r in records], float)
+    steps = np.array([record["step"] for record in records])
+    return steps, values[:, [row["network"] for row in rows]].T
+
+
+def steps_to(steps: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
+    """Steps until each curve first reaches a level, by linear interpolation.
+
+    Args:
+        steps: [evaluation], ascending.
+        values: [seed, evaluation].
+        level: to reach.
+
+    Returns:
+        [seed]; infinite where the level is never reached (a censored observation).
+    """
+    result = np.full(len(values), np.inf)
+    for i, row in enumerate(values):
+        above = np.flatnonzero(row >= level)
+        if not len(above):
+            continue
+        k = above[0]
+        if k == 0:
+            result[i] = steps[0]
+            continue
+        share = (level - row[k - 1]) / (row[k] - row[k - 1])
+        result[i] = steps[k - 1] + share * (steps[k] - steps[k - 1])
+    return result
+
+
+def speed_up(run: Run, arm: str, level: float, baseline: str = "scratch") -> np.ndarray:
+    """Steps of the baseline over steps of the arm to reach a train accuracy, [seed].
+
+    Above 1 the arm is faster. Where one of the two never gets there, the end of training stands in
+    for its steps, so the ratio is a bound that understates the difference; NaN where neither does.
+    """
+    steps, ours = curve(run, arm)
+    _, theirs = curve(run, baseline)
+    ours, theirs = steps_to(steps, ours, level), steps_to(steps, theirs, level)
+    both_missing = np.isinf(ours) & np.isinf(theirs)
+    ratio = np.minimum(theirs, steps[-1]) / np.minimum(ours, steps[-1])
+    return np.where(both_missing, np.nan, ratio)
+
+
+def area_between(run: Run, arm: str, baseline: str = "scratch") -> np.ndarray:
+    """Mean train accuracy over all steps of an arm minus that of the baseline, [seed]."""
+    steps, ours = curve(run, arm)
+    _, theirs = curve(run, baseline)
+    return np.trapezoid(ours - theirs, steps, axis=1) / (steps[-1] - steps[0])
+
+
+def share_kept(run: Run, arm: str = "covariance", whole: str = "pretrained") -> np.ndarray:
+    """Share of the gain over scratch of one arm that another keeps, by area, [seed].
+
+    The denominator is the mean over seeds, because a single seed's gain can be close to zero.
+    """
+    return area_between(run, arm) / area_between(run, whole).mean()
+
+
+def final(run: Run, arm: str, metric: str) -> np.ndarray:
+    """The last value of a metric, [seed]."""
+    return curve(run, arm, metric)[1][:, -1]
+
+
+def pooled_record(alignment: dict[str, Any], layer: str, step: int) -> dict[str, Any]:
+    """The record of all networks of a layer pooled, at one checkpoint."""
+    return _records(alignment, layer, step, pooled=True)[0]
+
+
+def network_records(alignment: dict[str, Any], layer: str, step: int) -> list[dict[str, Any]]:
+    """The records of single networks of a layer at one checkpoint."""
+    return _records(alignment, layer, step, pooled=False)
+
+
+def misalignment_margin(alignment: dict[str, Any], layer: str, step: int) -> np.ndarray:
+    """Smallest misalignment to any random basis minus misalignment to the data basis, [network].
+
+    Above 0 the network's weights are closer to the data's eigenvectors than to any random basis.
+    """
+    return np.array(
+        [
+            np.min(record["misalignment_random"]) - record["misalignment_data"]
+            for record in network_records(alignment, layer, step)
+        ]
+    )
+
+
+def _records(
+    alignment: dict[str, Any], layer: str, step: int, pooled: bool
+) -> list[dict[str, Any]]:
+    return [
+        record
+        for record in alignment["records"]
+        if record["layer"] == layer
+        and record["step"] == step
+        and (record["network"] is None) == pooled
+    ]
+
+
+def table(run: Run, arms: Sequence[str], level: float) -> list[dict[str, Any]]:
+    """One row for each arm: steps to a train accuracy, end accuracies, over seeds."""
+    rows = []
+    for arm in arms:
+        steps, values = curve(run, arm)
+        reached = steps_to(steps, values, level)
+        row: dict[str, Any] = {
+            "arm": arm,
+            "seeds": len(values),
+            "train accuracy level": f"{level:g}",
+            "steps to the level": _mean_std(reached, 0),
+            "train accuracy at the end": _mean_std(final(run, arm, "train_accuracy"), 3),
+        }
+        if "test_accuracy" in run.metrics[-1]:
+            row["test accuracy at the end"] = _mean_std(final(run, arm, "test_accuracy"), 3)
+        rows.append(row)
+    return rows
+
+
+def _mean_std(values: np.ndarray, digits: int) -> str:
+    missing = int(np.sum(~np.isfinite(values)))
+    if missing:
+        return f"not reached by {missing} of {len(values)}"
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=1) if len(values) > 1 else 0:.{digits}f}"

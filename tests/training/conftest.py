@@ -1,0 +1,44 @@
+"""Training of a tiny population on some of the devices, without the rest of a workdir."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import pytest
+
+from randlabels import records
+from randlabels.config import check
+from randlabels.training import checkpoints, loop
+from randlabels.training.devices import choose_layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a population ended with; arrays lead with `network`."""
+
+    params: Any
+    table: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+
+
+@pytest.fixture
+def run_population(tmp_path) -> Callable[..., Result]:
+    """A function (config, num_devices, mode) -> Result."""
+    numbers = itertools.count()
+
+    def run(config, num_devices: int = 1, mode: str = "auto") -> Result:
+        setup = loop.prepare(check(config))
+        devices = tuple(jax.local_devices()[:num_devices])
+        layout = choose_layout(mode, len(setup.table), config.train.batch_size, devices)
+        assert len(layout.devices) == num_devices
+        setup = dataclasses.replace(setup, layout=layout)
+        directory = tmp_path / f"population{next(numbers)}"
+        directory.mkdir()
+        loop.run_epochs(setup, directory)
+        _, state = checkpoints.restore_newest(directory, setup.state)
+        metrics = records.read_json_lines(directory / "metrics.jsonl")
+        return Result(state["params"], setup.table, metrics)
+
+    return run
