@@ -63,6 +63,7 @@ def get_config() -> ConfigDict:
     train.task = "upstream"  # upstream, downstream: which part of the training set
     train.epochs = 80
     train.batch_size = 64
+    train.loss = "cross_entropy"  # cross_entropy, squared (distance to the one-hot label)
     train.precision = "float32"  # of the computation: float32, bfloat16; parameters are float32
     train.checkpoint_epochs = (0,)  # kept for analysis; the last is always kept
     train.eval_epochs = ()  # when to evaluate on the whole task and test set; () is every epoch

@@ -1,6 +1,6 @@
 """Quickstart, pre-training: simple_cnn learns 5 random classes on dead leaves.
 
-    python -m randlabels.main --config=configs/quickstart_upstream.py --workdir=runs/q/upstream
+python -m randlabels.main --config=configs/quickstart_upstream.py --workdir=runs/q/upstream
 """
 
 from ml_collections import ConfigDict

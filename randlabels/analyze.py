@@ -78,4 +78,47 @@ def analyze(
     Raises:
         InputError: if there is no run, no checkpoint or no such layer; nothing is written then.
     """
-    ...
+    # Imported late, so that a wrong flag is answered at once.
+    from randlabels.eigen.run_alignment import alignment_of_run
+
+    if inputs not in INPUTS:
+        raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
+    if random_bases < 1:
+        raise InputError(f"--random_bases is {random_bases}; give at least 1.")
+    run = load_run(workdir)
+    alignment = records.plain(alignment_of_run(run, layers, inputs, random_bases))
+    path = alignment_path(workdir)
+    path.parent.mkdir(exist_ok=True)
+    records.write_json(path, alignment)
+    return _draw(workdir)
+
+
+def _draw(workdir: str | Path) -> dict[str, Any]:
+    """Draw the figures from what was written, and return it."""
+    from randlabels.figures import style
+    from randlabels.figures.alignment_figures import alignment_figures
+
+    alignment = load_alignment(workdir)
+    folder = Path(workdir) / "figures"
+    folder.mkdir(exist_ok=True)
+    for layer in alignment["data"]:
+        for name, (figure, _) in alignment_figures(alignment, layer).items():
+            style.save(figure, folder / f"{name}.png")
+    return alignment
+
+
+def main() -> None:
+    """Analyse the run that the flags name."""
+    values = flags.FLAGS
+    layers = tuple(values.layers)
+    analyze(values.workdir, layers, values.inputs, values.random_bases)
+    print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
+
+
+if __name__ == "__main__":
+    # Not defined at import: other front doors import analyze() and have flags of their own.
+    flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+    flags.DEFINE_list("layers", [], "Layers to analyse, or all; the first if not given.")
+    flags.DEFINE_enum("inputs", "checkpoint", INPUTS, "Whose inputs of a deeper layer to take.")
+    flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", lower_bound=1)
+    frontdoor.run(main)

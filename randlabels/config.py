@@ -19,6 +19,7 @@ from configs import base
 from randlabels.errors import InputError
 from randlabels.models import MODELS
 from randlabels.models.layers import ACTIVATIONS
+from randlabels.training.losses import LOSSES
 
 GENERATED_DATA = ("dead_leaves", "gaussian")
 
@@ -41,6 +42,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "model.stem": ("cifar", "imagenet"),
     "model.conv": ("auto", "lax", "patches"),
     "train.task": ("upstream", "downstream"),
+    "train.loss": tuple(LOSSES),
     "train.precision": ("float32", "bfloat16"),
     "population.vectorize": ("auto", "vmap", "map"),
     "population.devices": ("auto", "networks", "batch"),

@@ -64,6 +64,14 @@ def random_labels(seed: int, example_ids: ArrayLike, num_classes: int) -> np.nda
     return (_random_bits(_CLASS_STREAM, seed, ids) % np.uint64(num_classes)).astype(np.int32)
 
 
+def _check_real_labels(real: np.ndarray, num_classes: int) -> None:
+    if real.size and not 0 <= real.min() <= real.max() < num_classes:
+        raise DataError(
+            f"num_classes is {num_classes} but the real labels need {real.max() + 1}; "
+            "set num_classes to that, or use random labels."
+        )
+
+
 def make_labels(
     kind: str,
     seed: int,
@@ -76,8 +84,7 @@ def make_labels(
 
     `random`: `random_labels`; `real`: `real_labels`; `noisy`: each real label is replaced, with
     probability `noise`, by a uniformly random class (which may be the real one again). Which
-    labels are replaced is a function of (seed, id) too, and those replaced at one `noise` are
-    also replaced at every higher one.
+    ones is a function of (seed, id) too, and a higher `noise` replaces them and more.
 
     Args:
       kind: "random", "real" or "noisy".
@@ -97,11 +104,7 @@ def make_labels(
         raise DataError(f"{ids.size} example ids but labels of shape {real.shape}.")
     if kind == "random":
         return random_labels(seed, ids, num_classes)
-    if real.size and not 0 <= real.min() <= real.max() < num_classes:
-        raise DataError(
-            f"real labels reach class {real.max()} but num_classes is {num_classes}; "
-            f"set num_classes to at least {real.max() + 1}."
-        )
+    _check_real_labels(real, num_classes)
     if kind == "real":
         return real
     if not 0 <= noise <= 1:

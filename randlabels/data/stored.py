@@ -47,7 +47,8 @@ def find_builder(name: str, data_dir: str) -> Any:
     """The TFDS builder of a data set, prepared or not; data_dir "" is TFDS's default.
 
     Raises:
-      DataError: TFDS knows no such data set (the nearest name is suggested).
+      DataError: TFDS knows no such data set (the nearest name is suggested), or describes it only
+        with TensorFlow's help.
     """
     import tensorflow_datasets as tfds
 
@@ -59,6 +60,10 @@ def find_builder(name: str, data_dir: str) -> Any:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "use dead_leaves, gaussian or a TFDS name."
         raise DataError(f"there is no data set named {name!r}; {hint}") from error
+    except ImportError as error:
+        raise DataError(
+            f"{name} needs TensorFlow, which is not installed; choose another."
+        ) from error
 
 
 def prepare_command(name: str, data_dir: str) -> str:

@@ -20,10 +20,18 @@ from typing import Any
 import jax
 import numpy as np
 from absl import logging
+from tqdm import tqdm
 
 from randlabels.eigen.filter_sets import bootstrap, describe_sets
 from randlabels.eigen.filters import flatten_kernel, pool_networks
-from randlabels.eigen.layer_inputs import Layer, TaskInputs, read_kernels, read_variables
+from randlabels.eigen.layer_inputs import (
+    Layer,
+    TaskInputs,
+    choose_layers,
+    open_inputs,
+    read_kernels,
+    read_variables,
+)
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError
@@ -206,3 +214,78 @@ def block_records(
             measured = {"eigenvalues": eigenvalues[k, i], "kernel_norm": norms[k, i]}
             records.append(place | {"networks": [network], "network": network} | measured | own)
     return records
+
+
+def alignment_of_run(
+    run: Run, layers: Sequence[str], inputs: str, random_bases: int
+) -> dict[str, Any]:
+    """The contents of alignment.json: {"data": {layer: ...}, "records": [...], ...}.
+
+    Args:
+        run: whose checkpoints are analysed; those that cannot be read are named in "skipped".
+        layers: paths, () for the first layer, ("all",) for every layer.
+        inputs: of deeper layers, see `input_bases`.
+        random_bases: how many, for each misalignment.
+
+    Raises:
+        InputError: if the run has no such layer, no readable checkpoint or no healthy network, or
+            none of its start where that is asked for.
+    """
+    groups = groups_of(run)
+    if not run.steps:
+        raise InputError(f"{run.workdir} has no checkpoints; train it (again) with its config.")
+    if inputs == "initialisation" and 0 not in run.steps:
+        raise InputError(
+            f"{run.workdir} has no checkpoint of its start; train with 0 in "
+            "config.train.checkpoint_epochs, or analyse with --inputs=checkpoint."
+        )
+    task = open_inputs(run)
+    chosen = choose_layers(tuple(layers), task.layers)
+    healthy = [network for group in groups for network in group.networks]
+    with tqdm(total=len(chosen) * len(run.steps), unit="checkpoint") as progress:
+        parts = [
+            _layer_alignment(run, task, layer, inputs, random_bases, progress) for layer in chosen
+        ]
+    return {
+        "networks": healthy,
+        "diverged": [row["network"] for row in run.networks if row["network"] not in healthy],
+        "skipped": [entry for part in parts for entry in part["skipped"]],
+        "data": {layer.path: part["data"] for layer, part in zip(chosen, parts, strict=True)},
+        "records": [record for part in parts for record in part["records"]],
+    }
+
+
+def _layer_alignment(
+    run: Run, task: TaskInputs, layer: Layer, inputs: str, random_bases: int, progress: tqdm
+) -> dict[str, Any]:
+    """{"data": the layer's entry, "records": ..., "skipped": ...}."""
+    first = layer == task.layers[0]
+    skipped: list[dict[str, Any]] = []
+
+    def note(step: int, reason: str | None) -> None:
+        if reason is not None:
+            logging.warning("%s It is left out.", reason)
+            skipped.append({"layer": layer.path, "step": step, "reason": reason})
+        progress.update()
+
+    progress.set_description(layer.path)
+    bases = input_bases(run, task, layer, inputs)
+    records = [
+        record
+        for block in read_blocks(run, layer, bases, first, note)
+        for group in groups_of(run)
+        for record in block_records(block, group, run.steps_per_epoch, random_bases)
+    ]
+    if not records:
+        raise InputError(f"{run.workdir} has no intact checkpoint; train it again.")
+    data: dict[str, Any] = {
+        "basis": "first layer inputs" if first else f"inputs at {inputs}",
+        "kernel_shape": layer.kernel_shape,
+        "count": len(task.images) * layer.patches_per_image,
+        "eigenvalues": None,
+        "eigenvectors": None,
+    }
+    if first:
+        basis = bases(0, 0)
+        data |= {"eigenvalues": basis.values, "eigenvectors": basis.vectors[:, :LEADING]}
+    return {"data": data, "records": records, "skipped": skipped}

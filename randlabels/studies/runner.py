@@ -50,6 +50,7 @@ def run_study(study: Study, workdir: Path, budget: str, data_dir: str = "") -> l
 def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> ConfigDict:
     """The config of a stage at a budget, with the run it starts from filled in."""
     config = load_config(stage.config, budget)
+    config.update_from_flattened_dict(stage.changes)
     if stage.reads:
         config.init.run = str(workdir / stage.reads)
     if data_dir and config.data.name not in GENERATED_DATA:

@@ -24,12 +24,14 @@ class Stage:
         config: module in configs/ whose get_config(budget) describes it.
         reads: the earlier stage whose run its arms start from ("" for none).
         analyze: layers whose alignment is analysed after training (() for none).
+        changes: {"group.field": value} that this stage changes in the config, at every budget.
     """
 
     name: str
     config: str
     reads: str = ""
     analyze: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax.traverse_util import flatten_dict
 
 from randlabels.training.devices import Layout
+from randlabels.training.losses import LOSSES
 from randlabels.training.step import over_networks, standardise
 
 Tree = Any
@@ -26,7 +26,7 @@ def evaluation_batches(num_examples: int, batch_size: int) -> np.ndarray:
 
 
 def make_evaluate(
-    model: nn.Module, layout: Layout, vectorize: str
+    model: nn.Module, loss: str, layout: Layout, vectorize: str
 ) -> Callable[[Tree, Tree, Tree, Tree], Tree]:
     """Compile (data, indices [s, b], labels [n, examples], variables) -> sums for each network.
 
@@ -39,7 +39,7 @@ def make_evaluate(
         logits, sown = model.apply(variables, images, mutable=["activations"])
         valid = indices != PAD
         targets = labels[jnp.maximum(indices, 0)]
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+        losses = LOSSES[loss](logits, targets)
         correct = jnp.argmax(logits, axis=-1) == targets
         return {
             "loss": jnp.sum(losses, where=valid),

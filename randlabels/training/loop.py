@@ -191,7 +191,9 @@ class _Evaluator:
     def __init__(self, setup: Setup):
         layout, task = setup.layout, setup.task
         self._layout = layout
-        self._evaluate = make_evaluate(setup.model, layout, setup.vectorize)
+        self._evaluate = make_evaluate(
+            setup.model, setup.config.train.loss, layout, setup.vectorize
+        )
         self._sets = {"train": self._put(setup, task.images, task.labels)}
         if task.test_labels is not None:
             self._sets["test"] = self._put(setup, task.test_images, task.test_labels)

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from randlabels.data.standardise import standardise as standardise_images
 from randlabels.training.devices import Layout
+from randlabels.training.losses import LOSSES
 
 Tree = Any
 PADDING = 4  # pixels, of the random crop
@@ -82,7 +83,7 @@ def make_train_step(
     ) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
         variables = {"params": params, "batch_stats": batch_stats}
         logits, updates = model.apply(variables, images, train=True, mutable=["batch_stats"])
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        losses = LOSSES[config.train.loss](logits, labels)
         accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
         return jnp.mean(losses), (updates.get("batch_stats", {}), accuracy)
 

@@ -115,8 +115,8 @@ def test_noise_replaces_its_share_independently_of_the_new_class():
     ("kind", "num_classes", "noise", "message"),
     [
         ("fake", 10, 0.0, "unknown kind of labels 'fake'"),
-        ("real", 9, 0.0, "num_classes to at least 10"),
-        ("noisy", 9, 0.1, "num_classes to at least 10"),
+        ("real", 9, 0.0, "is 9 but the real labels need 10"),
+        ("noisy", 9, 0.1, "is 9 but the real labels need 10"),
         ("noisy", 10, 1.5, "probability in 0 .. 1, got 1.5"),
         ("noisy", 10, float("nan"), "got nan"),
     ],

@@ -127,6 +127,11 @@ def test_other_sets_name_the_command_of_tfds(tmp_path):
         stored.read("mnist", str(tmp_path))
 
 
+def test_set_that_needs_tensorflow_is_refused(tmp_path):
+    with pytest.raises(DataError, match="titanic needs TensorFlow"):
+        stored.read("titanic", str(tmp_path))
+
+
 def test_unknown_set_suggests_the_nearest_name(tmp_path):
     with pytest.raises(DataError, match="no data set named 'cifra10'; did you mean 'cifar10'"):
         stored.read("cifra10", str(tmp_path))
@@ -134,11 +139,11 @@ def test_unknown_set_suggests_the_nearest_name(tmp_path):
         stored.read("deadleaves", str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["imagenette", "glue"])
+@pytest.mark.parametrize("name", ["imagenette", "voc"])
 def test_sets_of_another_kind_are_refused(tmp_path, name, monkeypatch):
     import tensorflow_datasets as tfds
 
-    # Sizes of imagenette's images differ; glue is text.
+    # Sizes of imagenette's images differ; voc has several labels an image.
     builder = stored.find_builder(name, str(tmp_path))
     builder.info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD, override=True)
     monkeypatch.setattr(stored, "find_builder", lambda *args: builder)

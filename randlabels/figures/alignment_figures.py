@@ -1,0 +1,42 @@
+"""The figures of a run's eigen-analysis, drawn from alignment.json alone."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from randlabels.figures import eigenvalue_map, eigenvector_tiles, misalignment_over_training
+
+
+def alignment_figures(alignment: dict[str, Any], layer: str) -> dict[str, tuple[Figure, str]]:
+    """{file name without suffix: (figure, caption)} of one layer.
+
+    Args:
+        alignment: from `load_alignment`.
+        layer: path of the layer.
+    """
+    records = [record for record in alignment["records"] if record["layer"] == layer]
+    data, name = alignment["data"][layer], layer.replace("/", "-")
+    found = {
+        f"eigenvalue_map_{name}": (
+            eigenvalue_map.plot(records),
+            f"Eigenvalue map of {layer}: standard deviation tau of the weights along the i-th "
+            "eigenvector of the inputs' covariance, against its eigenvalue. Lines are all networks "
+            "pooled, bands go from the lowest to the highest network.",
+        )
+    }
+    if any(record["misalignment_data"] is not None for record in records):
+        found[f"misalignment_{name}"] = (
+            misalignment_over_training.plot(records),
+            f"Misalignment of {layer}'s weights during training. Blue: to the eigenvectors of the "
+            "inputs' covariance, all networks pooled (thick), single networks (thin; they have "
+            "fewer filters and so a higher floor), and the 95% bootstrap interval for infinitely "
+            "many networks. Red: pooled weights to random orthonormal bases, all of them. Grey: "
+            "as many isotropic filters as are pooled, 95% of samples.",
+        )
+    if data["eigenvectors"] is not None and data["kernel_shape"][-2] in (1, 3):
+        found[f"eigenvectors_{name}"] = (
+            eigenvector_tiles.plot(data, records),
+            f"Leading eigenvectors of the covariance of the data's patches and of {layer}'s "
+            "weights, all networks pooled, at the last checkpoint. Grey is zero.",
+        )
+    return found

@@ -1,0 +1,69 @@
+"""Leading eigenvectors of the data and of the weights as images (the paper's Figure 3)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from randlabels.figures import style
+from randlabels.figures.groups import by_group, pooled
+
+Records = Sequence[dict[str, Any]]
+
+TILES = 8
+
+
+def plot(data: Mapping[str, Any], records: Records) -> Figure:
+    """A row of tiles for the data and one for the pooled weights of each group of networks.
+
+    Args:
+        data: the layer's entry in "data" of alignment.json.
+        records: of the same layer; the last checkpoint is drawn.
+
+    Returns:
+        A figure. Each tile is scaled to its own largest entry, grey is zero. Eigenvectors have no
+        sign: one of the data has a positive largest entry, one of the weights is drawn with the
+        sign that makes it more like the data's of the same rank.
+
+    Raises:
+        ValueError: if the filters are not images of 1 or 3 channels.
+    """
+    *window, channels, _ = data["kernel_shape"]
+    if len(window) != 2 or channels not in (1, 3):
+        raise ValueError(f"filters of shape {data['kernel_shape']} are not images.")
+    last = {title: pooled(group)[-1] for title, group in by_group(records).items()}
+    count = min(TILES, data["eigenvectors"].shape[1])
+    figure = style.new_figure(width=1.05 * count + 1.3, height=1.4 * (1 + len(last)))
+    axes = figure.subplots(1 + len(last), count, squeeze=False)
+    basis = data["eigenvectors"][:, :count]
+    _draw_row(axes[0], basis, data["eigenvalues"], (*window, channels), "data", r"$\sigma^2$")
+    for row, (title, record) in zip(axes[1:], last.items(), strict=True):
+        vectors = record["filter_eigenvectors"][:, :count]
+        signs = np.where(np.sum(vectors * basis, axis=0) < 0, -1, 1)
+        name = "\n".join(filter(None, ["weights", style.epoch_label(record["epoch"]), title]))
+        values = record["filter_eigenvalues"]
+        _draw_row(row, vectors * signs, values, (*window, channels), name, r"$\tau^2$")
+    return figure
+
+
+def tile(vector: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """An eigenvector [d] as an image [kh, kw, channels] in 0 to 1, where zero is 1/2."""
+    return (0.5 + 0.5 * vector / np.abs(vector).max()).reshape(shape)
+
+
+def _draw_row(
+    axes: Sequence[Axes],
+    vectors: np.ndarray,
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    name: str,
+    symbol: str,
+) -> None:
+    for i, ax in enumerate(axes):
+        ax.imshow(tile(vectors[:, i], shape), cmap="gray", vmin=0, vmax=1)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_title(f"{symbol} = {values[i]:.3g}", fontsize="small")
+    axes[0].set_ylabel(name, rotation=0, ha="right", va="center")

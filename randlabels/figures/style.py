@@ -1,0 +1,79 @@
+"""Labels, colours and sizes that all figures share; colours are told apart by colour-blind eyes."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DPI = 120
+
+# Okabe & Ito's palette.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, GREY = "#CC79A7", "#666666"
+
+_ARMS = {
+    "scratch": ("scratch", GREY),
+    "pretrained": ("pre-trained", BLUE),
+    "covariance": ("drawn from covariance", RED),
+    "pretrained_unscaled": ("pre-trained, not rescaled", GREEN),
+}
+
+_COLUMNS = {
+    "label_noise": "label noise",
+    "init_scale": "initial scale",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+}
+
+
+def arm_label(arm: str) -> str:
+    """An arm's name for people."""
+    return _ARMS[arm][0]
+
+
+def arm_colour(arm: str) -> str:
+    """An arm's colour, the same in every figure."""
+    return _ARMS[arm][1]
+
+
+def group_titles(groups: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A title for each group of networks: what tells it apart from the others, "" for one alone."""
+    first = groups[0]
+    differing = [name for name in first if any(group[name] != first[name] for group in groups)]
+    return [", ".join(_describe(name, group[name]) for name in differing) for group in groups]
+
+
+def _describe(name: str, value: Any) -> str:
+    return arm_label(value) if name == "arm" else f"{_COLUMNS.get(name, name)} {value:g}"
+
+
+def epoch_label(epoch: float) -> str:
+    """ "at initialisation" or "epoch 5"."""
+    return "at initialisation" if epoch == 0 else f"epoch {epoch:g}"
+
+
+def epoch_colours(count: int) -> np.ndarray:
+    """Colours [count, 4] for successive checkpoints, from dark to light."""
+    return colormaps["viridis"](np.linspace(0, 0.85, count))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, drawn without a display."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def tidy(ax: Axes) -> None:
+    """Take away the lines above and on the right of a panel."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG as a whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    figure.savefig(temporary, format="png")
+    os.replace(temporary, path)
