@@ -30,6 +30,7 @@ _ARRAYS = (
     "tau",
     "filter_eigenvalues",
     "filter_eigenvectors",
+    "nearest_cosine",
 )
 
 

@@ -14,17 +14,17 @@ import io
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from absl import app, flags
+from absl import flags
 from PIL import Image
 from tqdm import tqdm
 
+from randlabels import frontdoor
 from randlabels.data import archives
 from randlabels.data.download import download
 from randlabels.data.errors import DataError
@@ -162,16 +162,10 @@ def _run_builder(name: str, data_dir: Path, data: archives.RawData) -> None:
         builder.download_and_prepare()
 
 
-def main(argv: list[str]) -> None:
-    """Runs `prepare` on the flags; a DataError is one sentence on stderr and exit status 1."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument {argv[1]!r}; give --name=... and --source=...")
+def main() -> None:
+    """Prepare what the flags name."""
     values = flags.FLAGS
-    try:
-        print(prepare(values.name, values.data_dir, values.source))
-    except DataError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    print(prepare(values.name, values.data_dir, values.source))
 
 
 if __name__ == "__main__":
@@ -183,4 +177,4 @@ if __name__ == "__main__":
         "Official binary archive, or for cifar10 a folder or tar of class folders or a .npz; "
         "empty to download the official archive.",
     )
-    app.run(main)
+    frontdoor.run(main)

@@ -2,8 +2,8 @@
 
 A set is the filters of one network at one checkpoint, or of several networks pooled. In the
 eigenbasis V of the inputs, w' = V^T w and Sigma_w' = V^T Sigma_w V. The data basis is then the
-identity: M(V, Sigma_w) = M(I, Sigma_w'), because v_i^T Sigma_w v_i = e_i^T Sigma_w' e_i, and likewise
-for the inverse as V is orthogonal. Uniformly random bases stay uniformly random.
+identity: M(V, Sigma_w) = M(I, Sigma_w'), because v_i^T Sigma_w v_i = e_i^T Sigma_w' e_i, and the
+same for inverses, as V is orthogonal. Uniformly random bases stay uniformly random.
 """
 
 import contextlib

@@ -36,8 +36,8 @@ class Layer:
     Attributes:
         path: in the parameter tree, "conv1" or "group1_block1/conv2".
         input_shape: of one example, (h, w, channels) or (d,).
-        kernel_shape: (kh, kw, channels, filters) or (d, filters).
-        stride: of the convolution; 1 for a dense layer.
+        kernel_shape: (side, side, channels, filters) or (d, filters).
+        stride: of the convolution, along both axes; 1 for a dense layer.
         padding: of the convolution, "VALID" or "SAME".
     """
 
@@ -69,7 +69,8 @@ class Layer:
         """Moments of the patches of inputs [n, *input_shape], one array or an iterable of them."""
         if len(self.kernel_shape) == 2:
             return input_statistics(inputs)
-        return patch_statistics(inputs, self.kernel_shape[:2], self.stride, self.padding)
+        side = self.kernel_shape[0]
+        return patch_statistics(inputs, side, self.stride, self.padding)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,16 +49,15 @@ _MAX_NUMBERS = 2**25
 
 @dataclasses.dataclass(frozen=True)
 class InputBasis:
-    """Eigenvalues [d] (descending) and eigenvectors [d, d] (columns) of Sigma_x, and its patches."""
+    """Eigenvalues of Sigma_x in descending order, and its eigenvectors as columns."""
 
-    values: np.ndarray
-    vectors: np.ndarray
-    count: int
+    values: np.ndarray  # [d]
+    vectors: np.ndarray  # [d, d]
 
     @classmethod
     def of(cls, statistics: PatchStatistics) -> "InputBasis":
         """The eigenbasis of the covariance."""
-        return cls(*descending_eigh(statistics.covariance), statistics.count)
+        return cls(*descending_eigh(statistics.covariance))
 
 
 Bases = Callable[[int, int], InputBasis]  # of a step and a network
@@ -170,7 +169,7 @@ def read_blocks(
 def _rotated_filters(
     run: Run, layer: Layer, bases: Bases, step: int, networks: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Filters [network, d, m] in the eigenbases, and eigenvalues [network, d]; one d x d at once."""
+    """Filters [network, d, m] in the eigenbases, and eigenvalues [network, d] of Sigma_x."""
     kernels = read_kernels(run, step, layer.path)
     filters, values = [], []
     for network in networks:
@@ -204,7 +203,7 @@ def block_records(
         }
         vectors = pooled[i].pop("filter_eigenvectors")
         if block.vectors is not None:
-            pooled[i]["filter_eigenvectors"] = (block.vectors @ vectors)[:, :LEADING]
+            pooled[i] |= _leading(block.vectors, vectors)
         pooled_place = place | {"networks": group.networks, "network": None}
         measured = {"eigenvalues": eigenvalues[:, i].mean(0), "kernel_norm": norms[:, i].mean()}
         records.append(pooled_place | measured | pooled[i] | intervals[i])
@@ -214,6 +213,22 @@ def block_records(
             measured = {"eigenvalues": eigenvalues[k, i], "kernel_norm": norms[k, i]}
             records.append(place | {"networks": [network], "network": network} | measured | own)
     return records
+
+
+def _leading(basis: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
+    """The leading eigenvectors of Sigma_w [d, k] beside those of Sigma_x that they are most like.
+
+    `basis` are the latter [d, d], `vectors` the former in their coordinates, so that entries are
+    cosines. Signs are chosen that make the largest one positive.
+    """
+    cosines = vectors[:, :LEADING]
+    nearest = np.abs(cosines).argmax(0)
+    largest = cosines[nearest, np.arange(cosines.shape[1])]
+    return {
+        "filter_eigenvectors": basis @ (cosines * np.sign(largest)),
+        "nearest_rank": nearest,
+        "nearest_cosine": np.abs(largest),
+    }
 
 
 def alignment_of_run(

@@ -23,28 +23,30 @@ def plot(data: Mapping[str, Any], records: Records) -> Figure:
         records: of the same layer; the last checkpoint is drawn.
 
     Returns:
-        A figure. Each tile is scaled to its own largest entry, grey is zero. Eigenvectors have no
-        sign: one of the data has a positive largest entry, one of the weights is drawn with the
-        sign that makes it more like the data's of the same rank.
+        A figure. Each tile is scaled to its own largest entry, grey is zero. Below a tile of the
+        weights: the rank of the data's eigenvector that it is most like, and their cosine. The
+        order differs where the eigenvalue map falls.
 
     Raises:
         ValueError: if the filters are not images of 1 or 3 channels.
     """
-    *window, channels, _ = data["kernel_shape"]
-    if len(window) != 2 or channels not in (1, 3):
-        raise ValueError(f"filters of shape {data['kernel_shape']} are not images.")
+    shape = tuple(data["kernel_shape"][:-1])
+    if len(shape) != 3 or shape[-1] not in (1, 3):
+        raise ValueError(f"filters of shape {shape} are not images.")
     last = {title: pooled(group)[-1] for title, group in by_group(records).items()}
     count = min(TILES, data["eigenvectors"].shape[1])
-    figure = style.new_figure(width=1.05 * count + 1.3, height=1.4 * (1 + len(last)))
+    figure = style.new_figure(width=1.1 * count + 1.4, height=1.45 + 1.75 * len(last))
     axes = figure.subplots(1 + len(last), count, squeeze=False)
-    basis = data["eigenvectors"][:, :count]
-    _draw_row(axes[0], basis, data["eigenvalues"], (*window, channels), "data", r"$\sigma^2$")
+    _draw_row(axes[0], data["eigenvectors"], data["eigenvalues"], shape, "data", r"$\sigma^2$")
+    for i, ax in enumerate(axes[0]):
+        ax.set_xlabel(f"$v_{{{i + 1}}}$", fontsize="small")
     for row, (title, record) in zip(axes[1:], last.items(), strict=True):
-        vectors = record["filter_eigenvectors"][:, :count]
-        signs = np.where(np.sum(vectors * basis, axis=0) < 0, -1, 1)
         name = "\n".join(filter(None, ["weights", style.epoch_label(record["epoch"]), title]))
-        values = record["filter_eigenvalues"]
-        _draw_row(row, vectors * signs, values, (*window, channels), name, r"$\tau^2$")
+        vectors, values = record["filter_eigenvectors"], record["filter_eigenvalues"]
+        _draw_row(row, vectors, values, shape, name, r"$\tau^2$")
+        nearest = zip(record["nearest_rank"], record["nearest_cosine"], strict=True)
+        for ax, (rank, cosine) in zip(row, nearest, strict=False):
+            ax.set_xlabel(f"$v_{{{rank + 1}}}$: {cosine:.2f}", fontsize="small")
     return figure
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from randlabels.figures import style
 from randlabels.figures.groups import by_group, pooled, single
@@ -20,57 +21,68 @@ def plot(records: Records) -> Figure:
         records: of one layer, from alignment.json. Where a misalignment is None it is not drawn.
 
     Returns:
-        A figure. Thick line: pooled networks against the data's eigenvectors, with the 95%
-        bootstrap interval for infinitely many networks as a band (it lies lower, by the floor).
-        Thin lines: single networks. Bands: pooled networks against random bases, all of them, and
-        as many isotropic filters, 95% of them.
+        A figure. Thick line: pooled networks against the data's eigenvectors; blue band: the 95%
+        bootstrap interval for infinitely many networks, which lies lower, by the floor, and goes to
+        the bottom where it holds 0. Thin lines: single networks. Red and grey bands: pooled
+        networks against random bases, all of them, and as many isotropic filters, 95% of them.
     """
     groups = by_group(records)
-    figure = style.new_figure(width=5.4 * len(groups), height=3.8)
+    figure = style.new_figure(width=6.6 * len(groups), height=3.8)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
+    bottom = _bottom(records)
     for ax, (title, of_group) in zip(axes, groups.items(), strict=True):
-        _draw(ax, of_group)
-        ax.set(title=title, xlabel="epoch")
-        ax.set_ylim(bottom=0)
+        _draw(ax, of_group, bottom)
+        ax.set(title=title, xlabel="epoch", yscale="log")
         style.tidy(ax)
+    axes[0].set_ylim(bottom=bottom)
+    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0].yaxis.set_major_formatter("{x:g}")
+    axes[0].yaxis.set_minor_formatter("")
     axes[0].set_ylabel("misalignment")
-    axes[-1].legend(frameon=False, fontsize="small")
+    axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _draw(ax: Axes, records: Records) -> None:
+def _bottom(records: Records) -> float:
+    """Half the least value that is drawn, of the logarithmic axis."""
+    drawn = [r for r in records if r["misalignment_data"] is not None]
+    values = [min(r["misalignment_data"], np.quantile(r["floor"], 0.025)) for r in drawn]
+    return max(0.5 * min(values, default=1), 1e-4)
+
+
+def _draw(ax: Axes, records: Records, bottom: float) -> None:
     together = [record for record in pooled(records) if record["misalignment_data"] is not None]
     epochs = [record["epoch"] for record in together]
     if together:
         null = np.array([record["misalignment_random"] for record in together])
-        _band(ax, epochs, null.min(1), null.max(1), style.RED, "random bases")
-        ax.plot(epochs, null.mean(1), color=style.RED)
-        floor = np.array([np.quantile(record["floor"], [0.025, 0.975]) for record in together])
-        _band(ax, epochs, *floor.T, style.GREY, "isotropic filters, as many", linestyle="--")
+        _band(ax, epochs, (null.min(1), null.max(1)), style.RED, "random bases")
+        floor = [np.quantile(record["floor"], [0.025, 0.975]) for record in together]
+        _band(ax, epochs, np.transpose(floor), style.GREY, "as many isotropic filters", "--")
     resampled = [record for record in together if record["interval"] is not None]
     if resampled:
-        interval = np.array([record["interval"] for record in resampled])
+        interval = np.array([record["interval"] for record in resampled]).clip(bottom)
         at = [record["epoch"] for record in resampled]
-        _band(ax, at, *interval.T, style.BLUE, "95%, infinitely many networks")
-    for number, of_network in enumerate(single(records).values()):
+        _band(ax, at, interval.T, style.BLUE, "infinitely many networks, 95%")
+    apart = single(records).values()
+    for number, of_network in enumerate(apart):
         points = [(r["epoch"], r["misalignment_data"]) for r in of_network]
         known = [point for point in points if point[1] is not None]
         label = "single networks" if number == 0 else None
-        if known and len(single(records)) > 1:
+        if known and len(apart) > 1:
             ax.plot(*zip(*known, strict=True), color=style.BLUE, lw=0.7, alpha=0.6, label=label)
-    values = [record["misalignment_data"] for record in together]
-    ax.plot(epochs, values, "o-", color=style.BLUE, lw=2.5, ms=4, label="eigenvectors of the data")
+    values = np.array([record["misalignment_data"] for record in together]).clip(bottom)
+    ax.plot(epochs, values, "o-", color=style.BLUE, lw=2.2, ms=4, label="eigenvectors of the data")
 
 
 def _band(
     ax: Axes,
     epochs: Sequence[float],
-    low: np.ndarray,
-    high: np.ndarray,
+    limits: Sequence[np.ndarray] | np.ndarray,
     colour: str,
     label: str,
-    linestyle: str = "-",
+    linestyle: str = "none",
 ) -> None:
+    low, high = limits
     ax.fill_between(
         epochs, low, high, facecolor=(colour, 0.2), edgecolor=colour, ls=linestyle, label=label
     )

@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from randlabels.figures import (
-    eigenvalue_map,
-    eigenvector_tiles,
-    misalignment_over_training,
-    training_curves,
-)
+from randlabels.figures import training_curves
+from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.studies import measures
 from randlabels.studies.study import Claim, Results
 

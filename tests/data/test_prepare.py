@@ -387,4 +387,4 @@ def test_front_door(tmp_path):
     assert done.stdout.count("\n") == 1
     failed = run("--name=cifar10", f"--data_dir={tmp_path}/b", f"--source={tmp_path}/none")
     assert failed.returncode == 1
-    assert failed.stderr == f"--source={tmp_path}/none does not exist.\n"
+    assert failed.stderr == f"randlabels: --source={tmp_path}/none does not exist.\n"
