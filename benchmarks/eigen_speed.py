@@ -8,6 +8,7 @@ of 3x3x3, misalignment to the data basis and 200 random bases and eigenvalue map
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,11 +33,8 @@ def numpy_patch_covariance(images: np.ndarray) -> np.ndarray:
         chunk = images[start : start + 128].astype(np.float64)
         windows = np.lib.stride_tricks.sliding_window_view(chunk, (5, 5), axis=(1, 2))
         patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 75)
-        total, gram, count = (
-            total + patches.sum(0),
-            gram + patches.T @ patches,
-            count + len(patches),
-        )
+        total, gram = total + patches.sum(0), gram + patches.T @ patches
+        count += len(patches)
     mean = total / count
     return gram / count - np.outer(mean, mean)
 
@@ -68,7 +66,7 @@ def numpy_analysis(kernels: np.ndarray, vectors: np.ndarray) -> list[np.ndarray]
     return [np.stack(data), np.stack(null), np.stack(tau)]
 
 
-def seconds(work: Callable[[], object]) -> tuple[float, object]:
+def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     """Wall time of one call and its result."""
     start = time.perf_counter()
     result = work()
@@ -79,7 +77,8 @@ def report(name: str, limit: float, ours: float, numpys: float, error: float) ->
     """One line of the table."""
     print(
         f"{name:<46} {ours:6.1f} s   limit {limit:.0f} s   NumPy {numpys:6.1f} s   "
-        f"NumPy / ours {numpys / ours:.2f}   largest relative difference {error:.0e}"
+        f"NumPy / ours {numpys / ours:.2f}   largest relative difference {error:.0e}",
+        flush=True,
     )
 
 

@@ -8,7 +8,6 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from randlabels.data.errors import DataError
 from randlabels.errors import InputError
 
 
@@ -40,7 +39,7 @@ def run(main: Callable[[], None]) -> NoReturn:
         handler.python_handler.stream = _TqdmStream()
         try:
             main()
-        except (InputError, DataError) as error:
+        except InputError as error:
             _fail(str(error))
 
     app.run(guarded, flags_parser=_parse)
@@ -56,8 +55,6 @@ def _parse(arguments: Sequence[str]) -> list[str]:
         _fail(f"no file {config_flags.get_config_filename(flags.FLAGS['config'])} for --config.")
     except Exception as error:  # whatever a config file raises, and what ml_collections makes of it
         _fail(_unknown_field(arguments) or _last_line(error))
-    if flags.FLAGS["verbosity"].using_default_value:
-        flags.FLAGS.verbosity = logging.WARNING  # Orbax logs 40 lines for each checkpoint
     return rest
 
 

@@ -1,8 +1,18 @@
-"""Eight virtual CPU devices for every test, fixed before JAX starts a backend; a tiny config."""
+"""Eight virtual CPU devices for every test, fixed before JAX starts a backend; a tiny config.
 
+Most of the time of these tests is compilation of programs that an earlier test compiled too, so
+each process keeps what it compiled in a folder that goes away with it.
+"""
+
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
+# Not shared between processes: JAX does not write entries atomically.
+COMPILATION_CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")
+atexit.register(shutil.rmtree, COMPILATION_CACHE, ignore_errors=True)
 
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +24,8 @@ from ml_collections import ConfigDict
 from configs import base
 
 jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_compilation_cache_dir", COMPILATION_CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 TINY = {
     "data.upstream_size": 50,

@@ -41,11 +41,26 @@ def misalignment(
     Raises ValueError for bases that are not orthonormal, sigma_w that is not symmetric, finite,
     or of the same d, and for singular sigma_w.
     """
-    bases, sigma = _bases_and_covariances(vectors, sigma_w)
-    members = _members(groups, sigma.shape[-1])
+    bases, _ = _bases_and_covariances(vectors, sigma_w)
+    return misalignment_of_pair(bases, *covariance_and_inverse(sigma_w), groups)
+
+
+def covariance_and_inverse(sigma_w: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Sigma_w [..., d, d] in float64 and its inverse, for many calls of `misalignment_of_pair`.
+
+    Raises ValueError where sigma_w is not symmetric, not finite or singular.
+    """
+    sigma = symmetric_matrices(sigma_w, "sigma_w")
     factors = cholesky_factors(sigma, input_epsilon(sigma_w), "sigma_w")
     with float64():
-        inverse = np.asarray(_inverse(factors))
+        return sigma, np.asarray(_inverse(factors))
+
+
+def misalignment_of_pair(
+    bases: np.ndarray, sigma: np.ndarray, inverse: np.ndarray, groups: ArrayLike | None
+) -> np.ndarray:
+    """`misalignment` of float64 bases that are known to be orthonormal, without its checks."""
+    members = _members(groups, sigma.shape[-1])
     forward = _quadratic_forms(bases, sigma) @ members
     backward = _quadratic_forms(bases, inverse) @ members
     # Cauchy-Schwarz makes M >= 0; rounding alone can take it below.

@@ -3,8 +3,12 @@
 import numpy as np
 from jax.typing import ArrayLike
 
-from randlabels.eigen.alignment import misalignment
-from randlabels.eigen.matrices import real_array, square_matrices
+from randlabels.eigen.alignment import (
+    covariance_and_inverse,
+    misalignment,
+    misalignment_of_pair,
+)
+from randlabels.eigen.matrices import real_array
 
 # Float64 numbers of random matrices held at once (64 MiB).
 _MAX_NUMBERS = 2**23
@@ -65,15 +69,20 @@ def random_basis_misalignment(
 ) -> np.ndarray:
     """Misalignment [..., num_bases] of sigma_w [..., d, d] to random bases, the same for all.
 
-    `groups` as in `misalignment`: eigenspaces of the same dimensions as those of the data.
+    `groups` as in `misalignment`: eigenspaces of the same dimensions as those of the data. Each
+    basis costs about dim^3 operations for every matrix.
+
+    Raises ValueError as `misalignment` does for sigma_w, and unless num_bases > 0.
     """
-    dim = square_matrices(sigma_w, "sigma_w").shape[-1]
+    sigma, inverse = covariance_and_inverse(sigma_w)
+    if num_bases < 1:
+        raise ValueError(f"num_bases is {num_bases}; give at least 1, 200 for a p-value of .005.")
+    dim, lead = sigma.shape[-1], sigma.ndim - 2
     rng = np.random.default_rng(seed)
     columns = []
     for size in _batches(num_bases, dim):
-        bases = random_bases(dim, size, rng)
-        bases = bases.reshape(size, *[1] * (np.ndim(sigma_w) - 2), dim, dim)
-        columns.append(np.moveaxis(misalignment(bases, sigma_w, groups), 0, -1))
+        bases = random_bases(dim, size, rng).reshape(size, *[1] * lead, dim, dim)
+        columns.append(np.moveaxis(misalignment_of_pair(bases, sigma, inverse, groups), 0, -1))
     return np.concatenate(columns, axis=-1)
 
 

@@ -107,7 +107,7 @@ def prepare(config: ConfigDict) -> Setup:
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
     task = load_task(config, table)
-    _check_kernel_size(config, task.images)
+    _check_image_size(config, task.images)
     model = build(config, layout.axis_name)
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
@@ -162,12 +162,14 @@ def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
     )
 
 
-def _check_kernel_size(config: ConfigDict, images: np.ndarray) -> None:
+def _check_image_size(config: ConfigDict, images: np.ndarray) -> None:
+    """A smaller image would leave nothing behind a VALID convolution or five poolings."""
+    least = {"simple_cnn": config.model.kernel_size, "vgg16": 32}.get(config.model.name, 1)
     pixels = min(images.shape[1:3])
-    if config.model.name == "simple_cnn" and config.model.kernel_size > pixels:
+    if pixels < least:
         raise InputError(
-            f"config.model.kernel_size is {config.model.kernel_size}, but the images are only "
-            f"{pixels} pixels wide or high."
+            f"The images are only {pixels} pixels wide or high, but {config.model.name} needs "
+            f"{least} (config.data.image_size, config.model.kernel_size)."
         )
 
 

@@ -66,6 +66,19 @@ def test_random_bases_refuse():
         random_bases(3, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("sigma_w", "num_bases", "message"),
+    [
+        (np.diag([1.0, 0.0]), 5, "singular"),
+        (np.triu(np.ones((2, 2))), 5, "not symmetric"),
+        (np.eye(2), 0, "num_bases is 0"),
+    ],
+)
+def test_null_refuses(sigma_w, num_bases, message):
+    with pytest.raises(ValueError, match=message):
+        random_basis_misalignment(sigma_w, num_bases)
+
+
 def test_null_is_misalignment_to_random_bases(monkeypatch):
     w = np.random.default_rng(0).standard_normal((2, 3, 4, 12)) * np.arange(1, 5)[:, None]
     sigma_w = filter_covariance(w, spatial=False)

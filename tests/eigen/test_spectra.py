@@ -41,6 +41,11 @@ def test_float32_input_is_computed_in_float64():
     np.testing.assert_allclose(values, exact, rtol=1e-12)
 
 
+def test_float64_stays_inside():
+    descending_eigh(random_spd(3))
+    assert jnp.zeros(1).dtype == jnp.float32
+
+
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
