@@ -19,7 +19,7 @@ def get_config(budget: str = "full") -> ConfigDict:
 
 def _short(config: ConfigDict) -> None:
     config.optimizer.learning_rate = 0.002
-    config.train.epochs = 40
+    config.train.epochs = 28
 
 
 def _smoke(config: ConfigDict) -> None:

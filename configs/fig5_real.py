@@ -27,7 +27,7 @@ def get_config(budget: str = "full") -> ConfigDict:
 
 
 def _short(config: ConfigDict) -> None:
-    config.train.epochs = 24
+    config.train.epochs = 16
 
 
 def _smoke(config: ConfigDict) -> None:

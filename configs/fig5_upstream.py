@@ -41,8 +41,13 @@ def _short(config: ConfigDict) -> None:
     config.data.test_size = 2_000
     config.data.image_size = 16
     config.model.filters = 64
+    config.optimizer.learning_rate = 0.002
     config.train.batch_size = 64
+    config.train.epochs = 120
+    config.train.checkpoint_epochs = (0, 5, 10, 20, 40, 80, 120)
+    config.train.eval_epochs = tuple(range(0, 121, 10))
     config.train.precision = "float32"
+    config.population.seeds = 5
 
 
 def _smoke(config: ConfigDict) -> None:

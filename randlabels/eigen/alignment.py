@@ -41,8 +41,10 @@ def misalignment(
     Raises ValueError for bases that are not orthonormal, sigma_w that is not symmetric, finite,
     or of the same d, and for singular sigma_w.
     """
-    bases, _ = _bases_and_covariances(vectors, sigma_w)
-    return misalignment_of_pair(bases, *covariance_and_inverse(sigma_w), groups)
+    bases = orthonormal_bases(vectors, "vectors")
+    sigma, inverse = covariance_and_inverse(sigma_w)
+    same_dimension(bases, sigma, "vectors and sigma_w")
+    return misalignment_of_pair(bases, sigma, inverse, groups)
 
 
 def covariance_and_inverse(sigma_w: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +79,9 @@ def eigenvalue_map(
     tau_k = sqrt(tr(P_k Sigma_w) / dim P_k), to be plotted at the root of the mean eigenvalue of
     the eigenspace.
     """
-    bases, sigma = _bases_and_covariances(vectors, sigma_w)
+    bases = orthonormal_bases(vectors, "vectors")
+    sigma = symmetric_matrices(sigma_w, "sigma_w")
+    same_dimension(bases, sigma, "vectors and sigma_w")
     members = _members(groups, sigma.shape[-1])
     variances = _quadratic_forms(bases, sigma) @ members / members.sum(0)
     largest = np.abs(sigma).max(initial=0)
@@ -87,13 +91,6 @@ def eigenvalue_map(
             "a covariance matrix."
         )
     return np.sqrt(np.maximum(variances, 0))
-
-
-def _bases_and_covariances(vectors: ArrayLike, sigma_w: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    sigma = symmetric_matrices(sigma_w, "sigma_w")
-    bases = orthonormal_bases(vectors, "vectors")
-    same_dimension(bases, sigma, "vectors and sigma_w")
-    return bases, sigma
 
 
 def _members(groups: ArrayLike | None, dim: int) -> np.ndarray:

@@ -7,11 +7,12 @@ same for inverses, as V is orthogonal. Uniformly random bases stay uniformly ran
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from randlabels.eigen.alignment import eigenvalue_map, misalignment
+from randlabels.eigen.alignment import misalignment
 from randlabels.eigen.filters import filter_covariance
 from randlabels.eigen.nulls import (
     misalignment_floor,
@@ -20,22 +21,26 @@ from randlabels.eigen.nulls import (
 )
 from randlabels.eigen.resampling import bootstrap_misalignment
 from randlabels.eigen.shrinkage import shrunk_covariance
-from randlabels.eigen.spectra import descending_eigh
 
 FLOOR_SAMPLES = 200
 
 # With fewer filters per dimension, the shrunk estimate is given beside the plain one.
 FEW_FILTERS = 10
 
+# Intervals and shrunk estimates, hundreds of inversions, are left out for larger layers.
+MAX_NULL_DIM = 1024
+
 # Smallest over largest eigenvalue below which a Sigma_w counts as singular: float32 weights carry
 # 7 digits, so eigenvalues that are further apart are rounding.
 SINGULAR = 1e-12
 
-# A resample inverts a matrix, so intervals are left out for larger layers.
-MAX_RESAMPLED_DIM = 1024
-
-# Float64 numbers of covariances that are held at once (128 MiB).
+# Float64 numbers of filters or covariances that are held at once (128 MiB).
 _MAX_NUMBERS = 2**24
+
+
+def is_shrunk(dim: int, num_filters: int) -> bool:
+    """Whether the filters are so few, and the layer so small, that a shrunk estimate is given."""
+    return 1 < num_filters < FEW_FILTERS * dim and dim <= MAX_NULL_DIM
 
 
 def describe_sets(filters: np.ndarray, random_bases: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -45,13 +50,13 @@ def describe_sets(filters: np.ndarray, random_bases: int, seed: int = 0) -> list
     the eigenvalues are always there. `floor` holds misalignments of as many isotropic filters.
     Where filters are few, `misalignment_shrunk` is that of the Ledoit-Wolf estimate, to be set
     beside `misalignment_shrunk_random`, the same estimate against the same random bases.
-    `filter_eigenvectors` [d, d] are columns in the coordinates of the filters.
+    `filter_eigenvectors` [d, min(d, m)] are columns in the coordinates of the filters.
     """
     _, dim, num_filters = filters.shape
     floor = None
     if num_filters > dim:
         floor = misalignment_floor(dim, num_filters, FLOOR_SAMPLES, seed + 1)
-    size = max(1, _MAX_NUMBERS // dim**2)
+    size = max(1, _MAX_NUMBERS // (dim * max(dim, num_filters)))
     described = []
     for start in range(0, len(filters), size):
         described += _describe(filters[start : start + size], random_bases, seed)
@@ -70,7 +75,7 @@ def bootstrap(filters: np.ndarray, seed: int = 0) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for of_set in np.moveaxis(filters, 1, 0):
         found.append({"interval": None, "interval_bias": None})
-        if num_networks < 2 or dim > MAX_RESAMPLED_DIM:
+        if num_networks < 2 or dim > MAX_NULL_DIM:
             continue
         sigma_w = filter_covariance(of_set, spatial=False)
         # A resample that repeats one network often may have too few different filters.
@@ -85,17 +90,15 @@ def bootstrap(filters: np.ndarray, seed: int = 0) -> list[dict[str, Any]]:
 
 def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[str, Any]]:
     num_sets, dim, num_filters = filters.shape
-    sigma_w = filter_covariance(filters, spatial=False)
-    values, vectors = descending_eigh(sigma_w)
-    taus = eigenvalue_map(np.eye(dim), sigma_w)
+    values, vectors = _spectra(filters)
+    taus = np.sqrt(np.square(filters).mean(-1))  # the eigenvalue map: v_i is a unit vector
     regular = values[:, -1] > SINGULAR * values[:, 0]
-    plain = _misalignments(sigma_w, regular, random_bases, seed)
-    few = np.full(num_sets, 1 < num_filters < FEW_FILTERS * dim)
-    shrunk_w = shrunk_covariance(filters, spatial=False) if few.any() else sigma_w
-    shrunk = _misalignments(shrunk_w, few, random_bases, seed)
+    plain = _misalignments(filter_covariance, filters, regular, random_bases, seed)
+    few = np.full(num_sets, is_shrunk(dim, num_filters))
+    shrunk = _misalignments(shrunk_covariance, filters, few, random_bases, seed)
     reason = (
         f"Sigma_w of {num_filters} filters in {dim} dimensions is singular; pool networks until "
-        f"there are more than {dim} filters, or read misalignment_shrunk."
+        f"there are more than {dim} filters, or read misalignment_shrunk where it is given."
     )
     return [
         {
@@ -113,14 +116,28 @@ def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[st
     ]
 
 
+def _spectra(filters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues [set, d] and leading eigenvectors [set, d, min(d, m)] of Sigma_w, no d x d."""
+    num_sets, dim, num_filters = filters.shape
+    vectors, roots, _ = np.linalg.svd(filters / np.sqrt(num_filters), full_matrices=False)
+    values = np.zeros((num_sets, dim))
+    values[:, : roots.shape[-1]] = np.square(roots)
+    return values, vectors
+
+
 def _misalignments(
-    sigma_w: np.ndarray, wanted: np.ndarray, random_bases: int, seed: int
+    covariance: Callable[..., np.ndarray],
+    filters: np.ndarray,
+    wanted: np.ndarray,
+    random_bases: int,
+    seed: int,
 ) -> list[tuple[Any, Any, Any]]:
-    """(to the data basis, to random bases [random_bases], p-value) of each set, or Nones."""
-    found: list[tuple[Any, Any, Any]] = [(None, None, None)] * len(sigma_w)
+    """(to the data basis, to random bases [random_bases], p-value) of each wanted set, or Nones."""
+    found: list[tuple[Any, Any, Any]] = [(None, None, None)] * len(filters)
     if wanted.any():
-        data = misalignment(np.eye(sigma_w.shape[-1]), sigma_w[wanted])
-        null = random_basis_misalignment(sigma_w[wanted], random_bases, seed)
+        sigma_w = covariance(filters[wanted], spatial=False)
+        data = misalignment(np.eye(filters.shape[1]), sigma_w)
+        null = random_basis_misalignment(sigma_w, random_bases, seed)
         p_values = permutation_p_value(data, null)
         for row, i in enumerate(np.flatnonzero(wanted)):
             found[i] = float(data[row]), null[row], float(p_values[row])

@@ -7,7 +7,7 @@ whatever the precision of training, without augmentation, and streamed over imag
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -27,6 +27,9 @@ from randlabels.runs import CHECKPOINTS, Run, read_state
 
 # Images that go through a network at once.
 _BATCH = 64
+
+# Inputs of a layer whose covariance still fits into memory (0.8 GB for each d x d).
+MAX_DIM = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,21 +155,30 @@ def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, 
     return tuple(found)
 
 
-def choose_layers(names: tuple[str, ...], layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def choose_layers(names: Sequence[str], layers: Sequence[Layer]) -> list[Layer]:
     """The layers of these names in forward order; () is the first layer, ("all",) is every one.
 
+    "all" leaves out layers of more than 10,000 dimensions.
+
     Raises:
-        InputError: if there is no layer of a name.
+        InputError: if there is no layer of a name, or it has more than 10,000 dimensions.
     """
-    if not names:
-        return layers[:1]
-    if names == ("all",):
-        return layers
     known = [layer.path for layer in layers]
+    if tuple(names) == ("all",):
+        return [layer for layer in layers if layer.dim <= MAX_DIM]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"there is no layer {unknown[0]!r}; the layers are {', '.join(known)}.")
-    return tuple(layer for layer in layers if layer.path in names)
+        raise InputError(
+            f"--layers names {unknown[0]!r}; it may be all, or some of {', '.join(known)}."
+        )
+    chosen = [layer for layer in layers if layer.path in (names or known[:1])]
+    for layer in chosen:
+        if layer.dim > MAX_DIM:
+            raise InputError(
+                f"layer {layer.path} has {layer.dim:,} inputs, and their covariance too many "
+                f"entries; choose layers of at most {MAX_DIM:,}."
+            )
+    return chosen
 
 
 def read_kernels(run: Run, step: int, path: str) -> np.ndarray:

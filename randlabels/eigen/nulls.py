@@ -70,7 +70,8 @@ def random_basis_misalignment(
     """Misalignment [..., num_bases] of sigma_w [..., d, d] to random bases, the same for all.
 
     `groups` as in `misalignment`: eigenspaces of the same dimensions as those of the data. Each
-    basis costs about dim^3 operations for every matrix.
+    basis costs about dim^3 operations for every matrix; in hundreds of dimensions all random bases
+    give M within .1% of each other, and a few of them show where chance is.
 
     Raises ValueError as `misalignment` does for sigma_w, and unless num_bases > 0.
     """

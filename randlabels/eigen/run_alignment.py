@@ -14,6 +14,7 @@ use the pooled map tau, which has no such flaw.
 import dataclasses
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from randlabels.eigen.costs import expected_seconds
 from randlabels.eigen.filter_sets import bootstrap, describe_sets
 from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.layer_inputs import (
@@ -42,6 +44,9 @@ _WITHIN_GROUP = ("network", "seed", "label_seed", "source", "diverged_epoch")
 
 # Eigenvectors of the data and of pooled weights that are kept for pictures.
 LEADING = 10
+
+# Seconds of work that are announced.
+_WORTH_SAYING = 20
 
 # Float64 numbers of filters that are held at once (256 MiB).
 _MAX_NUMBERS = 2**25
@@ -255,7 +260,8 @@ def alignment_of_run(
             "config.train.checkpoint_epochs, or analyse with --inputs=checkpoint."
         )
     task = open_inputs(run)
-    chosen = choose_layers(tuple(layers), task.layers)
+    chosen = choose_layers(layers, task.layers)
+    _say_duration(run, task, chosen, inputs, random_bases)
     healthy = [network for group in groups for network in group.networks]
     with tqdm(total=len(chosen) * len(run.steps), unit="checkpoint") as progress:
         parts = [
@@ -268,6 +274,24 @@ def alignment_of_run(
         "data": {layer.path: part["data"] for layer, part in zip(chosen, parts, strict=True)},
         "records": [record for part in parts for record in part["records"]],
     }
+
+
+def _say_duration(
+    run: Run, task: TaskInputs, layers: Sequence[Layer], inputs: str, random_bases: int
+) -> None:
+    sizes = [len(group.networks) for group in groups_of(run)]
+    seconds = 0.0
+    for layer in layers:
+        num_bases = sum(sizes) * (len(run.steps) if inputs == "checkpoint" else 1)
+        if layer == task.layers[0]:
+            num_bases = 1
+        seconds += expected_seconds(
+            layer, len(task.images), num_bases, sizes, len(run.steps), random_bases
+        )
+    if seconds > _WORTH_SAYING:
+        names = ", ".join(f"{layer.path} (d = {layer.dim:,})" for layer in layers)
+        about = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+        tqdm.write(f"The analysis of {names} will take about {about}.", file=sys.stderr)
 
 
 def _layer_alignment(
