@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
     data.augment = "none"  # none, crop_flip (4-pixel zero-padded random crop, horizontal flip)
     data.diagonal = (1.0,)  # gaussian: the diagonal of the covariance, or of its square root
     data.diagonal_holds = "variances"  # gaussian: variances, standard_deviations
+    data.rotation_seed = -1  # gaussian: of a random rotation of the inputs; -1 is none
+    data.label_axes = "first"  # gaussian: real labels follow the axis first, first_and_last
 
     config.labels = labels = ConfigDict()
     labels.kind = "random"  # random, real, noisy (real, a share of them replaced at random)

@@ -34,6 +34,7 @@ SWEEPABLE = (
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "data.augment": ("none", "crop_flip"),
+    "data.label_axes": ("first", "first_and_last"),
     "data.diagonal_holds": ("variances", "standard_deviations"),
     "labels.kind": ("random", "real", "noisy"),
     "labels.test": ("clean", "same"),
@@ -77,6 +78,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "train.resume_seconds": (0.0, math.inf),
     "population.seeds": (1, math.inf),
     "init.step": (-1, math.inf),
+    "data.rotation_seed": (-1, 2**31 - 1),
 }
 
 # Inclusive ranges of the elements of tuples.
@@ -201,6 +203,8 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
         "data.image_size": (f"data set {data}", data != "gaussian"),
         "data.diagonal": (f"data set {data}", data == "gaussian"),
         "data.diagonal_holds": (f"data set {data}", data == "gaussian"),
+        "data.rotation_seed": (f"data set {data}", data == "gaussian"),
+        "data.label_axes": (f"data set {data}", data == "gaussian"),
         "labels.noise": (f"label kind {fields['labels.kind']}", fields["labels.kind"] == "noisy"),
         "optimizer.momentum": (f"optimizer {optimizer}", "momentum" in arguments),
         "init.run": ("arm scratch", bool(sources)),

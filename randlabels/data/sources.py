@@ -131,7 +131,14 @@ def _draw(data_config: Any, size: int, stream: int) -> tuple[np.ndarray, np.ndar
     seed = int(sequence.generate_state(1, np.uint64)[0])
     if data_config.name == "dead_leaves":
         return dead_leaves.dead_leaves(seed, size, data_config.image_size)
-    return gaussian.gaussian(seed, size, data_config.diagonal, data_config.diagonal_holds)
+    return gaussian.gaussian(
+        seed,
+        size,
+        data_config.diagonal,
+        data_config.diagonal_holds,
+        data_config.rotation_seed,
+        data_config.label_axes,
+    )
 
 
 def _load_stored(data_config: Any) -> Dataset:

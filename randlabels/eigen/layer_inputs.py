@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import logging
 
 from configs import base
 from randlabels.data import sources, splits
@@ -155,30 +156,37 @@ def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, 
     return tuple(found)
 
 
-def choose_layers(names: Sequence[str], layers: Sequence[Layer]) -> list[Layer]:
+def choose_layers(
+    names: Sequence[str], layers: Sequence[Layer]
+) -> tuple[list[Layer], list[dict[str, Any]]]:
     """The layers of these names in forward order; () is the first layer, ("all",) is every one.
 
-    "all" leaves out layers of more than 10,000 dimensions.
+    Returns also {"layer", "step": None, "reason"} of each layer that "all" leaves out, because it
+    has more than 10,000 dimensions.
 
     Raises:
         InputError: if there is no layer of a name, or it has more than 10,000 dimensions.
     """
     known = [layer.path for layer in layers]
-    if tuple(names) == ("all",):
-        return [layer for layer in layers if layer.dim <= MAX_DIM]
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
         raise InputError(
             f"--layers names {unknown[0]!r}; it may be all, or some of {', '.join(known)}."
         )
-    chosen = [layer for layer in layers if layer.path in (names or known[:1])]
-    for layer in chosen:
-        if layer.dim > MAX_DIM:
-            raise InputError(
-                f"layer {layer.path} has {layer.dim:,} inputs, and their covariance too many "
-                f"entries; choose layers of at most {MAX_DIM:,}."
-            )
-    return chosen
+    wanted = known if "all" in names else names or known[:1]
+    chosen = [layer for layer in layers if layer.path in wanted]
+    reasons = {
+        layer.path: f"layer {layer.path} has {layer.dim:,} inputs, and their covariance too many "
+        f"entries; choose layers of at most {MAX_DIM:,}."
+        for layer in chosen
+        if layer.dim > MAX_DIM
+    }
+    if reasons and "all" not in names:
+        raise InputError(next(iter(reasons.values())))
+    for reason in reasons.values():
+        logging.warning("%s", reason)
+    skipped = [{"layer": path, "step": None, "reason": why} for path, why in reasons.items()]
+    return [layer for layer in chosen if layer.path not in reasons], skipped
 
 
 def read_kernels(run: Run, step: int, path: str) -> np.ndarray:

@@ -242,7 +242,8 @@ def alignment_of_run(
     """The contents of alignment.json: {"data": {layer: ...}, "records": [...], ...}.
 
     Args:
-        run: whose checkpoints are analysed; those that cannot be read are named in "skipped".
+        run: whose checkpoints are analysed. "skipped" names those that cannot be read, and layers
+            that are too large.
         layers: paths, () for the first layer, ("all",) for every layer.
         inputs: of deeper layers, see `input_bases`.
         random_bases: how many, for each misalignment.
@@ -254,13 +255,13 @@ def alignment_of_run(
     groups = groups_of(run)
     if not run.steps:
         raise InputError(f"{run.workdir} has no checkpoints; train it (again) with its config.")
-    if inputs == "initialisation" and 0 not in run.steps:
+    task = open_inputs(run)
+    chosen, too_large = choose_layers(layers, task.layers)
+    if inputs == "initialisation" and 0 not in run.steps and chosen != [task.layers[0]]:
         raise InputError(
             f"{run.workdir} has no checkpoint of its start; train with 0 in "
             "config.train.checkpoint_epochs, or analyse with --inputs=checkpoint."
         )
-    task = open_inputs(run)
-    chosen = choose_layers(layers, task.layers)
     _say_duration(run, task, chosen, inputs, random_bases)
     healthy = [network for group in groups for network in group.networks]
     with tqdm(total=len(chosen) * len(run.steps), unit="checkpoint") as progress:
@@ -270,7 +271,7 @@ def alignment_of_run(
     return {
         "networks": healthy,
         "diverged": [row["network"] for row in run.networks if row["network"] not in healthy],
-        "skipped": [entry for part in parts for entry in part["skipped"]],
+        "skipped": too_large + [entry for part in parts for entry in part["skipped"]],
         "data": {layer.path: part["data"] for layer, part in zip(chosen, parts, strict=True)},
         "records": [record for part in parts for record in part["records"]],
     }

@@ -39,7 +39,8 @@ def open_source(config: ConfigDict) -> tuple[Run, int] | None:
         return None
     run = load_run(config.init.run)
     theirs, ours = run.config, config.to_dict()
-    free = {"augment", "test_size"}
+    # Rotated inputs are how a study of Proposition 1 makes initial weights that are not isotropic.
+    free = {"augment", "test_size", "rotation_seed", "label_axes"}
     if config.data.name not in GENERATED_DATA:
         free.add("downstream_size")  # of a stored data set, upstream does not depend on it
     differing = differences(

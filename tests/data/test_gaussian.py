@@ -45,3 +45,22 @@ def test_bad_diagonal_is_refused(diagonal):
 def test_bad_holds_is_refused():
     with pytest.raises(DataError, match="diagonal_holds is 'variance'"):
         gaussian(0, 10, DIAGONAL, "variance")
+
+
+def test_rotation_rotates_the_covariance_and_keeps_the_labels():
+    plain, labels = gaussian(3, 4000, (1.0, 2.0, 3.0), "standard_deviations")
+    rotated, same_labels = gaussian(3, 4000, (1.0, 2.0, 3.0), "standard_deviations", 7)
+    np.testing.assert_array_equal(labels, same_labels)
+    turn = np.linalg.lstsq(plain.astype(float), rotated.astype(float), rcond=None)[0]
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
+    assert np.abs(turn - np.eye(3)).max() > 0.1
+    np.testing.assert_allclose(plain @ turn, rotated, atol=1e-5)
+
+
+@pytest.mark.parametrize(("axes", "direction"), [("first", [1, 0]), ("first_and_last", [1, 1])])
+def test_labels_follow_the_axes(axes, direction):
+    inputs, labels = gaussian(0, 20_000, (1.0, 1.0), "variances", label_axes=axes)
+    means = np.array([inputs[labels == k].mean(axis=0) for k in range(10)])
+    slope = means[9] - means[0]
+    expected = np.array(direction) / np.linalg.norm(direction)
+    np.testing.assert_allclose(slope / np.linalg.norm(slope), expected, atol=0.05)

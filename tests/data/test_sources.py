@@ -20,6 +20,8 @@ def make_config(**changes):
         "image_size": 8,
         "diagonal": (1.0, 2.0),
         "diagonal_holds": "variances",
+        "rotation_seed": -1,
+        "label_axes": "first",
     }
     return SimpleNamespace(**(fields | changes))
 

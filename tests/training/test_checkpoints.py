@@ -131,10 +131,12 @@ def test_when_all_are_damaged_one_sentence_says_so(small, copy):
 def test_damage_is_noticed_by_readers(copy):
     """For analysis: the damaged step is refused, the others are read."""
     run = load_run(copy)
-    flip(copy / runs.CHECKPOINTS / "3")
+    path = newest_data_file(copy / runs.CHECKPOINTS / "3")
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    content[2000:-2000:500] ^= 0x10  # in every array, so in the parameters too
+    path.write_bytes(content.tobytes())
     with pytest.raises(InputError, match="checkpoints/3 "):
-        for layer in (None, "dense1", "head"):
-            run.params(3, layer=layer)
+        run.params(3)
     assert run.params(0)["dense1"]["kernel"].shape == (2, 192, 5)
     with pytest.raises(InputError, match="checkpoints/3 "):
         runs.newest_intact_step(copy, 3)

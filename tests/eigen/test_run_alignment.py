@@ -1,0 +1,374 @@
+"""Records of alignment against runs with planted weights, and against NumPy."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from configs import base
+from randlabels import records
+from randlabels.config import check
+from randlabels.data import sources, splits
+from randlabels.eigen import costs, layer_inputs, run_alignment
+from randlabels.errors import InputError
+from randlabels.models import build
+from randlabels.models.naming import get_layer, layer_paths
+from randlabels.runs import load_run
+from randlabels.training import checkpoints, workdir
+from randlabels.training.population import initial_variables, network_table
+
+FILTERS = 64  # more than the 27 weights of a filter
+
+
+def small_config(**changes):
+    config = base.get_config()
+    config.data.update(image_size=8, upstream_size=64, downstream_size=64, test_size=8)
+    config.model.update(filters=FILTERS, widths=(5,))
+    config.train.batch_size = 16
+    config.population.seeds = 2
+    config.update_from_flattened_dict(changes)
+    return check(config)
+
+
+def write_run(directory, config, plant=lambda step, variables, table: None, steps=(0, 4)):
+    """A workdir without training: random weights, which `plant` may change at each step."""
+    table = network_table(config)
+    dataset = sources.load(config.data)
+    example = np.zeros((1, *dataset.train_images.shape[1:]), np.float32)
+    variables = initial_variables(build(config), table, config.train.task, example)
+    workdir.write_config(directory, config)
+    with checkpoints.open_manager(directory, steps) as manager:
+        for step in steps:
+            plant(step, variables, table)
+            state = {"batch_stats": {}} | jax.tree.map(np.array, variables)
+            checkpoints.save(manager, step, step // 4, state)
+    workdir.write_table(directory, table)
+    workdir.write_status(directory, "done")
+    return load_run(directory)
+
+
+def standardised_images(config):
+    """The images of the upstream task, float64, as training sees them; NumPy alone."""
+    images = sources.load(config.data).train_images / 255.0
+    sizes = config.data.upstream_size, config.data.downstream_size
+    chosen = splits.split_indices(config.data.seed, len(images), *sizes)["upstream"]
+    return ((images - images.mean((0, 1, 2))) / images.std((0, 1, 2)))[chosen]
+
+
+def patches_of(images, side, stride=1, padding=(0, 0)):
+    """All patches [n, side * side * channels] by plain loops."""
+    images = np.pad(images, ((0, 0), padding, padding, (0, 0)))
+    last = images.shape[1] - side + 1
+    positions = itertools.product(range(0, last, stride), repeat=2)
+    cut = [images[:, i : i + side, j : j + side].reshape(len(images), -1) for i, j in positions]
+    return np.stack(cut, 1).reshape(-1, cut[0].shape[1])
+
+
+def descending(matrix):
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1], vectors[:, ::-1]
+
+
+def misalignment_of(basis, sigma_w):
+    forward = np.einsum("di,de,ei->i", basis, sigma_w, basis)
+    backward = np.einsum("di,de,ei->i", basis, np.linalg.inv(sigma_w), basis)
+    return np.sqrt(forward * backward).sum() - len(sigma_w)
+
+
+def whitened(seed, dim, num_filters):
+    """Filters [dim, num_filters] whose uncentred covariance is exactly the identity."""
+    normal = np.random.default_rng(seed).standard_normal((num_filters, dim))
+    return np.linalg.qr(normal)[0].T * np.sqrt(num_filters)
+
+
+def pooled(alignment, layer="conv1"):
+    return [r for r in alignment["records"] if r["network"] is None and r["layer"] == layer]
+
+
+def single(alignment, layer="conv1"):
+    return [r for r in alignment["records"] if r["network"] is not None and r["layer"] == layer]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Weights V diag(f) z at step 4, in an order of f that is not that of the data."""
+    config = small_config()
+    values, vectors = descending(np.cov(patches_of(standardised_images(config), 3).T, bias=True))
+    taus = np.random.default_rng(0).permutation(np.geomspace(0.05, 0.5, 27))
+
+    def plant(step, variables, table):
+        if step == 4:
+            for network in range(len(table)):
+                kernel = vectors @ (taus[:, None] * whitened(network, 27, FILTERS))
+                variables["params"]["conv1"]["kernel"][network] = kernel.reshape(3, 3, 3, -1)
+
+    run = write_run(tmp_path_factory.mktemp("planted"), config, plant)
+    return run_alignment.alignment_of_run(run, (), "checkpoint", 50), values, vectors, taus
+
+
+def test_planted_map_and_eigenvectors_are_found(planted):
+    alignment, values, vectors, taus = planted
+    np.testing.assert_allclose(alignment["data"]["conv1"]["eigenvalues"], values, rtol=1e-4)
+    assert alignment["data"]["conv1"]["count"] == 64 * 6 * 6
+    record = pooled(alignment)[1]
+    assert (record["step"], record["epoch"], record["num_filters"]) == (4, 1, 2 * FILTERS)
+    np.testing.assert_allclose(record["tau"], taus, rtol=1e-4)
+    np.testing.assert_allclose(record["filter_eigenvalues"], np.sort(taus**2)[::-1], rtol=1e-4)
+    np.testing.assert_array_equal(record["nearest_rank"], np.argsort(-taus)[:10])
+    np.testing.assert_allclose(record["nearest_cosine"], 1, atol=1e-4)
+    cosines = np.sum(record["filter_eigenvectors"] * vectors[:, record["nearest_rank"]], axis=0)
+    np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-4)
+    shown = alignment["data"]["conv1"]["eigenvectors"][:, record["nearest_rank"][0] :][:, :1]
+    if record["nearest_rank"][0] < 10:
+        assert shown[:, 0] @ record["filter_eigenvectors"][:, 0] > 0.99
+
+
+def test_planted_alignment_is_told_from_chance(planted):
+    alignment = planted[0]
+    start, end = pooled(alignment)
+    assert end["misalignment_data"] < 1e-4 < 1 < end["misalignment_random"].min()
+    assert end["p_value"] == 1 / 51
+    assert start["p_value"] > 0.01
+    low, high = np.quantile(start["floor"], [0.001, 0.999])
+    assert low < start["misalignment_data"] < high
+    # Both networks have the planted covariance exactly, so that resampling them changes nothing.
+    np.testing.assert_allclose(end["interval"], 0, atol=1e-3)
+    assert start["interval_bias"] > 0.1
+
+
+def test_shrunk_estimate_is_given_where_filters_are_few(planted):
+    from sklearn.covariance import ledoit_wolf
+
+    alignment, _, vectors, taus = planted
+    record = single(alignment)[-1]
+    filters = vectors @ (taus[:, None] * whitened(1, 27, FILTERS))
+    expected = ledoit_wolf(filters.T, assume_centered=True)[0]
+    random = record["misalignment_shrunk_random"]
+    assert record["misalignment_shrunk"] == pytest.approx(
+        misalignment_of(vectors, expected), abs=1e-4
+    )
+    assert len(random) == 50
+    assert record["misalignment_shrunk"] < random.min() < record["misalignment_random"].min()
+
+
+def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tmp_path):
+    config = small_config(**{"model.filters": 16})
+    alignment = run_alignment.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
+    for record in single(alignment):
+        assert record["misalignment_data"] is record["floor"] is record["p_value"] is None
+        assert "pool networks until there are more than 27" in record["reason"]
+        assert (record["filter_eigenvalues"][:16] > 0).all()
+        np.testing.assert_array_equal(record["filter_eigenvalues"][16:], 0)
+        np.testing.assert_allclose(
+            np.square(record["tau"]).sum() * 16, record["kernel_norm"] ** 2, rtol=1e-10
+        )
+    together = pooled(alignment)[0]
+    assert together["num_filters"] == 32
+    assert together["misalignment_data"] > 0
+    assert together["reason"] is None
+    assert together["interval"] is None  # a resample of one network twice is singular
+
+
+def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
+    config = small_config(**{"population.sweep": (("model.init_scale", (0.5, 1.0)),)})
+    run = write_run(tmp_path, config)
+    run.networks[3]["diverged_epoch"] = 1
+    alignment = run_alignment.alignment_of_run(run, (), "checkpoint", 3)
+    assert (alignment["networks"], alignment["diverged"]) == ([0, 1, 2], [3])
+    last = pooled(alignment)[-2:]
+    assert [record["networks"] for record in sorted(last, key=lambda r: r["networks"])] == [
+        [0, 1],
+        [2],
+    ]
+    kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
+    for record in last:
+        norms = [np.linalg.norm(kernels[network]) for network in record["networks"]]
+        assert record["kernel_norm"] == pytest.approx(np.mean(norms), rel=1e-10)
+        assert record["group"]["init_scale"] == (0.5 if len(norms) == 2 else 1.0)
+        assert "seed" not in record["group"]
+
+
+def test_all_diverged_is_an_error(tmp_path):
+    run = write_run(tmp_path, small_config())
+    for row in run.networks:
+        row["diverged_epoch"] = 1
+    with pytest.raises(InputError, match="all networks"):
+        run_alignment.alignment_of_run(run, (), "checkpoint", 3)
+
+
+def dense_inputs(config, params, network):
+    """The inputs of dense1 of a simple_cnn, with loops and NumPy alone."""
+    images = standardised_images(config)
+    kernel = params["conv1"]["kernel"][network].astype(np.float64)
+    patches = patches_of(images, 3).reshape(len(images), 36, 27)
+    outputs = patches @ kernel.reshape(27, -1) + params["conv1"]["bias"][network]
+    return np.maximum(outputs, 0).reshape(len(images), -1)
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """dense1 has 6 * 6 * 4 = 144 inputs, and weights that change from step 0 to 4."""
+    config = small_config(**{"model.filters": 4, "model.widths": (200, 5)})
+
+    def plant(step, variables, table):
+        if step == 4:
+            for leaf in jax.tree.leaves(variables):
+                leaf += np.random.default_rng(1).normal(0, 0.02, leaf.shape)
+
+    return config, write_run(tmp_path_factory.mktemp("deep"), config, plant)
+
+
+@pytest.mark.parametrize("inputs", ["checkpoint", "initialisation"])
+def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, inputs):
+    config, run = deep
+    alignment = run_alignment.alignment_of_run(run, ("dense1",), inputs, 3)
+    assert alignment["data"]["dense1"]["eigenvalues"] is None
+    records_at = [r for r in single(alignment, "dense1") if r["step"] == 4]
+    source = run.params(4 if inputs == "checkpoint" else 0)
+    kernels = run.params(4)["dense1"]["kernel"].astype(np.float64)
+    leading = 40  # of 63, those that rounding of the activations to float32 does not mix
+    energies = []
+    for network, record in enumerate(records_at):
+        sigma_x = np.cov(dense_inputs(config, source, network).T, bias=True)
+        values, vectors = descending(sigma_x)
+        np.testing.assert_allclose(record["eigenvalues"][:leading], values[:leading], rtol=1e-3)
+        taus = np.sqrt(np.square(vectors.T @ kernels[network]).mean(1))
+        np.testing.assert_allclose(record["tau"][:leading], taus[:leading], rtol=1e-2)
+        energies.append(taus**2)
+    together = pooled(alignment, "dense1")[1]
+    expected = np.sqrt(np.mean(energies, axis=0))
+    np.testing.assert_allclose(together["tau"][:leading], expected[:leading], rtol=1e-2)
+    assert "filter_eigenvectors" not in together
+
+
+def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep):
+    spectra = {
+        inputs: [
+            record["eigenvalues"]
+            for record in pooled(
+                run_alignment.alignment_of_run(deep[1], ("dense1",), inputs, 3), "dense1"
+            )
+        ]
+        for inputs in ("checkpoint", "initialisation")
+    }
+    np.testing.assert_array_equal(*spectra["initialisation"])
+    np.testing.assert_array_equal(spectra["checkpoint"][0], spectra["initialisation"][0])
+    assert not np.allclose(*spectra["checkpoint"], rtol=0.01)
+
+
+def test_own_bases_that_coincide_give_the_same_as_one_shared(planted, tmp_path):
+    """In the first layer, rotating each network and then pooling is pooling directly."""
+    run = write_run(tmp_path, small_config())
+    task = layer_inputs.open_inputs(run)
+    first = task.layers[0]
+    shared = pooled(run_alignment.alignment_of_run(run, (), "checkpoint", 5))[1]
+    kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
+    filters = np.moveaxis(kernels.reshape(2, 27, -1), 0, 1).reshape(27, -1)
+    sigma_w = filters @ filters.T / filters.shape[1]
+    vectors = descending(np.cov(patches_of(standardised_images(small_config()), 3).T, bias=True))[1]
+    expected = misalignment_of(vectors, sigma_w)
+    assert shared["misalignment_data"] == pytest.approx(expected, rel=1e-4)
+    statistics = task.activation_statistics(first)(layer_inputs.read_variables(run, 4))
+    np.testing.assert_allclose(statistics.covariance, task.data_statistics().covariance, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("model", "pixels"),
+    [("simple_cnn", 8), ("mlp", 8), ("vgg16", 32), ("resnet18", 16), ("wide_resnet", 16)],
+)
+def test_layers_are_found_with_their_geometry(model, pixels):
+    changes = {"model.name": model, "data.image_size": pixels}
+    defaults = {"model.filters": 48, "model.widths": (32,)}
+    if model in ("vgg16", "resnet18", "wide_resnet"):
+        changes |= {"model.width": 0.1} | defaults
+    elif model == "mlp":
+        changes |= {"model.filters": 48}
+    if model == "wide_resnet":
+        changes |= {"model.depth": 10}
+    module = build(small_config(**changes))
+    layers = layer_inputs.find_layers(module, (pixels, pixels, 3))
+    example = np.random.default_rng(0).normal(size=(2, pixels, pixels, 3)).astype(np.float32)
+    variables = jax.jit(module.init)(jax.random.key(0), example)
+    assert sorted(layer.path for layer in layers) == sorted(layer_paths(variables["params"]))
+    assert (layers[0].path, layers[-1].path)[-1] == "head"
+    _, sown = module.apply(variables, example, mutable=["inputs"])
+    for layer in layers:
+        kernel = get_layer(variables["params"], layer.path)["kernel"]
+        inputs = get_layer(sown["inputs"], layer.path)["x"]
+        assert layer.kernel_shape == kernel.shape
+        assert layer.input_shape == inputs.shape[1:]
+        assert layer.statistics(inputs).count == 2 * layer.patches_per_image
+
+
+def test_nested_strided_convolution_has_the_moments_of_its_padded_patches(tmp_path):
+    changes = {
+        "model.name": "wide_resnet",
+        "model.depth": 10,
+        "model.width": 0.25,
+        "model.filters": 4,
+        "model.widths": (32,),
+    }
+    config = small_config(**changes)
+    variables = {}
+    run = write_run(tmp_path, config, lambda step, v, table: variables.update(v), steps=(0,))
+    task = layer_inputs.open_inputs(run)
+    layer = next(layer for layer in task.layers if layer.path == "group2_block1/conv1")
+    assert (layer.stride, layer.padding) == (2, "SAME")
+    one = jax.tree.map(lambda x: x[1], variables)
+    images = standardised_images(config).astype(np.float32)
+    _, sown = build(config).apply(one, images, mutable=["inputs"])
+    inputs = np.asarray(sown["inputs"]["group2_block1"]["conv1"]["x"], np.float64)
+    patches = patches_of(inputs, 3, stride=2, padding=(0, 1))  # SAME: 8 pixels to 4
+    found = task.activation_statistics(layer)(one)
+    assert found.count == len(patches) == 64 * 4 * 4
+    expected = np.cov(patches.T, bias=True)
+    np.testing.assert_allclose(found.covariance, expected, atol=1e-5 * expected.max())
+    kernels = layer_inputs.read_kernels(run, 0, layer.path)
+    np.testing.assert_array_equal(kernels, get_layer(variables["params"], layer.path)["kernel"])
+
+
+def test_layers_too_large_are_refused_or_left_out(tmp_path, monkeypatch):
+    run = write_run(tmp_path, small_config(**{"model.filters": 4}))
+    monkeypatch.setattr(layer_inputs, "MAX_DIM", 100)
+    with pytest.raises(InputError, match=r"layer dense1 has 144 inputs.*at most 100"):
+        run_alignment.alignment_of_run(run, ("conv1", "dense1"), "checkpoint", 3)
+    alignment = run_alignment.alignment_of_run(run, ("all",), "checkpoint", 3)
+    assert list(alignment["data"]) == ["conv1", "head"]
+    assert [(s["layer"], s["step"]) for s in alignment["skipped"]] == [("dense1", None)]
+
+
+def test_initialisation_needs_the_first_checkpoint(tmp_path):
+    run = write_run(tmp_path, small_config(**{"model.filters": 4}), steps=(4,))
+    with pytest.raises(InputError, match="no checkpoint of its start"):
+        run_alignment.alignment_of_run(run, ("head",), "initialisation", 3)
+    first = run_alignment.alignment_of_run(run, (), "initialisation", 3)  # has no need of it
+    assert pooled(first)[0]["step"] == 4
+
+
+def test_long_work_is_announced_with_its_cost(deep, monkeypatch, capsys):
+    monkeypatch.setattr(run_alignment, "_WORTH_SAYING", 0)
+    monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1e5)
+    run_alignment.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
+    assert "dense1 (d = 144) will take about" in capsys.readouterr().err
+
+
+def test_cost_counts_patches_bases_and_random_bases(monkeypatch):
+    monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1.0)
+    layer = layer_inputs.Layer("conv2", (10, 10, 50), (3, 3, 50, 20), padding="SAME")
+
+    def cost(num_images=10, num_bases=6, group_sizes=(3,), num_steps=2, random_bases=100):
+        return costs.expected_seconds(
+            layer, num_images, num_bases, group_sizes, num_steps, random_bases
+        )
+
+    assert cost(num_images=20) - cost() == pytest.approx(6 * 10 * 100 * 450**2)
+    assert cost(num_bases=12) - cost() == pytest.approx(6 * (1000 * 450**2 + 15 * 450**3))
+    # Two sets of pooled and three of single filters, all too few but for shrunk estimates.
+    assert cost(random_bases=200) - cost() == pytest.approx(
+        2 * 100 * (2 * 15 + 3 * (1 + 3)) * 450**3
+    )
+
+
+def test_records_can_be_written_as_json(planted, tmp_path):
+    records.write_json(tmp_path / "alignment.json", planted[0])
