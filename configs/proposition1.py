@@ -28,6 +28,9 @@ def get_config(budget: str = "full") -> ConfigDict:
     config.train.batch_size = 100
     config.train.eval_epochs = (0, 40)
     config.population.seeds = 64
+    config.seed = 5000
+    config.labels.seed = 5000
+    config.data.seed = 1
     return base.at_budget(config, budget, {"short": _short, "smoke": _smoke})
 
 
@@ -40,4 +43,4 @@ def _smoke(config: ConfigDict) -> None:
     config.data.test_size = 16
     config.train.epochs = 2
     config.train.eval_epochs = ()
-    config.population.seeds = 8
+    config.population.seeds = 16

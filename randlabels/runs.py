@@ -9,6 +9,8 @@ import dataclasses
 import hashlib
 import json
 import logging
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,8 @@ class Run:
         Args:
             step: one of `steps`.
             networks: which networks (rows of the table); None is all.
-            layer: only the layer of this name, such as "conv1"; None is all.
+            layer: only the layer of this path, such as "conv1" or "group1_block1/conv1"; None is
+                all.
 
         Raises:
             InputError: if there is no such step or layer, or the checkpoint is damaged.
@@ -61,8 +64,8 @@ class Run:
                 f"{self.workdir} has no checkpoint of step {step}; it has {list(self.steps)}."
             )
         prefix = "params/" if layer is None else f"params/{layer}/"
-        tree = read_state(self.workdir / CHECKPOINTS / str(step), prefix)["params"]
-        if layer is not None and layer not in tree:
+        tree = read_state(self.workdir / CHECKPOINTS / str(step), prefix).get("params", {})
+        if not tree:
             raise InputError(f"{self.workdir} has no layer {layer!r}.")
         if networks is None:
             return tree
@@ -201,10 +204,22 @@ def _nest(leaves: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
-    logger = logging.getLogger("absl")
+    """No warnings, and no tracebacks beside the exception where a file is cut short.
+
+    Orbax raises for the first array that fails and closes its event loop, to which the other
+    arrays, still being read, then report in vain.
+    """
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
     level = logger.level
     logger.setLevel(logging.ERROR)
+    sys.unraisablehook = lambda unraisable: (
+        None if str(unraisable.exc_value) == "Event loop is closed" else hook(unraisable)
+    )
     try:
         yield
+    except Exception:
+        time.sleep(0.1)  # for those reports; they come within 2 ms
+        raise
     finally:
         logger.setLevel(level)
+        sys.unraisablehook = hook

@@ -8,20 +8,20 @@ import atexit
 import os
 import shutil
 import tempfile
-
-os.environ["JAX_PLATFORMS"] = "cpu"
-# Not shared between processes: JAX does not write entries atomically.
-COMPILATION_CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")
-atexit.register(shutil.rmtree, COMPILATION_CACHE, ignore_errors=True)
-
 from collections.abc import Callable
 from typing import Any
+
+os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
 import pytest
 from ml_collections import ConfigDict
 
 from configs import base
+
+# Not shared between processes: JAX does not write entries atomically.
+COMPILATION_CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")
+atexit.register(shutil.rmtree, COMPILATION_CACHE, ignore_errors=True)
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_compilation_cache_dir", COMPILATION_CACHE)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from randlabels.eigen.filter_sets import MAX_NULL_DIM, is_shrunk
+from randlabels.eigen.filter_sets import MAX_INTERVAL_DIM, is_shrunk
 from randlabels.eigen.layer_inputs import Layer
 from randlabels.eigen.matrices import float64
 
-# In products of two d x d matrices, which use a processor better; measured at d = 576 to 2,304.
+# In products of two d x d matrices, which use a processor better; measured at d = 144 to 2,304.
 _EIGH = 15
 _DRAW_BASIS = 15
 _COMPARE_BASIS = 3
-_RESAMPLING = 4 * 1000
+_RESAMPLING = 50 * 1000
 
 
 def expected_seconds(
@@ -42,7 +42,7 @@ def expected_seconds(
             compared = (num_filters > layer.dim) + is_shrunk(layer.dim, num_filters)
             each = random_bases * (_DRAW_BASIS + num_sets * _COMPARE_BASIS)
             products += num_steps * compared * each
-        if size > 1 and layer.dim <= MAX_NULL_DIM:
+        if size > 1 and layer.dim <= MAX_INTERVAL_DIM:
             products += num_steps * _RESAMPLING
     return products * layer.dim**3 / _multiplication_rate(layer.dim)
 

@@ -27,8 +27,10 @@ FLOOR_SAMPLES = 200
 # With fewer filters per dimension, the shrunk estimate is given beside the plain one.
 FEW_FILTERS = 10
 
-# Intervals and shrunk estimates, hundreds of inversions, are left out for larger layers.
-MAX_NULL_DIM = 1024
+# Shrunk estimates are compared with hundreds of bases, and intervals take a thousand inversions:
+# both are left out for larger layers.
+MAX_SHRUNK_DIM = 1024
+MAX_INTERVAL_DIM = 256
 
 # Smallest over largest eigenvalue below which a Sigma_w counts as singular: float32 weights carry
 # 7 digits, so eigenvalues that are further apart are rounding.
@@ -40,7 +42,7 @@ _MAX_NUMBERS = 2**24
 
 def is_shrunk(dim: int, num_filters: int) -> bool:
     """Whether the filters are so few, and the layer so small, that a shrunk estimate is given."""
-    return 1 < num_filters < FEW_FILTERS * dim and dim <= MAX_NULL_DIM
+    return 1 < num_filters < FEW_FILTERS * dim and dim <= MAX_SHRUNK_DIM
 
 
 def describe_sets(filters: np.ndarray, random_bases: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -69,13 +71,13 @@ def bootstrap(filters: np.ndarray, seed: int = 0) -> list[dict[str, Any]]:
     `filters` is [network, set, d, m], the result has one dict for each set. The 95% basic interval
     over networks is one for the misalignment of infinitely many networks: it lies below that of the
     pooled filters by about `interval_bias`, the floor. Both are None for a single network, for more
-    than 1,024 dimensions, and where a resample of the networks is singular.
+    than 256 dimensions, and where a resample of the networks is singular.
     """
     num_networks, _, dim, _ = filters.shape
     found: list[dict[str, Any]] = []
     for of_set in np.moveaxis(filters, 1, 0):
         found.append({"interval": None, "interval_bias": None})
-        if num_networks < 2 or dim > MAX_NULL_DIM:
+        if num_networks < 2 or dim > MAX_INTERVAL_DIM:
             continue
         sigma_w = filter_covariance(of_set, spatial=False)
         # A resample that repeats one network often may have too few different filters.

@@ -195,8 +195,7 @@ def read_kernels(run: Run, step: int, path: str) -> np.ndarray:
     Raises:
         InputError: if they are missing or damaged.
     """
-    tree = read_state(run.workdir / CHECKPOINTS / str(step), f"params/{path}/")
-    return get_layer(tree["params"], path)["kernel"]
+    return get_layer(run.params(step, layer=path), path)["kernel"]
 
 
 def read_variables(run: Run, step: int) -> Any:

@@ -35,9 +35,9 @@ class VGG16(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Logits [batch, num_classes], float32, of images [batch, h, w, c], h and w >= 32."""
         number = 0
-        for stage in STAGES:
-            last = stage is STAGES[-1]
-            for channels in stage:
+        for stage, stage_channels in enumerate(STAGES, start=1):
+            last = stage == len(STAGES)
+            for channels in stage_channels:
                 number += 1
                 factor = self.width * (self.last_width if last else 1.0)
                 x = Conv(

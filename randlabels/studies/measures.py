@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from randlabels.runs import Run
+from randlabels.studies.verdicts import bootstrap_ratio
 
 
 def curve(run: Run, arm: str, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
@@ -63,12 +64,16 @@ def area_between(run: Run, arm: str, baseline: str = "scratch") -> np.ndarray:
     return np.trapezoid(ours - theirs, steps, axis=1) / (steps[-1] - steps[0])
 
 
-def share_kept(run: Run, arm: str = "covariance", whole: str = "pretrained") -> np.ndarray:
-    """Share of the gain over scratch of one arm that another keeps, by area, [seed].
+def share_kept(
+    run: Run, arm: str = "covariance", whole: str = "pretrained"
+) -> tuple[float, float, float]:
+    """Share of one arm's gain over scratch that another keeps, by area: (share, low, high).
 
-    The denominator is the mean over seeds, because a single seed's gain can be close to zero.
+    The ratio of means over seeds with its bootstrap interval; a single seed's gain can be close to
+    zero, so ratios are not averaged.
     """
-    return area_between(run, arm) / area_between(run, whole).mean()
+    ours, theirs = area_between(run, arm), area_between(run, whole)
+    return (float(ours.mean() / theirs.mean()), *bootstrap_ratio(ours, theirs))
 
 
 def final(run: Run, arm: str, metric: str) -> np.ndarray:
@@ -117,16 +122,20 @@ def table(run: Run, arms: Sequence[str], level: float) -> list[dict[str, Any]]:
     for arm in arms:
         steps, values = curve(run, arm)
         reached = steps_to(steps, values, level)
-        row: dict[str, Any] = {
-            "arm": arm,
-            "seeds": len(values),
-            "train accuracy level": f"{level:g}",
-            "steps to the level": _mean_std(reached, 0),
-            "train accuracy at the end": _mean_std(final(run, arm, "train_accuracy"), 3),
-        }
-        if "test_accuracy" in run.metrics[-1]:
-            row["test accuracy at the end"] = _mean_std(final(run, arm, "test_accuracy"), 3)
-        rows.append(row)
+        # Random labels have no test accuracy.
+        tested = "test_accuracy" in run.metrics[-1]
+        rows.append(
+            {
+                "arm": arm,
+                "seeds": len(values),
+                "train accuracy level": f"{level:g}",
+                "steps to the level": _mean_std(reached, 0),
+                "train accuracy at the end": _mean_std(final(run, arm, "train_accuracy"), 3),
+                "test accuracy at the end": _mean_std(final(run, arm, "test_accuracy"), 3)
+                if tested
+                else "",
+            }
+        )
     return rows
 
 

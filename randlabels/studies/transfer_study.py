@@ -106,9 +106,12 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
 
 
 def summary(results: Results, levels: dict[str, float]) -> list[dict[str, Any]]:
-    """Rows of the table of numbers: every arm of both tasks."""
-    return [
-        {"downstream": label} | row
-        for task, label in TASKS.items()
-        for row in measures.table(results.runs[task], ARMS, levels[task])
-    ]
+    """Rows of the table of numbers: every arm of both tasks, and what covariance keeps."""
+    rows = []
+    for task, label in TASKS.items():
+        share, low, high = measures.share_kept(results.runs[task])
+        kept = {"covariance": f"{share:.2f} [{low:.2f}, {high:.2f}]", "pretrained": "1"}
+        for row in measures.table(results.runs[task], ARMS, levels[task]):
+            gain = {"share of the pre-trained gain": kept.get(row["arm"], "")}
+            rows.append({"downstream": label} | row | gain)
+    return rows

@@ -72,12 +72,26 @@ def bootstrap_mean(values: np.ndarray, level: float = LEVEL) -> tuple[float, flo
     All n^n resamples are enumerated where they are few, otherwise drawn with a fixed seed.
     """
     values = np.asarray(values, np.float64)
-    n = len(values)
+    return _interval(values[_resamples(len(values))].mean(axis=1), len(values), level)
+
+
+def bootstrap_ratio(
+    numerator: np.ndarray, denominator: np.ndarray, level: float = LEVEL
+) -> tuple[float, float]:
+    """The same interval of the ratio of two means over the same n seeds, resampled in pairs."""
+    index = _resamples(len(numerator))
+    ratios = numerator[index].mean(axis=1) / denominator[index].mean(axis=1)
+    return _interval(ratios, len(numerator), level)
+
+
+def _resamples(n: int) -> np.ndarray:
+    """Indices [resample, n]."""
     if n**n <= MAX_EXACT:
-        index = np.array(list(itertools.product(range(n), repeat=n)))
-    else:
-        index = np.random.default_rng(0).integers(0, n, (NUM_DRAWN, n))
-    means = values[index].mean(axis=1)
+        return np.array(list(itertools.product(range(n), repeat=n)))
+    return np.random.default_rng(0).integers(0, n, (NUM_DRAWN, n))
+
+
+def _interval(resampled: np.ndarray, n: int, level: float) -> tuple[float, float]:
     tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
-    low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")
+    low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

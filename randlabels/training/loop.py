@@ -244,7 +244,9 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
     kept = [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
     evaluated = {*(config.train.eval_epochs or range(config.train.epochs + 1)), config.train.epochs}
     saved_at = time.monotonic()
-    progress = tqdm(total=config.train.epochs, initial=max(first - 1, 0), unit="epoch", desc=directory.name)
+    progress = tqdm(
+        total=config.train.epochs, initial=max(first - 1, 0), unit="epoch", desc=directory.name
+    )
     with progress, checkpoints.open_manager(directory, kept) as manager:
         for step in [s for s in manager.all_steps() if s >= first * per_epoch]:
             manager.delete(step)  # damaged: training continues from before them

@@ -82,7 +82,9 @@ def test_same_padding_is_zero_and_the_bias_is_added():
         layer = conv(implementation, 3, 1, "SAME")
         params = {"kernel": jnp.ones((3, 3, 1, 5)), "bias": jnp.arange(5.0)}
         y = layer.apply({"params": params}, x)
-        np.testing.assert_array_equal(y[0, :, :, 2], np.array([[4, 6, 4], [6, 9, 6], [4, 6, 4]]) + 2)
+        np.testing.assert_array_equal(
+            y[0, :, :, 2], np.array([[4, 6, 4], [6, 9, 6], [4, 6, 4]]) + 2
+        )
 
 
 @pytest.mark.parametrize("init_scale", [0.526, 1.0, 2**0.5])
@@ -100,7 +102,10 @@ def test_kernels_are_normal_with_the_variance_of_their_fan_in(init_scale):
 
 
 def test_initial_kernels_are_float32_and_biases_zero():
-    for layer, x in ((Dense(4, 2.0), jnp.ones((1, 3))), (conv("lax", 3, 1, "SAME"), jnp.ones((1, 4, 4, 2)))):
+    for layer, x in (
+        (Dense(4, 2.0), jnp.ones((1, 3))),
+        (conv("lax", 3, 1, "SAME"), jnp.ones((1, 4, 4, 2))),
+    ):
         params = layer.init(jax.random.key(0), x)["params"]
         assert params["kernel"].dtype == params["bias"].dtype == jnp.float32
         assert not np.any(params["bias"])

@@ -7,13 +7,13 @@ import numpy as np
 import optax
 import pytest
 
-from randlabels.models import build
+from randlabels.models import MODELS, build
 from randlabels.models.layers import ACTIVATIONS, Conv, Dense
 from randlabels.models.naming import get_layer, layer_paths
 
 
 def make(tiny_config, name="simple_cnn", **changes):
-    widths = {"mlp": (7, 5), "simple_cnn": (5,)}[name]
+    widths = (7, 5) if name == "mlp" else (5,)
     settings = {"model.name": name, "model.widths": widths} | changes
     return build(tiny_config(settings))
 
@@ -23,7 +23,7 @@ INPUTS = {"mlp": (3, 4), "simple_cnn": (3, 6, 6, 3)}
 
 def count_parameters(model, shape):
     variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(shape))
-    return sum(leaf.size for leaf in jax.tree.leaves(variables))
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
 def test_parameter_counts(tiny_config):
@@ -43,12 +43,83 @@ def test_parameter_counts(tiny_config):
     assert count_parameters(make(tiny_config, "mlp", **settings), (1, 30)) == by_hand
 
 
-@pytest.mark.parametrize("name", INPUTS)
+def residual_parameters(stem, groups, classes):
+    """By hand, from (blocks, channels) of each group: 3x3 kernels without biases, 1x1 shortcuts
+    where the shape changes, two numbers a channel for each batch norm, and the head."""
+    total, width = stem, groups[0][0]
+    for count, channels in groups[1:]:
+        for _ in range(count):
+            total += 9 * width * channels + 9 * channels**2 + 2 * width + 2 * channels
+            total += width * channels if width != channels else 0
+            width = channels
+    return total + 2 * width + (width + 1) * classes
+
+
+def test_parameter_counts_of_deep_models(tiny_config):
+    stages = [(3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512)]
+    stages.append((512, 512, 512, 512))
+    pairs = [pair for stage in stages for pair in zip(stage, stage[1:], strict=False)]
+    vgg = sum((9 * a + 1) * b for a, b in pairs) + (512 + 1) * 10
+    assert vgg == 14_719_818
+    x = (1, 32, 32, 3)
+    ten = {"labels.num_classes": 10}
+    assert count_parameters(make(tiny_config, "vgg16", **ten), x) == vgg
+
+    wide = [(16, 16), (4, 64), (4, 128), (4, 256)]
+    expected = residual_parameters(27 * 16, [(16,), *wide[1:]], 10)
+    assert round(expected / 1e6, 1) == 5.8  # arXiv:1605.07146, Table 4, has WRN-28-4 near 5.9 M
+    changes = ten | {"model.depth": 28, "model.width": 4.0, "model.filters": 16}
+    assert count_parameters(make(tiny_config, "wide_resnet", **changes), x) == expected
+    changes |= {"model.kernel_size": 5, "model.filters": 70}
+    expected = residual_parameters(75 * 70, [(70,), *wide[1:]], 10)
+    assert count_parameters(make(tiny_config, "wide_resnet", **changes), x) == expected
+
+    groups = [(64,), (2, 64), (2, 128), (2, 256), (2, 512)]
+    expected = residual_parameters(27 * 64, groups, 10)
+    assert round(expected / 1e6, 2) == 11.17
+    assert count_parameters(make(tiny_config, "resnet18", **ten), x) == expected
+    changes = {"labels.num_classes": 1000, "model.stem": "imagenet"}
+    expected = residual_parameters(147 * 64, groups, 1000)
+    assert round(expected / 1e6, 2) == 11.69
+    model = make(tiny_config, "resnet18", **changes)
+    assert count_parameters(model, (1, 64, 64, 3)) == expected
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet18", "wide_resnet"])
+def test_width_factors_multiply_channels(tiny_config, name):
+    """`width` those of all layers, `last_width` those of the last layers alone."""
+    x = jnp.zeros((1, 32, 32, 3))
+
+    def channels(**changes):
+        model = make(tiny_config, name, **changes)
+        params = jax.eval_shape(model.init, jax.random.key(0), x)["params"]
+        paths = layer_paths(params)[:-1]
+        return {path: get_layer(params, path)["kernel"].shape[-1] for path in paths}
+
+    plain = channels(**{"model.width": 1.0})
+    double = channels(**{"model.width": 2.0})
+    last = channels(**{"model.last_width": 3.0})
+    stem = {"conv1"} if name == "wide_resnet" else set()  # has its own number of filters
+    assert all(double[p] == (1 if p in stem else 2) * plain[p] for p in plain)
+    prefixes = {
+        "vgg16": ("conv11", "conv12", "conv13"),
+        "resnet18": ("group4",),
+        "wide_resnet": ("group3",),
+    }[name]
+    assert any(p.startswith(prefixes) for p in plain)
+    assert all(last[p] == (3 if p.startswith(prefixes) else 1) * plain[p] for p in plain)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_natural_order_of_names_is_forward_order(tiny_config, name):
-    """The layers are called in the order in which `layer_paths` lists them."""
+    """The layers are called in the order in which `layer_paths` lists them.
+
+    A shortcut lies beside the convolutions of its block, not before or after them.
+    """
     widths = (4,) * 11  # dense10 and dense11 come after dense9
-    model = make(tiny_config, name, **{"model.widths": widths})
-    x = jnp.zeros(INPUTS[name])
+    changes = {"model.widths": widths, "model.depth": 64}  # ten blocks in a group
+    model = make(tiny_config, name, **changes)
+    x = jnp.zeros(INPUTS.get(name, (1, 32, 32, 3)))
     called = []
 
     def record(next_function, arguments, keywords, context):
@@ -57,33 +128,64 @@ def test_natural_order_of_names_is_forward_order(tiny_config, name):
         return next_function(*arguments, **keywords)
 
     with nn.intercept_methods(record):
-        params = model.init(jax.random.key(0), x)["params"]
-    assert tuple(called) == layer_paths(params)
-    assert len(called) == {"mlp": 12, "simple_cnn": 13}[name]
+        params = jax.eval_shape(model.init, jax.random.key(0), x)["params"]
+    paths = layer_paths(params)
+    assert sorted(called) == sorted(paths)
+    assert [p for p in called if "shortcut" not in p] == [p for p in paths if "shortcut" not in p]
+    counts = {"mlp": 12, "simple_cnn": 13, "vgg16": 14, "resnet18": 21, "wide_resnet": 65}
+    assert len(called) == counts[name]
     assert called[-1] == "head"
 
 
-@pytest.mark.parametrize("name", INPUTS)
-def test_a_few_steps_reduce_the_loss(tiny_config, name):
-    model = make(tiny_config, name)
-    x = jax.random.normal(jax.random.key(0), (12, *INPUTS[name][1:]))
-    labels = jnp.arange(12) % 3
-    params = model.init(jax.random.key(1), x)
-    optimizer = optax.sgd(0.05, momentum=0.9)
+def random_variables(model, x, seed=0):
+    """Variables as the model would start with, drawn by NumPy, which compiles nothing."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), x)
 
-    def loss(params):
-        logits = model.apply(params, x)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    def draw(path, leaf):
+        kind = path[-1].key
+        if kind == "kernel":
+            scale = 1.4 / np.sqrt(np.prod(leaf.shape[:-1]))
+            return jnp.asarray(scale * rng.standard_normal(leaf.shape), jnp.float32)
+        return jnp.full(leaf.shape, float(kind in ("scale", "var")))
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_few_steps_reduce_the_loss(tiny_config, name):
+    narrow = {"model.width": 0.25 if name == "vgg16" else 0.05, "model.depth": 10}
+    model = make(tiny_config, name, **narrow)
+    rng = np.random.default_rng(1)
+    shape = {"vgg16": (32, 32, 3)}.get(name, INPUTS.get(name, (1, 8, 8, 3))[1:])
+    x = jnp.asarray(rng.standard_normal((12, *shape)), jnp.float32)
+    labels = jnp.arange(12) % 3
+    variables = random_variables(model, x)
+    params, stats = variables["params"], variables.get("batch_stats", {})
+    optimizer = optax.adam({"mlp": 0.03, "simple_cnn": 0.01}.get(name, 0.003))
+
+    def loss(params, stats):
+        logits, updates = model.apply(
+            {"params": params, "batch_stats": stats}, x, train=True, mutable=["batch_stats"]
+        )
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return losses.mean(), updates.get("batch_stats", {})
 
     @jax.jit
-    def step(params, state):
-        updates, state = optimizer.update(jax.grad(loss)(params), state)
-        return optax.apply_updates(params, updates), state
+    def step(params, stats, state):
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (value, stats), gradients = gradient(params, stats)
+        updates, state = optimizer.update(gradients, state)
+        return value, optax.apply_updates(params, updates), stats, state
 
-    before, state = loss(params), optimizer.init(params)
-    for _ in range(30):
-        params, state = step(params, state)
-    assert loss(params) < 0.5 * before
+    values, state = [], optimizer.init(params)
+    for _ in range(60):
+        value, params, stats, state = step(params, stats, state)
+        values.append(float(value))
+    assert values[-1] < 0.5 * values[0], values
+    if name in ("resnet18", "wide_resnet"):
+        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), stats, variables["batch_stats"])
+        assert min(jax.tree.leaves(moved)) > 1e-3  # every norm follows its batches
 
 
 REFERENCE = {

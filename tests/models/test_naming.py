@@ -11,7 +11,16 @@ PATHS = ("conv1", "group1/conv2", "dense1", "head")
 
 def test_paths_are_in_natural_order_at_any_depth():
     layer = {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}
-    names = ["conv1", "conv2", "conv10", "dense1", "dense2", "group1/conv2", "group10/conv1", "head"]
+    names = [
+        "conv1",
+        "conv2",
+        "conv10",
+        "dense1",
+        "dense2",
+        "group1/conv2",
+        "group10/conv1",
+        "head",
+    ]
     tree: dict = {}
     for name in reversed(names):
         *folders, last = name.split("/")

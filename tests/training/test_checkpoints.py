@@ -51,21 +51,22 @@ def digests(workdir):
     return {name: runs.digest(leaf) for name, leaf in runs.named_leaves(state).items()}
 
 
-def newest_data_file(checkpoint):
-    """The file that holds the arrays."""
+def data_files(checkpoint):
+    """The files that hold arrays, largest first."""
     files = [path for path in (checkpoint / "state").rglob("*") if path.is_file()]
-    return max(files, key=lambda path: path.stat().st_size)
+    return sorted(files, key=lambda path: -path.stat().st_size)
 
 
-def flip(checkpoint):
-    path = newest_data_file(checkpoint)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
+def flip(checkpoint, files=1):
+    """One bit of one byte in the middle of the largest files."""
+    for path in data_files(checkpoint)[:files]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        path.write_bytes(content)
 
 
 def truncate(checkpoint):
-    path = newest_data_file(checkpoint)
+    path = data_files(checkpoint)[0]
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -131,10 +132,7 @@ def test_when_all_are_damaged_one_sentence_says_so(small, copy):
 def test_damage_is_noticed_by_readers(copy):
     """For analysis: the damaged step is refused, the others are read."""
     run = load_run(copy)
-    path = newest_data_file(copy / runs.CHECKPOINTS / "3")
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    content[2000:-2000:500] ^= 0x10  # in every array, so in the parameters too
-    path.write_bytes(content.tobytes())
+    flip(copy / runs.CHECKPOINTS / "3", files=3)  # the kernel of dense1 and its two moments
     with pytest.raises(InputError, match="checkpoints/3 "):
         run.params(3)
     assert run.params(0)["dense1"]["kernel"].shape == (2, 192, 5)

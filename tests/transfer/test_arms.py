@@ -163,7 +163,9 @@ def test_several_layers_are_rescaled_together(tiny_config, upstream):
     np.testing.assert_allclose(
         ours["dense1"]["bias"], np.prod(ratios) * source["dense1"]["bias"], rtol=1e-5
     )
-    np.testing.assert_allclose(ours["dense1"]["kernel"], ratios[1] * source["dense1"]["kernel"], rtol=1e-5)
+    np.testing.assert_allclose(
+        ours["dense1"]["kernel"], ratios[1] * source["dense1"]["kernel"], rtol=1e-5
+    )
     np.testing.assert_array_equal(ours["head"]["kernel"], scratch["head"]["kernel"])
 
 

@@ -49,9 +49,7 @@ def test_other_networks_do_change(tiny_config):
     """The check above can fail: tanh is not homogeneous."""
     model, trained, reference, x = networks(tiny_config, "tanh")
     logits = np.asarray(model.apply({"params": trained}, x))
-    rescaled = np.asarray(
-        model.apply({"params": rescale_to_reference(trained, reference)}, x)
-    )
+    rescaled = np.asarray(model.apply({"params": rescale_to_reference(trained, reference)}, x))
     factor = np.sum(logits * rescaled) / np.sum(logits**2)
     assert np.abs(rescaled - factor * logits).max() > 0.05 * np.abs(rescaled).max()
 

@@ -1,0 +1,59 @@
+"""What the studies of simple_cnn's first layer share: stages, the paper's epochs, pooled numbers.
+
+Stages are called `random` and `real`: the same networks learn random and real labels of CIFAR-10.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from randlabels.runs import Run
+from randlabels.studies import measures
+from randlabels.studies.study import Stage
+
+LAYER = "conv1"
+LABELS = {"random": "random labels", "real": "real labels"}
+STAGES = tuple(Stage(kind, f"fig2_{kind}", analyze=(LAYER,)) for kind in LABELS)
+
+PAPER_STEPS_PER_EPOCH = 195  # 50,000 images in batches of 256
+PAPER_EPOCHS = (5, 10, 20, 40)  # Figure 4
+
+
+def paper_steps(run: Run) -> dict[int, int]:
+    """{epoch of the paper: the checkpoint of a run whose number of steps is nearest to its}.
+
+    A checkpoint is named once, for the last of the epochs that it stands for (a short run ends
+    before the paper's), and the start never.
+    """
+    trained = np.array([step for step in run.steps if step > 0])
+    nearest = {
+        int(trained[np.argmin(abs(trained - epoch * PAPER_STEPS_PER_EPOCH))]): epoch
+        for epoch in PAPER_EPOCHS
+    }
+    return {epoch: step for step, epoch in nearest.items()}
+
+
+def misalignments(
+    alignment: dict[str, Any], step: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of single networks: M(data) [network], M(random bases) [network, basis], floor [sample].
+
+    The floor is the same for all networks: they have equally many filters, more than dimensions.
+    """
+    records = measures.network_records(alignment, LAYER, step)
+    data = np.array([record["misalignment_data"] for record in records])
+    random = np.array([record["misalignment_random"] for record in records])
+    return data, random, records[0]["floor"]
+
+
+def maps(alignment: dict[str, Any], step: int) -> tuple[np.ndarray, np.ndarray]:
+    """(eigenvalues of Sigma_x [d], eigenvalue maps tau [network, d]) of single networks."""
+    records = measures.network_records(alignment, LAYER, step)
+    return records[0]["eigenvalues"], np.array([record["tau"] for record in records])
+
+
+def accuracy_at(run: Run, step: int) -> str:
+    """Train accuracy at the evaluation nearest to a step, for tables: mean over networks."""
+    record = min(run.metrics, key=lambda record: abs(record["step"] - step))
+    values = [value for value in record["train_accuracy"] if value is not None]
+    return f"{np.mean(values):.3f}" if values else "none"

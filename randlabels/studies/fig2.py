@@ -1,0 +1,130 @@
+"""Figure 2: misalignment of simple_cnn's first layer while it learns random and real labels."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from randlabels.figures import misalignment_over_training, misalignment_panels
+from randlabels.studies import measures
+from randlabels.studies.alignment_study import LABELS, LAYER, STAGES, accuracy_at, misalignments
+from randlabels.studies.study import Claim, Results, Study
+
+PLACE = "Section 2.3, Figure 2"
+FLOOR_QUANTILE = 0.975
+
+
+def _claims(kind: str) -> tuple[Claim, ...]:
+    labels = LABELS[kind]
+    return (
+        Claim(
+            name=f"below_random_bases_{kind}",
+            statement=f"Trained on {labels}, the first layer's weights are closer to the "
+            "eigenvectors of the data than to any of 200 random orthonormal bases.",
+            place=PLACE,
+            measure=f"below_random_bases_{kind}",
+            threshold=0.0,
+            unit="smallest misalignment to a random basis minus misalignment to the data basis",
+        ),
+        Claim(
+            name=f"at_floor_{kind}",
+            statement=f"Trained on {labels}, misalignment to the data basis stays within what as "
+            "many isotropic filters have by chance.",
+            place=PLACE,
+            measure=f"at_floor_{kind}",
+            threshold=0.0,
+            unit="97.5% quantile of the floor minus misalignment to the data basis",
+        ),
+        Claim(
+            name=f"random_bases_grow_{kind}",
+            statement=f"Trained on {labels}, misalignment to random bases grows by half or more.",
+            place=PLACE,
+            measure=f"random_bases_grow_{kind}",
+            threshold=1.5,
+            unit="mean misalignment to random bases at the end over that at initialisation",
+        ),
+    )
+
+
+def measure(results: Results) -> dict[str, np.ndarray]:
+    """The measures that the claims name, [network], at the last checkpoint."""
+    found = {}
+    for kind in LABELS:
+        alignment, steps = results.alignments[kind], results.runs[kind].steps
+        _, random_at_start, _ = misalignments(alignment, steps[0])
+        data, random, floor = misalignments(alignment, steps[-1])
+        margin = measures.misalignment_margin(alignment, LAYER, steps[-1])
+        found[f"below_random_bases_{kind}"] = margin
+        found[f"at_floor_{kind}"] = np.quantile(floor, FLOOR_QUANTILE) - data
+        found[f"random_bases_grow_{kind}"] = random.mean(1) / random_at_start.mean(1)
+    return found
+
+
+def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+    """Single networks as the paper has them, and all networks of each label kind pooled."""
+    panels = {}
+    for kind, labels in LABELS.items():
+        run, alignment = results.runs[kind], results.alignments[kind]
+        epochs = np.array(run.steps) / run.steps_per_epoch
+        panels[labels] = (epochs, [misalignments(alignment, step) for step in run.steps])
+    found = {
+        "fig2": (
+            misalignment_panels.plot(panels),
+            "Misalignment of the first layer of single networks during training, to the "
+            "eigenvectors of the data (blue) and to 200 random orthonormal bases (red): mean over "
+            "networks, and the range of all networks and bases. Grey: as many isotropic filters, "
+            "95% of samples.",
+        )
+    }
+    for kind, labels in LABELS.items():
+        records = [r for r in results.alignments[kind]["records"] if r["layer"] == LAYER]
+        found[f"pooled_{kind}"] = (
+            misalignment_over_training.plot(records),
+            f"All networks pooled, {labels}: more filters, a lower floor. The blue band is the 95% "
+            "bootstrap interval for infinitely many networks.",
+        )
+    return found
+
+
+def summary(results: Results) -> list[dict[str, Any]]:
+    """Pooled misalignments at the start and at the end of training."""
+    rows = []
+    for kind, labels in LABELS.items():
+        run = results.runs[kind]
+        for step in (run.steps[0], run.steps[-1]):
+            record = measures.pooled_record(results.alignments[kind], LAYER, step)
+            random = record["misalignment_random"]
+            interval = record["interval"]
+            rows.append(
+                {
+                    "labels": labels,
+                    "step": step,
+                    "train accuracy": accuracy_at(run, step),
+                    "filters pooled": record["num_filters"],
+                    "M(data)": f"{record['misalignment_data']:.3f}",
+                    "for infinitely many networks": "none"
+                    if interval is None
+                    else f"{interval[0]:.3f} to {interval[1]:.3f}",
+                    "floor": _mean_and_range(record["floor"], 0.95),
+                    "M(random bases)": _mean_and_range(random, 1),
+                    "kernel norm": f"{record['kernel_norm']:.2f}",
+                }
+            )
+    return rows
+
+
+def _mean_and_range(values: np.ndarray, share: float) -> str:
+    low, high = np.quantile(values, [(1 - share) / 2, (1 + share) / 2])
+    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+
+
+STUDY = Study(
+    name="fig2",
+    title="Misalignment during training on random and real labels, CIFAR-10",
+    paper_item="Figure 2",
+    stages=STAGES,
+    claims=tuple(claim for kind in LABELS for claim in _claims(kind)),
+    measures=measure,
+    figures=figures,
+    summary=summary,
+)

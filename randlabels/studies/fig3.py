@@ -1,0 +1,123 @@
+"""Figure 3: leading eigenvectors of the weights of many WideResNets, beside those of the data.
+
+Networks are pooled in disjoint groups with more filters than dimensions, one value for each.
+Single eigenvectors are not determined where eigenvalues are close, and their order changes where f
+falls; the overlap of the spaces of the k leading ones is what can be compared. Batch norm follows
+the layer and leaves the scale of its filters free, which eigenvectors do not depend on.
+"""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from randlabels.eigen import descending_eigh, filter_covariance, subspace_overlap
+from randlabels.figures import overlap_by_rank
+from randlabels.figures.alignment_figures import alignment_figures
+from randlabels.runs import Run
+from randlabels.studies.alignment_study import accuracy_at
+from randlabels.studies.network_groups import (
+    FILTERS_PER_DIMENSION,
+    LAYER,
+    data_basis,
+    disjoint_groups,
+    pooled_filters,
+)
+from randlabels.studies.study import Claim, Results, Stage, Study
+
+STAGE = "random"
+RANKS = tuple(range(1, 11))
+CLAIMED_RANKS = (1, 2, 5, 10)
+PLACE = "Section 2.3, Figure 3"
+
+CLAIMS = tuple(
+    Claim(
+        name=f"above_chance_{k}",
+        statement=f"The space of the {k} leading eigenvectors of the pooled weights overlaps with "
+        "that of the data more than by chance."
+        if k > 1
+        else "The leading eigenvector of the pooled weights overlaps with that of the data more "
+        "than by chance.",
+        place=PLACE,
+        measure=f"above_chance_{k}",
+        threshold=0.0,
+        unit=f"overlap minus its chance level {k} / d",
+    )
+    for k in CLAIMED_RANKS
+) + (
+    Claim(
+        name="mostly_the_same",
+        statement="The 10 leading eigenvectors of the pooled weights span mostly the same space as "
+        "those of the data.",
+        place=PLACE,
+        measure="mostly_the_same",
+        threshold=0.5,
+        unit="overlap (1 for equal spaces)",
+    ),
+)
+
+
+def overlaps(run: Run, step: int) -> tuple[np.ndarray, int]:
+    """(overlap [group, rank] of leading eigenspaces of the weights with the data's, d)."""
+    basis = data_basis(run.workdir).vectors
+    dim = len(basis)
+    least = FILTERS_PER_DIMENSION * dim
+    groups = disjoint_groups(run.healthy_networks, run.config["model"]["filters"], least)
+    filters = pooled_filters(run.workdir, step, groups)
+    _, vectors = descending_eigh(filter_covariance(filters, spatial=False))
+    return np.stack([subspace_overlap(vectors, basis, k) for k in RANKS], axis=-1), dim
+
+
+def measure(results: Results) -> dict[str, np.ndarray]:
+    """The measures that the claims name, [group], at the last checkpoint."""
+    run = results.runs[STAGE]
+    found, dim = overlaps(run, run.steps[-1])
+    of_rank = dict(zip(RANKS, found.T, strict=True))
+    return {f"above_chance_{k}": of_rank[k] - k / dim for k in CLAIMED_RANKS} | {
+        "mostly_the_same": of_rank[RANKS[-1]]
+    }
+
+
+def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+    """Overlaps by rank, and the figures of the analysis of all networks pooled."""
+    run = results.runs[STAGE]
+    at_step = {step: overlaps(run, step) for step in (run.steps[0], run.steps[-1])}
+    _, dim = at_step[run.steps[-1]]
+    curves = {step // run.steps_per_epoch: found for step, (found, _) in at_step.items()}
+    found = alignment_figures(results.alignments[STAGE], LAYER)
+    found["overlap"] = (
+        overlap_by_rank.plot(RANKS, curves, dim),
+        "Overlap of the spaces of the k leading eigenvectors of the weights and of the data, 1 for "
+        "equal spaces: mean and range over disjoint groups of networks. Dashed: chance, k / d.",
+    )
+    return found
+
+
+def summary(results: Results) -> list[dict[str, Any]]:
+    """One row for each rank, at the end of training."""
+    run = results.runs[STAGE]
+    start, dim = overlaps(run, run.steps[0])
+    end, _ = overlaps(run, run.steps[-1])
+    return [
+        {
+            "k": k,
+            "overlap": f"{end[:, i].mean():.3f} ({end[:, i].min():.3f} to {end[:, i].max():.3f})",
+            "at initialisation": f"{start[:, i].mean():.3f}",
+            "chance": f"{k / dim:.3f}",
+            "groups": len(end),
+            "train accuracy": accuracy_at(run, run.steps[-1]),
+        }
+        for i, k in enumerate(RANKS)
+    ]
+
+
+STUDY = Study(
+    name="fig3",
+    title="Eigenvectors of a WideResNet's first layer, CIFAR-10 with random labels",
+    paper_item="Figure 3",
+    stages=(Stage(STAGE, "fig3", analyze=(LAYER,)),),
+    claims=CLAIMS,
+    measures=measure,
+    figures=figures,
+    summary=summary,
+)

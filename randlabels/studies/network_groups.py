@@ -1,0 +1,54 @@
+"""Disjoint groups of networks, whose filters are pooled: one independent value for each group.
+
+A single network may have too few filters for a covariance that can be inverted, and its leading
+eigenvectors are noisy. All networks together give one value, which no interval can be put around.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from randlabels.eigen import PatchStatistics, descending_eigh, flatten_kernel, pool_networks
+from randlabels.eigen.layer_inputs import open_inputs, read_kernels
+from randlabels.runs import load_run
+
+LAYER = "conv1"
+FILTERS_PER_DIMENSION = 1.5  # in a group, at least
+
+
+def disjoint_groups(networks: Sequence[int], filters: int, least: float) -> list[list[int]]:
+    """Networks in as many groups of one size as there are, each with `least` filters or more.
+
+    Networks that are left over belong to no group; without enough for one group there is none.
+
+    Args:
+        networks: their numbers.
+        filters: of one network.
+        least: filters of a group.
+    """
+    size = int(np.ceil(least / filters))
+    return [list(networks[i : i + size]) for i in range(0, len(networks) - size + 1, size)]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataBasis:
+    """Eigenvalues [d] and eigenvectors [d, d] of Sigma_x of the first layer's inputs."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+
+
+@functools.cache
+def data_basis(workdir: Path) -> DataBasis:
+    """The eigenbasis of the patches that the first layer of a run sees, padded as it pads them."""
+    statistics: PatchStatistics = open_inputs(load_run(workdir)).data_statistics()
+    return DataBasis(*descending_eigh(statistics.covariance))
+
+
+def pooled_filters(workdir: Path, step: int, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """First-layer filters [group, d, m] of the networks of each group, at one checkpoint."""
+    kernels = read_kernels(load_run(workdir), step, LAYER)
+    return np.stack([flatten_kernel(pool_networks(kernels[list(group)])) for group in groups])

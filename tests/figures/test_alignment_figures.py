@@ -1,0 +1,166 @@
+"""What the alignment figures draw, read back from the artists."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+
+from randlabels.figures import (
+    eigenvalue_map,
+    eigenvector_tiles,
+    misalignment_over_training,
+    style,
+)
+from randlabels.figures.alignment_figures import alignment_figures
+
+GROUPS = [{"arm": "scratch", "learning_rate": rate} for rate in (0.1, 0.2)]
+
+
+def make_record(epoch, network, group, networks=(0, 1)):
+    rng = np.random.default_rng([int(epoch), 9 if network is None else network])
+    return {
+        "layer": "conv1",
+        "step": int(epoch * 10),
+        "epoch": epoch,
+        "group": group,
+        "networks": list(networks) if network is None else [network],
+        "network": network,
+        "misalignment_data": 1 + rng.random(),
+        "misalignment_random": 4 + rng.random(30),
+        "floor": 1 + rng.random(40),
+        "interval": np.array([-0.5, 1.5]) if network is None else None,
+        "tau": 0.1 + rng.random(12),
+        "eigenvalues": np.geomspace(10, 0.1, 12),
+        "filter_eigenvalues": np.geomspace(0.2, 0.01, 12),
+        "filter_eigenvectors": np.eye(12)[:, [2, 0, 1]],
+        "nearest_rank": [2, 0, 1],
+        "nearest_cosine": np.array([0.9, 0.8, 0.7]),
+    }
+
+
+@pytest.fixture
+def records():
+    """Two checkpoints of two networks, not in order of time."""
+    return [make_record(e, network, GROUPS[0]) for e in (4.0, 0.0) for network in (None, 0, 1)]
+
+
+def of(records, epoch, network):
+    return next(r for r in records if (r["epoch"], r["network"]) == (epoch, network))
+
+
+def line(ax, label):
+    return next(line for line in ax.lines if line.get_label() == label)
+
+
+def band(ax, label):
+    """(x, low, high) of a filled band."""
+    found = next(c for c in ax.collections if c.get_label() == label)
+    assert isinstance(found, PolyCollection)
+    corners = found.get_paths()[0].vertices
+    xs = np.unique(corners[:, 0])
+    ys = [corners[corners[:, 0] == x, 1] for x in xs]
+    return xs, [y.min() for y in ys], [y.max() for y in ys]
+
+
+def test_misalignment_is_drawn_over_epochs_with_its_nulls(records):
+    ax = misalignment_over_training.plot(records).axes[0]
+    x, y = line(ax, "eigenvectors of the data").get_data()
+    np.testing.assert_array_equal(x, [0, 4])
+    np.testing.assert_allclose(y, [of(records, e, None)["misalignment_data"] for e in (0, 4)])
+    x, y = line(ax, "single networks").get_data()
+    np.testing.assert_allclose(y, [of(records, e, 0)["misalignment_data"] for e in (0, 4)])
+    x, low, high = band(ax, "random bases")
+    null = [of(records, e, None)["misalignment_random"] for e in (0, 4)]
+    np.testing.assert_allclose([low, high], [np.min(null, 1), np.max(null, 1)])
+    x, low, high = band(ax, "as many isotropic filters")
+    floor = [of(records, e, None)["floor"] for e in (0, 4)]
+    np.testing.assert_allclose([low, high], np.quantile(floor, [0.025, 0.975], axis=1))
+    _, low, high = band(ax, "infinitely many networks, 95%")
+    np.testing.assert_allclose(high, 1.5)
+    np.testing.assert_allclose(low, ax.get_ylim()[0])  # the interval holds 0: to the bottom
+    assert (ax.get_yscale(), ax.get_xlabel()) == ("log", "epoch")
+
+
+def test_misalignment_that_is_missing_is_not_drawn(records):
+    for record in records:
+        if record["network"] is not None:
+            record |= {"misalignment_data": None, "misalignment_random": None, "floor": None}
+    of(records, 0, None)["interval"] = None
+    ax = misalignment_over_training.plot(records).axes[0]
+    assert [line.get_label() for line in ax.lines] == ["eigenvectors of the data"]
+    assert list(band(ax, "infinitely many networks, 95%")[0]) == [4]
+
+
+def test_each_group_has_a_panel_titled_by_what_differs(records):
+    records += [make_record(e, network, GROUPS[1]) for e in (0.0, 4.0) for network in (None, 2)]
+    for plot in (misalignment_over_training.plot, eigenvalue_map.plot):
+        titles = [ax.get_title() for ax in plot(records).axes]
+        assert titles == ["learning rate 0.1", "learning rate 0.2"]
+
+
+def test_eigenvalue_map_is_drawn_against_eigenvalues(records):
+    ax = eigenvalue_map.plot(records).axes[0]
+    assert [line.get_label() for line in ax.lines] == ["at initialisation", "epoch 4"]
+    for drawn, epoch in zip(ax.lines, (0, 4), strict=True):
+        record = of(records, epoch, None)
+        np.testing.assert_array_equal(drawn.get_xdata(), record["eigenvalues"])
+        np.testing.assert_array_equal(drawn.get_ydata(), record["tau"])
+    corners = ax.collections[1].get_paths()[0].vertices
+    taus = np.array([of(records, 4, network)["tau"] for network in (0, 1)])
+    for value, low, high in zip(records[0]["eigenvalues"], taus.min(0), taus.max(0), strict=True):
+        ys = corners[corners[:, 0] == value, 1]
+        np.testing.assert_allclose([ys.min(), ys.max()], [low, high])
+    assert ax.get_xscale() == "log"
+    assert r"\sigma^2" in ax.get_xlabel()
+
+
+@pytest.fixture
+def data():
+    """2x2 patches of 3 channels; the i-th eigenvector is the i-th unit vector."""
+    return {
+        "kernel_shape": [2, 2, 3, 7],
+        "eigenvalues": np.geomspace(10, 0.1, 12),
+        "eigenvectors": np.eye(12)[:, :3],
+    }
+
+
+def test_eigenvectors_are_tiles_of_the_last_checkpoint(records, data):
+    axes = np.reshape(eigenvector_tiles.plot(data, records).axes, (2, 3))
+    for rank in range(3):
+        expected = np.full((2, 2, 3), 0.5)
+        expected[0, rank // 3, rank % 3] = 1  # flattened in the order row, column, channel
+        np.testing.assert_array_equal(axes[0, rank].images[0].get_array(), expected)
+    first = np.asarray(axes[1, 0].images[0].get_array())
+    assert first[0, 0, 2] == 1
+    assert [ax.get_xlabel() for ax in axes[1]] == [
+        "$v_{3}$: 0.90",
+        "$v_{1}$: 0.80",
+        "$v_{2}$: 0.70",
+    ]
+    assert axes[1, 0].get_ylabel() == "weights\nepoch 4"
+    assert axes[0, 0].get_title() == r"$\sigma^2$ = 10"
+
+
+def test_tile_keeps_zero_grey_and_fills_the_range():
+    image = eigenvector_tiles.tile(np.array([0, -0.5, 0.25, 0]), (2, 2, 1))
+    np.testing.assert_array_equal(image[..., 0], [[0.5, 0], [0.75, 0.5]])
+
+
+def test_filters_that_are_no_images_have_no_tiles(records, data):
+    data["kernel_shape"] = [12, 7]
+    with pytest.raises(ValueError, match="not images"):
+        eigenvector_tiles.plot(data, records)
+    alignment = {"data": {"conv1": data}, "records": records}
+    assert set(alignment_figures(alignment, "conv1")) == {
+        "eigenvalue_map_conv1",
+        "misalignment_conv1",
+    }
+    data["kernel_shape"] = [2, 2, 3, 7]
+    assert "eigenvectors_conv1" in alignment_figures(alignment, "conv1")
+
+
+def test_saved_figure_replaces_the_old_one_as_a_whole(records, tmp_path):
+    path = tmp_path / "map.png"
+    path.write_text("old")
+    style.save(eigenvalue_map.plot(records), path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from randlabels.runs import Run
+from randlabels.studies import measures
+
+STEPS = [0, 10, 20, 30]
+
+
+def make_run(curves, metric="train_accuracy"):
+    """A run whose networks have the given (arm, seed, accuracy at STEPS)."""
+    networks = [
+        {"network": i, "arm": arm, "seed": seed, "diverged_epoch": None}
+        for i, (arm, seed, _) in enumerate(curves)
+    ]
+    metrics = [
+        {"step": step, "epoch": k, metric: [values[k] for _, _, values in curves]}
+        for k, step in enumerate(STEPS)
+    ]
+    return Run(Path("x"), {}, networks, metrics, {}, ())
+
+
+# Seeds are out of order on purpose: arms are compared seed by seed.
+RUN = make_run(
+    [
+        ("scratch", 2, [0.1, 0.2, 0.4, 0.6]),
+        ("scratch", 1, [0.1, 0.1, 0.3, 0.5]),
+        ("pretrained", 1, [0.1, 0.5, 0.7, 0.9]),
+        ("pretrained", 2, [0.1, 0.3, 0.6, 0.8]),
+        ("covariance", 1, [0.1, 0.3, 0.5, 0.7]),
+        ("covariance", 2, [0.1, 0.25, 0.5, 0.7]),
+    ]
+)
+
+
+def test_curves_come_by_seed():
+    steps, values = measures.curve(RUN, "scratch")
+    np.testing.assert_array_equal(steps, STEPS)
+    np.testing.assert_array_equal(values[:, -1], [0.5, 0.6])
+
+
+def test_diverged_values_become_nan():
+    run = make_run([("scratch", 0, [0.1, None, None, None])])
+    assert np.isnan(measures.curve(run, "scratch")[1][0, 1:]).all()
+
+
+def test_steps_to_interpolates_and_marks_what_is_never_reached():
+    steps = np.array(STEPS)
+    values = np.array([[0.1, 0.2, 0.4, 0.6], [0.5, 0.6, 0.7, 0.8], [0.1, 0.2, 0.3, 0.35]])
+    np.testing.assert_allclose(measures.steps_to(steps, values, 0.5), [25.0, 0.0, np.inf])
+
+
+def test_steps_to_takes_the_first_crossing():
+    values = np.array([[0.0, 0.6, 0.4, 0.8]])
+    np.testing.assert_allclose(measures.steps_to(np.array(STEPS), values, 0.5), [10 * 0.5 / 0.6])
+
+
+def test_speed_up_by_seed():
+    # to 0.5: scratch 30 (seed 1), 25 (seed 2); pretrained 10 and 16.67
+    np.testing.assert_allclose(measures.speed_up(RUN, "pretrained", 0.5), [3.0, 1.5])
+
+
+def test_censored_speed_up_understates():
+    # to 0.65: scratch never, so the end of training (30) stands in
+    ours = [17.5, 22.5]
+    np.testing.assert_allclose(measures.speed_up(RUN, "pretrained", 0.65), 30 / np.array(ours))
+    assert np.isnan(measures.speed_up(RUN, "pretrained", 0.95)).all()
+
+
+def test_area_between_is_the_mean_difference_over_steps():
+    # seed 1: differences 0, .4, .4, .4; seed 2: 0, .1, .2, .2
+    expected = [(0.2 + 0.4 + 0.4) / 3, (0.05 + 0.15 + 0.2) / 3]
+    np.testing.assert_allclose(measures.area_between(RUN, "pretrained"), expected)
+
+
+def test_share_kept():
+    gains = {arm: measures.area_between(RUN, arm) for arm in ("covariance", "pretrained")}
+    share, low, high = measures.share_kept(RUN)
+    assert share == pytest.approx(gains["covariance"].sum() / gains["pretrained"].sum())
+    by_seed = gains["covariance"] / gains["pretrained"]
+    assert by_seed.min() - 1e-12 <= low <= share <= high <= by_seed.max() + 1e-12
+
+
+def record(network, data, random, step=5, layer="conv1"):
+    return {
+        "layer": layer,
+        "step": step,
+        "network": network,
+        "misalignment_data": data,
+        "misalignment_random": np.array(random),
+    }
+
+
+def test_misalignment_margin_is_to_the_nearest_random_basis_of_each_network():
+    alignment = {
+        "records": [
+            record(None, 1.0, [9.0]),
+            record(0, 2.0, [5.0, 4.0]),
+            record(1, 3.0, [2.5, 7.0]),
+            record(0, 0.0, [100.0], step=0),
+            record(0, 0.0, [100.0], layer="dense1"),
+        ]
+    }
+    np.testing.assert_allclose(measures.misalignment_margin(alignment, "conv1", 5), [2.0, -0.5])
+
+
+def test_table_says_what_was_not_reached():
+    row = measures.table(RUN, ["scratch"], 0.55)[0]
+    assert row["steps to the level"] == "not reached by 1 of 2"
+    assert row["train accuracy at the end"] == "0.550 ± 0.071"
+    assert row["test accuracy at the end"] == ""  # random labels have none

@@ -1,0 +1,83 @@
+"""The smoke budget of the quickstart, from nothing to the page."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from randlabels import load_run
+from randlabels.errors import InputError
+from randlabels.studies import STUDIES, runner
+from randlabels.studies.measures import misalignment_margin
+from randlabels.studies.quickstart import STUDY
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("quickstart")
+    return workdir, runner.run_study(STUDY, workdir, "smoke")
+
+
+def test_every_claim_has_a_verdict(finished):
+    workdir, judged = finished
+    saved = json.loads((workdir / "verdicts.json").read_text())["verdicts"]
+    assert [v["name"] for v in saved] == [c.name for c in STUDY.claims]
+    assert [v["outcome"] for v in saved] == [v["outcome"] for v in judged]
+
+
+def test_measures_come_from_the_runs(finished):
+    workdir, judged = finished
+    verdict = next(v for v in judged if v["name"] == "alignment")
+    results = runner.load_results(STUDY, workdir)
+    margin = misalignment_margin(results.alignments["upstream"], "conv1", 4)
+    np.testing.assert_allclose(verdict["values"], margin)
+
+
+def test_page_is_self_contained_and_shows_every_claim_and_figure(finished):
+    workdir, _ = finished
+    page = (workdir / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    figures = sorted((workdir / "figures").glob("*.png"))
+    assert len(figures) >= 4
+    assert page.count("data:image/png;base64,") == len(figures)
+    for claim in STUDY.claims:
+        assert claim.statement in page.replace("&#39;", "'")
+
+
+def test_arms_share_seeds_and_differ_from_upstream(finished):
+    run = load_run(finished[0] / "real")
+    seeds = {
+        arm: [row["seed"] for row in run.networks if row["arm"] == arm]
+        for arm in ("scratch", "pretrained", "covariance")
+    }
+    assert seeds["scratch"] == seeds["pretrained"] == seeds["covariance"] == [1000, 1001]
+    assert [row["source"] for row in run.networks if row["arm"] == "pretrained"] == [0, 1]
+
+
+def test_complete_stages_are_not_run_again(finished, monkeypatch):
+    workdir, judged = finished
+    before = (workdir / "upstream" / "metrics.jsonl").read_bytes()
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("randlabels.training.loop.run_epochs", refuse)
+    again = runner.run_study(STUDY, workdir, "smoke")
+    assert [v["value"] for v in again] == [v["value"] for v in judged]
+    assert (workdir / "upstream" / "metrics.jsonl").read_bytes() == before
+
+
+def test_another_budget_in_the_same_workdir_is_refused(finished):
+    with pytest.raises(InputError, match=r"holds a run of another config.*config\.train\.epochs"):
+        runner.run_study(STUDY, finished[0], "full")
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_studies_are_consistent(study):
+    names = [stage.name for stage in study.stages]
+    assert len(set(names)) == len(names)
+    for number, stage in enumerate(study.stages):
+        assert not stage.reads or stage.reads in names[:number]
+    claims = [claim.name for claim in study.claims]
+    assert len(set(claims)) == len(claims)

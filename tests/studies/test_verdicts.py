@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from randlabels.studies.study import Claim
+from randlabels.studies.verdicts import bootstrap_mean, judge
+
+CLAIM = Claim("c", "statement", "Figure 1", "m", threshold=1.0, unit="x", seeds_needed=4)
+
+
+def outcome(values):
+    return judge([CLAIM], {"m": np.asarray(values, float)})[0]["outcome"]
+
+
+def test_outcomes():
+    assert outcome([1.2, 1.3, 1.4, 1.25]) == "supported"
+    assert outcome([0.7, 0.6, 0.8, 0.75]) == "contradicted"
+    assert outcome([0.9, 1.3, 1.4, 1.25]) == "undecided"  # one of four disagrees
+
+
+def test_too_few_seeds_are_undecided_and_the_reason_says_so():
+    verdict = judge([CLAIM], {"m": np.array([2.0, 2.1, np.nan, 2.2])})[0]
+    assert verdict["outcome"] == "undecided"
+    assert verdict["reason"] == "3 of 4 seeds have a value, 4 needed"
+    assert verdict["value"] == pytest.approx(2.1)
+
+
+def test_no_value_at_all():
+    verdict = judge([CLAIM], {"m": np.full(4, np.nan)})[0]
+    assert (verdict["outcome"], verdict["value"], verdict["interval"]) == ("undecided", None, None)
+
+
+def test_interval_of_four_seeds_is_their_range():
+    assert bootstrap_mean(np.array([1.0, 5.0, 2.0, 3.0])) == (1.0, 5.0)
+
+
+def test_interval_agrees_with_students_t_for_many_normal_values():
+    values = np.random.default_rng(1).normal(3.0, 2.0, 200)
+    low, high = bootstrap_mean(values)
+    t_low, t_high = stats.t.interval(0.95, 199, values.mean(), stats.sem(values))
+    width = t_high - t_low
+    assert low == pytest.approx(t_low, abs=0.05 * width)
+    assert high == pytest.approx(t_high, abs=0.05 * width)
+
+
+def test_coverage_for_few_normal_seeds():
+    """The plain percentile interval covers the mean about 84% of the time with six seeds."""
+    rng = np.random.default_rng(0)
+    covered = [low <= 0 <= high for low, high in map(bootstrap_mean, rng.normal(size=(150, 6)))]
+    assert np.mean(covered) > 0.9
+
+
+def test_verdict_records_what_was_claimed_and_measured():
+    verdict = judge([CLAIM], {"m": np.array([1.2, 1.3, 1.4, 1.25])})[0]
+    assert verdict["statement"] == "statement"
+    assert verdict["seeds"] == 4
+    assert verdict["interval"] == [1.2, 1.4]
+    assert verdict["value"] == pytest.approx(1.2875)

@@ -1,0 +1,337 @@
+"""What a config may be: every field, its type, its range, and who reads it."""
+
+import ast
+import glob
+import importlib
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import base
+from randlabels import records
+from randlabels.config import CHOICES, check, differences, flatten, optimizer_parameters
+from randlabels.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(Path(path).stem for path in glob.glob(str(ROOT / "configs" / "[a-z]*.py")))
+DEFAULTS = flatten(base.get_config())
+
+
+def load(name, budget):
+    get_config = importlib.import_module(f"configs.{name}").get_config
+    return get_config(budget) if inspect.signature(get_config).parameters else get_config()
+
+
+def filled(config):
+    """Configs of fine-tuning leave the earlier run to the command line or to their study."""
+    if not config.init.run and set(config.init.arms) != {"scratch"}:
+        config.init.run = "runs/earlier"
+    return config
+
+
+@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_is_accepted_and_survives_json(name, budget):
+    config = check(filled(load(name, budget)))
+    assert config.is_locked
+    back = load(name, budget)
+    back.update(json.loads(json.dumps(records.plain(config.to_dict()))))  # casts lists to tuples
+    assert check(back) == config
+    assert flatten(check(config)) == flatten(config)
+
+
+def test_configs_are_collected():
+    assert "base" in CONFIGS
+    assert len(CONFIGS) > 1
+
+
+def _attribute_paths(tree):
+    """Dotted chains of attributes that the code reads, `a.b.c` as ("a", "b", "c")."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            chain, value = [node.attr], node.value
+            while isinstance(value, ast.Attribute):
+                chain.append(value.attr)
+                value = value.value
+            if isinstance(value, ast.Name):
+                chain.append(value.id)
+            yield tuple(reversed(chain))
+
+
+def test_every_field_is_read_somewhere():
+    """A field of a group is read as `<something named group or settings>.field`.
+
+    Fields of the model are the dataclass fields of the modules, read by `build`.
+    """
+    from randlabels.models import MODELS
+
+    chains = set()
+    for path in (ROOT / "randlabels").rglob("*.py"):
+        if path.name != "config.py":  # which names all fields to check them
+            chains |= set(_attribute_paths(ast.parse(path.read_text())))
+    pairs = {chain[i : i + 2] for chain in chains for i in range(len(chain) - 1)}
+    model_fields = {field for module in MODELS.values() for field in module.__dataclass_fields__}
+    # Local names under which the code holds a group.
+    aliases = {
+        "data": ("data", "data_config"),
+        "labels": ("labels", "settings"),
+        "optimizer": ("optimizer", "settings"),
+    }
+    unread = []
+    for name in DEFAULTS:
+        group, _, field = name.partition(".")
+        if not field:
+            read = ("config", group) in pairs
+        elif group == "model" and field != "name":
+            read = field in model_fields
+        else:
+            read = any((alias, field) in pairs for alias in aliases.get(group, (group,)))
+        if not read:
+            unread.append(name)
+    assert unread == []
+
+
+def set_field(config, name, value):
+    """Set a field whatever its type, as a config file could."""
+    *groups, field = name.split(".")
+    node = config
+    for group in groups:
+        node = node[group]
+    with node.ignore_type():
+        node[field] = value
+    return config
+
+
+WRONG_TYPES = {
+    int: ("3", 1.5, True, None, (1,)),
+    float: ("0.1", None, (0.1,), float("nan"), float("inf")),  # ConfigDict makes True 1.0
+    str: (3, None, ("a",)),
+    tuple: (3, "relu", None),
+    bool: (1, "True", None),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_wrong_types_are_refused(name):
+    """Every field, every wrong type: one sentence with its name."""
+    for value in WRONG_TYPES[type(DEFAULTS[name])]:
+        with pytest.raises(InputError, match=rf"^config\.{name} must be (of type|finite)"):
+            check(set_field(base.get_config(), name, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("seed", (-1, 2**31)),
+        ("data.seed", (-1, 2**31)),
+        ("labels.seed", (-1, 2**31)),
+        ("data.upstream_size", (-1,)),
+        ("data.downstream_size", (-1,)),
+        ("data.test_size", (-1, 0)),
+        ("data.image_size", (-1, 4097)),
+        ("data.diagonal", ((-1.0,), ("a",), (True,), (float("nan"),))),
+        ("labels.num_classes", (-1, 0, 1)),
+        ("labels.noise", (-0.1, 1.1)),
+        ("model.init_scale", (0.0, -1.0, 1e4)),
+        ("model.filters", (0, -5)),
+        ("model.kernel_size", (0, -3)),
+        ("model.widths", ((0,), (3, -1), (2.5,), ("3",))),
+        ("model.width", (0.0, -1.0)),
+        ("model.last_width", (0.0, -1.0)),
+        ("model.depth", (4, -2)),
+        ("optimizer.learning_rate", (-0.1, 1e4)),
+        ("optimizer.momentum", (-0.1, 1.0)),
+        ("optimizer.weight_decay", (-0.1, 1e4)),
+        ("optimizer.decay_at", ((1.1,), (-0.5,), ("half",))),
+        ("optimizer.decay_factor", (0.0, 1.5)),
+        ("train.epochs", (0, -1)),
+        ("train.batch_size", (0, 1201)),
+        ("train.checkpoint_epochs", ((-1,), (81,), (0.5,))),
+        ("train.eval_epochs", ((-1,), (81,))),
+        ("train.resume_seconds", (-1.0,)),
+        ("population.seeds", (0, -1)),
+        ("init.step", (-2,)),
+        ("init.arms", ((), ("scratch", "scratch"), ("pretraind",), (3,))),
+        ("init.layers", ((), (3,))),
+        (
+            "optimizer.name",
+            ("sdg", "lbfgs", "rprop", "scale_by_learning_rate", "constant_schedule"),
+        ),
+        *((name, ("zzz",)) for name in CHOICES),
+    ],
+)
+def test_values_out_of_range_are_refused(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=name.rpartition(".")[2]) as error:
+            check(set_field(base.get_config(), name, value))
+        assert "\n" not in str(error.value)
+
+
+def test_every_number_has_a_range():
+    """A field added without one would accept anything."""
+    from randlabels.config import ELEMENT_RANGES, RANGES
+
+    for name, default in DEFAULTS.items():
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert name in RANGES, name
+        if isinstance(default, tuple) and default and not isinstance(default[0], str):
+            assert name in ELEMENT_RANGES, name
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"optimizer.learning_rat": 0.1},
+            "config.optimizer.learning_rat is unknown; did you mean 'optimizer.learning_rate'?",
+        ),
+        ({"model.widts": (3,)}, "config.model.widts is unknown; did you mean 'model.widths'?"),
+        ({"sead": 1}, "config.sead is unknown; did you mean 'seed'?"),
+        ({"labels.kind": "rndom"}, "config.labels.kind is 'rndom'; did you mean 'random'?"),
+        (
+            {"model.name": "simplecnn"},
+            "config.model.name is 'simplecnn'; did you mean 'simple_cnn'?",
+        ),
+        ({"optimizer.name": "adamm"}, "config.optimizer.name is 'adamm'; did you mean 'adam'?"),
+        ({"init.arms": ("covarianc",)}, "init.arms names 'covarianc'; did you mean 'covariance'?"),
+    ],
+)
+def test_the_nearest_name_is_suggested(changes, sentence):
+    config = base.get_config()
+    for name, value in changes.items():
+        set_field(config, name, value)
+    with pytest.raises(InputError) as error:
+        check(config)
+    assert sentence in str(error.value)
+
+
+def test_a_missing_field_is_named():
+    config = base.get_config()
+    del config.train.epochs
+    with pytest.raises(InputError, match=r"config\.train\.epochs is missing"):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data.data_dir": "/data"}, "data.data_dir is '/data', but data set dead_leaves does not"),
+        ({"data.diagonal": (2.0,)}, "data.diagonal .* data set dead_leaves does not read it"),
+        ({"labels.noise": 0.5}, "labels.noise is 0.5, but label kind random does not read it"),
+        ({"model.name": "mlp", "model.filters": 3}, "model.filters .* model mlp does not read it"),
+        ({"model.depth": 16}, "model.depth .* model simple_cnn does not read it"),
+        (
+            {"optimizer.name": "adam", "optimizer.momentum": 0.5},
+            "optimizer.momentum is 0.5, but optimizer adam does not read it",
+        ),
+        ({"init.run": "runs/a"}, "init.run is 'runs/a', but arm scratch does not read it"),
+        ({"init.layers": ("conv1",)}, "init.layers .* arm scratch does not read it"),
+        (
+            {"init.run": "a", "init.arms": ("pretrained",), "init.covariance": "network"},
+            "init.covariance is 'network'",
+        ),
+    ],
+)
+def test_a_value_that_nothing_reads_is_refused(changes, message):
+    config = base.get_config()
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=message):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data.upstream_size": 63},
+            "batch_size is 64, but the upstream task has only 63 examples",
+        ),
+        (
+            {"train.task": "downstream", "data.downstream_size": 10},
+            "the downstream task has only 10 examples",
+        ),
+        ({"train.epochs": 5, "train.eval_epochs": (6,)}, "names epoch 6, but training ends after"),
+        ({"data.name": "gaussian", "data.image_size": 0}, "set config.model.name to 'mlp'"),
+        ({"init.arms": ("pretrained",)}, "give its workdir as config.init.run"),
+        (
+            {
+                "model.name": "wide_resnet",
+                "model.depth": 29,
+                "model.filters": 16,
+            },
+            "depth must be 6 n \\+ 4",
+        ),
+    ],
+)
+def test_fields_that_do_not_fit_together_are_refused(changes, message):
+    config = base.get_config()
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(InputError, match=message):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "message"),
+    [
+        ((3,), "must look like"),
+        ((("optimizer.learning_rate", 0.1),), "must look like"),
+        (("optimizer.learning_rate", (0.1,)), "must look like"),
+        ((("optimizer.learning_rat", (0.1,)),), "did you mean 'optimizer.learning_rate'"),
+        ((("model.filters", (3, 4)),), "cannot sweep 'model.filters'"),
+        ((("optimizer.learning_rate", ()),), "one or more different"),
+        ((("optimizer.learning_rate", (0.1, 0.1)),), "one or more different"),
+        ((("labels.seed", (1,)), ("labels.seed", (2,))), "must name 'labels.seed' once"),
+        ((("labels.seed", (1.5,)),), "labels.seed must be of type int"),
+        ((("labels.seed", ([1],)),), "labels.seed must be of type int"),
+        ((("optimizer.learning_rate", (0.1, -1.0)),), "learning_rate must be from"),
+        ((("labels.noise", (0.1, 0.2)),), "label kind random does not read"),
+    ],
+)
+def test_wrong_sweeps_are_refused(sweep, message):
+    config = base.get_config()
+    config.population.sweep = sweep
+    with pytest.raises(InputError, match=message):
+        check(config)
+
+
+def test_a_checked_config_is_a_frozen_copy():
+    config = base.get_config()
+    config.init.run = "runs/a"
+    config.init.arms = ("scratch, pretrained",)  # as --config.init.arms=scratch,pretrained comes
+    checked = check(config)
+    assert checked.init.arms == ("scratch", "pretrained")
+    with pytest.raises(AttributeError):
+        checked.optimizer.lr = 1.0
+    config.seed = 5
+    assert checked.seed == 0
+
+
+def test_whole_numbers_serve_as_floats():
+    config = base.get_config()
+    set_field(config, "optimizer.learning_rate", 1)
+    rate = check(config).optimizer.learning_rate
+    assert (rate, type(rate)) == (1.0, float)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop", "lion", "lamb", "adagrad"])
+def test_optimizers_of_optax_are_accepted(name):
+    config = base.get_config()
+    config.optimizer.name = name
+    assert check(config).optimizer.name == name
+    assert "learning_rate" in optimizer_parameters(name)
+
+
+def test_differences_list_both_sides():
+    assert differences({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 5, "d": 4}) == [
+        "config.b: 5 there, 2 here",
+        "config.c: '(absent)' there, 3 here",
+        "config.d: 4 there, '(absent)' here",
+    ]
+
+
+def test_flatten():
+    nested = ConfigDict({"a": 1, "b": {"c": (1, 2), "d": {"e": "x"}}})
+    assert flatten(nested) == {"a": 1, "b.c": (1, 2), "b.d.e": "x"}

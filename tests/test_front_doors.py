@@ -1,0 +1,167 @@
+"""`python -m randlabels.main` as a user starts it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from randlabels import load_run
+
+ROOT = Path(__file__).parents[1]
+TINY = [
+    "--config.data.upstream_size=32",
+    "--config.data.downstream_size=0",
+    "--config.data.test_size=5",
+    "--config.data.image_size=6",
+    "--config.model.name=mlp",
+    "--config.model.widths=4,",
+    "--config.train.batch_size=16",
+    "--config.train.epochs=1",
+    "--config.population.seeds=1",
+]
+
+
+def start(*arguments, devices=1):
+    return subprocess.run(
+        [sys.executable, "-m", "randlabels.main", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def with_base(*arguments):
+    return ["--config=configs/base.py", *TINY, *arguments]
+
+
+BAD = {
+    "misspelt field": (
+        with_base("--config.optimizer.learning_rat=1"),
+        "config.optimizer.learning_rat is unknown; did you mean 'optimizer.learning_rate'?",
+    ),
+    "misspelt group": (
+        with_base("--config.modle.name=mlp"),
+        "config.modle.name is unknown; did you mean 'model.name'?",
+    ),
+    "wrong type": (
+        with_base("--config.train.epochs=few"),
+        "flag --config.train.epochs=few: invalid literal for int() with base 10: 'few'",
+    ),
+    "wrong element": (
+        with_base("--config.model.widths=abc"),
+        "config.model.widths must hold numbers of type int",
+    ),
+    "stray argument": (
+        with_base("epochs=3"),
+        "unexpected argument 'epochs=3'; flags start with --.",
+    ),
+    "missing config file": (["--config=configs/nope.py"], "no file configs/nope.py for --config."),
+    "no config": ([], "flag --config=None: Flag --config must have a value"),
+    "misspelt flag": (with_base("--wrkdir=x"), "Unknown command line flag 'wrkdir'. Did you mean"),
+    "config after its overrides": (
+        ["--config.seed=1", "--config=configs/base.py"],
+        "Found --config.seed=1 in argv before a value for --config was specified",
+    ),
+    "unknown budget": (
+        ["--config=configs/quickstart_upstream.py:tiny"],
+        "budget 'tiny' is unknown; it may be full",
+    ),
+    "networks over devices": (
+        with_base("--config.population.devices=networks"),
+        "1 networks do not divide over 8 devices",
+    ),
+    "batch over devices": (
+        with_base("--config.population.devices=batch", "--config.train.batch_size=12"),
+        "config.train.batch_size 12 does not divide over 8 devices",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence(tmp_path, case):
+    arguments, sentence = BAD[case]
+    done = start(*arguments, f"--workdir={tmp_path / 'run'}", devices=8)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"randlabels: {sentence}")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_workdir_is_one_sentence():
+    done = start(*with_base())
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "--workdir must have a value" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "from configs import base\n"
+            "def get_config():\n"
+            "    config = base.get_config()\n"
+            "    config.optimizer.learning_rat = 0.1\n"
+            "    return config\n",
+            "config.optimizer.learning_rat is unknown; did you mean 'optimizer.learning_rate'?",
+        ),
+        ("x = (", "the config cannot be loaded: SyntaxError: '(' was never closed"),
+    ],
+)
+def test_a_config_file_with_an_error_is_one_sentence(tmp_path, text, sentence):
+    (tmp_path / "mine.py").write_text(text)
+    done = start(f"--config={tmp_path / 'mine.py'}", f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"randlabels: {sentence}")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_that_is_missing_is_said_at_once(tmp_path):
+    """Without a network TFDS alone would try to download for minutes."""
+    began = time.monotonic()
+    done = start(
+        "--config=configs/base.py",
+        "--config.data.name=cifar10",
+        f"--config.data.data_dir={tmp_path / 'empty'}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    took = time.monotonic() - began
+    assert done.returncode == 1
+    assert "python -m randlabels.data.prepare --name=cifar10" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    assert took < 60  # under 5 s on a machine that does nothing else; a download tries for 200 s
+
+
+def test_a_run_from_the_command_line(tmp_path):
+    """A sweep and tuples as overrides; nothing but the bar and the last line is printed."""
+    arguments = with_base(
+        "--config.population.sweep=(('optimizer.learning_rate',(0.01,0.003)),)",
+        "--config.optimizer.decay_at=0.5,0.75",
+        "--config.train.checkpoint_epochs=(0,1)",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    done = start(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Trained: {tmp_path / 'run'}\n"
+    assert all(line.startswith("run: ") for line in done.stderr.splitlines() if line)  # the bar
+    run = load_run(tmp_path / "run")
+    assert [row["learning_rate"] for row in run.networks] == [0.01, 0.003]
+    assert run.config["optimizer"]["decay_at"] == [0.5, 0.75]
+    assert run.config["model"]["widths"] == [4]
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "done"
+    again = start(*arguments)
+    assert again.returncode == 0
+    assert f"{tmp_path / 'run'} is finished already." in again.stderr
+    other = start(*arguments, "--config.seed=1")
+    assert other.returncode == 1
+    assert "config.seed: 0 there, 1 here" in other.stderr
+    assert other.stderr.count("\n") == 1
