@@ -17,7 +17,6 @@ from ml_collections import ConfigDict
 from configs import base
 
 DIAGONAL_30 = tuple(round(0.1 * i, 1) for i in range(1, 31))
-DIAGONAL_10 = tuple(round(1 + 0.1 * i, 1) for i in range(10))
 
 
 def get_config(budget: str = "full") -> ConfigDict:

@@ -1,11 +1,18 @@
 """Misalignment at the end of training against kernel size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from randlabels.figures import style
+
+_LABELS: dict[str, str | None] = {
+    "floor": "as many isotropic filters",
+    "random": "random bases",
+    "data": "eigenvectors of the data",
+}
 
 OfSize = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -24,28 +31,12 @@ def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, (title, of_title) in zip(axes, panels.items(), strict=True):
         for i, (data, random, floor) in enumerate(of_title.values()):
-            label = lambda text, first=i == 0: text if first else None
-            low, high = np.quantile(floor, [0.025, 0.975])
-            ax.bar(i, high - low, 0.7, low, color=style.GREY, alpha=0.3, label=label("isotropic"))
-            spread = np.ptp(random)
-            ax.bar(
-                i,
-                spread,
-                0.3,
-                random.min(),
-                color=style.RED,
-                alpha=0.5,
-                label=label("random bases"),
-            )
-            ax.plot(
-                [i] * len(data),
-                data,
-                "o",
-                color=style.BLUE,
-                ms=5,
-                alpha=0.7,
-                label=label("data basis"),
-            )
+            within = np.quantile(floor, [0.025, 0.975])
+            labels = _LABELS if i == 0 else dict.fromkeys(_LABELS)
+            _bar(ax, i, 0.7, within, style.GREY, labels["floor"])
+            _bar(ax, i, 0.3, (random.min(), random.max()), style.RED, labels["random"])
+            at = i + np.linspace(-0.1, 0.1, len(data))
+            ax.plot(at, data, "o", color=style.BLUE, ms=5, alpha=0.7, label=labels["data"])
         ax.set_xticks(range(len(of_title)), [f"{size}x{size}" for size in of_title])
         ax.set(title=title, xlabel="kernel")
         ax.axhline(0, color="black", lw=0.6)
@@ -53,3 +44,15 @@ def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
     axes[0].set_ylabel("misalignment")
     axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _bar(
+    ax: Axes,
+    at: float,
+    width: float,
+    limits: Sequence[float] | np.ndarray,
+    colour: str,
+    label: str | None,
+) -> None:
+    low, high = limits
+    ax.bar(at, high - low, width, low, color=colour, alpha=0.35, label=label)

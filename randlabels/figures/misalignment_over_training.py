@@ -57,7 +57,7 @@ def _draw(ax: Axes, records: Records, bottom: float) -> None:
         null = np.array([record["misalignment_random"] for record in together])
         _band(ax, epochs, (null.min(1), null.max(1)), style.RED, "random bases")
         floor = [np.quantile(record["floor"], [0.025, 0.975]) for record in together]
-        _band(ax, epochs, np.transpose(floor), style.GREY, "as many isotropic filters", "--")
+        _band(ax, epochs, np.transpose(floor), style.GREY, "as many isotropic filters", style.GREY)
     resampled = [record for record in together if record["interval"] is not None]
     if resampled:
         interval = np.array([record["interval"] for record in resampled]).clip(bottom)
@@ -80,9 +80,9 @@ def _band(
     limits: Sequence[np.ndarray] | np.ndarray,
     colour: str,
     label: str,
-    linestyle: str = "none",
+    edge: str = "none",
 ) -> None:
     low, high = limits
     ax.fill_between(
-        epochs, low, high, facecolor=(colour, 0.2), edgecolor=colour, ls=linestyle, label=label
+        epochs, low, high, facecolor=(colour, 0.2), edgecolor=edge, linestyle="--", label=label
     )

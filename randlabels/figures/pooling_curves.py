@@ -23,9 +23,8 @@ def plot(panels: Mapping[str, Curves]) -> Figure:
     figure = style.new_figure(width=5.2 * len(panels), height=4.2)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
-        for colour, (case, (sizes, values)) in zip(
-            colormaps["tab10"].colors, curves.items(), strict=False
-        ):
+        for number, (case, (sizes, values)) in enumerate(curves.items()):
+            colour = colormaps["tab10"](number)
             means = np.array([v.mean() for v in values])
             low = means - [v.min() for v in values]
             high = [v.max() for v in values] - means

@@ -9,9 +9,9 @@ import numpy as np
 
 from randlabels.runs import Run
 from randlabels.studies import measures
+from randlabels.studies.network_groups import LAYER
 from randlabels.studies.study import Stage
 
-LAYER = "conv1"
 LABELS = {"random": "random labels", "real": "real labels"}
 STAGES = tuple(Stage(kind, f"fig2_{kind}", analyze=(LAYER,)) for kind in LABELS)
 
@@ -44,12 +44,6 @@ def misalignments(
     data = np.array([record["misalignment_data"] for record in records])
     random = np.array([record["misalignment_random"] for record in records])
     return data, random, records[0]["floor"]
-
-
-def maps(alignment: dict[str, Any], step: int) -> tuple[np.ndarray, np.ndarray]:
-    """(eigenvalues of Sigma_x [d], eigenvalue maps tau [network, d]) of single networks."""
-    records = measures.network_records(alignment, LAYER, step)
-    return records[0]["eigenvalues"], np.array([record["tau"] for record in records])
 
 
 def accuracy_at(run: Run, step: int) -> str:

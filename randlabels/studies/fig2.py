@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import misalignment_over_training, misalignment_panels
 from randlabels.studies import measures
-from randlabels.studies.alignment_study import LABELS, LAYER, STAGES, accuracy_at, misalignments
+from randlabels.studies.alignment_study import LABELS, STAGES, accuracy_at, misalignments
+from randlabels.studies.network_groups import LAYER
 from randlabels.studies.study import Claim, Results, Study
 
 PLACE = "Section 2.3, Figure 2"

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from configs.fig20 import DIAGONAL_10
 from randlabels.figures import gaussian_maps
 from randlabels.studies import measures
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 LAYER = "dense1"
 READINGS = {"standard_deviations": "standard deviations", "variances": "variances"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "left": {"data.diagonal": DIAGONAL_10},
-    "middle": {},
-    "middle_256": {"model.widths": (256, 256)},
-    "right": {"model.widths": (256, 256), "data.upstream_size": 2_000},
+# {setting: (module in configs/, changes)}
+SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "left": ("fig20_left", {}),
+    "middle": ("fig20", {}),
+    "middle_256": ("fig20", {"model.widths": (256, 256)}),
+    "right": ("fig20_right", {}),
 }
 TITLES = {
     "left": "left: d = 10, 2048-256, 10,000 inputs",
@@ -136,12 +136,12 @@ STUDY = Study(
     stages=tuple(
         Stage(
             _stage(setting, reading),
-            "fig20",
+            config,
             analyze=(LAYER,),
             changes=changes | {"data.diagonal_holds": reading},
         )
         for reading in READINGS
-        for setting, changes in SETTINGS.items()
+        for setting, (config, changes) in SETTINGS.items()
     ),
     claims=tuple(_claim(*shape, reading) for reading in READINGS for shape in SHAPES),
     measures=measure,

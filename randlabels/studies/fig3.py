@@ -30,21 +30,19 @@ RANKS = tuple(range(1, 11))
 CLAIMED_RANKS = (1, 2, 5, 10)
 PLACE = "Section 2.3, Figure 3"
 
-CLAIMS = tuple(
-    Claim(
-        name=f"above_chance_{k}",
-        statement=f"The space of the {k} leading eigenvectors of the pooled weights overlaps with "
-        "that of the data more than by chance."
-        if k > 1
-        else "The leading eigenvector of the pooled weights overlaps with that of the data more "
-        "than by chance.",
-        place=PLACE,
-        measure=f"above_chance_{k}",
-        threshold=0.0,
-        unit=f"overlap minus its chance level {k} / d",
-    )
-    for k in CLAIMED_RANKS
-) + (
+CLAIMS = (
+    *(
+        Claim(
+            name=f"above_chance_{k}",
+            statement="The space of the k leading eigenvectors of the pooled weights overlaps with "
+            f"that of the data more than by chance, k = {k}.",
+            place=PLACE,
+            measure=f"above_chance_{k}",
+            threshold=0.0,
+            unit=f"overlap minus its chance level {k} / d",
+        )
+        for k in CLAIMED_RANKS
+    ),
     Claim(
         name="mostly_the_same",
         statement="The 10 leading eigenvectors of the pooled weights span mostly the same space as "

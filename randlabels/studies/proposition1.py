@@ -31,7 +31,7 @@ from randlabels.studies.study import Claim, Results, Stage, Study
 
 LAYER = "dense1"
 POOL = 16  # networks pooled for one value of a claim
-ALIGNED = {
+ALIGNED: dict[str, dict[str, Any]] = {
     "base": {},
     "wide": {"model.widths": (256,)},
     "deep": {"model.widths": (64, 64, 64)},
@@ -43,7 +43,7 @@ ALIGNED = {
     },
     "rotated": {"data.rotation_seed": 1},
 }
-MISALIGNED = {
+MISALIGNED: dict[str, dict[str, Any]] = {
     "one_eigenvector": {"labels.kind": "real"},
     "not_isotropic": {"init.arms": ("covariance",), "init.layers": (LAYER,)},
     "two_eigenvectors": {"labels.kind": "real", "data.label_axes": "first_and_last"},

@@ -131,11 +131,8 @@ def test_eigenvectors_are_tiles_of_the_last_checkpoint(records, data):
         np.testing.assert_array_equal(axes[0, rank].images[0].get_array(), expected)
     first = np.asarray(axes[1, 0].images[0].get_array())
     assert first[0, 0, 2] == 1
-    assert [ax.get_xlabel() for ax in axes[1]] == [
-        "$v_{3}$: 0.90",
-        "$v_{1}$: 0.80",
-        "$v_{2}$: 0.70",
-    ]
+    below = [ax.get_xlabel() for ax in axes[1]]
+    assert below == ["$v_{3}$: 0.90", "$v_{1}$: 0.80", "$v_{2}$: 0.70"]
     assert axes[1, 0].get_ylabel() == "weights\nepoch 4"
     assert axes[0, 0].get_title() == r"$\sigma^2$ = 10"
 

@@ -1,5 +1,7 @@
 """Sizes, names and behaviour of the models that a config can name."""
 
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -58,7 +60,7 @@ def residual_parameters(stem, groups, classes):
 def test_parameter_counts_of_deep_models(tiny_config):
     stages = [(3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512)]
     stages.append((512, 512, 512, 512))
-    pairs = [pair for stage in stages for pair in zip(stage, stage[1:], strict=False)]
+    pairs = [pair for stage in stages for pair in itertools.pairwise(stage)]
     vgg = sum((9 * a + 1) * b for a, b in pairs) + (512 + 1) * 10
     assert vgg == 14_719_818
     x = (1, 32, 32, 3)

@@ -205,6 +205,6 @@ def test_crop_flip_depends_on_seed_step_and_example_only():
     whole = crop_flip(images, jnp.uint32(1), jnp.int32(5), ids)
     part = crop_flip(images[2:], jnp.uint32(1), jnp.int32(5), ids[2:])
     np.testing.assert_array_equal(part, whole[2:])
-    for seed, step, ids in ((2, 5, ids), (1, 6, ids), (1, 5, ids + 1)):
-        other = crop_flip(images, jnp.uint32(seed), jnp.int32(step), ids)
+    for seed, step, others in ((2, 5, ids), (1, 6, ids), (1, 5, ids + 1)):
+        other = crop_flip(images, jnp.uint32(seed), jnp.int32(step), others)
         assert not np.array_equal(other, whole)
