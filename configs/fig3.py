@@ -61,10 +61,10 @@ def _smoke(config: ConfigDict) -> None:
     config.data.name = "dead_leaves"
     config.data.upstream_size = 64
     config.data.test_size = 16
-    config.model.filters = 80
+    config.model.filters = 120
     config.model.width = 0.125
     config.train.batch_size = 32
     config.train.epochs = 2
     config.train.checkpoint_epochs = (0, 2)
     config.train.eval_epochs = ()
-    config.population.seeds = 4
+    config.population.seeds = 2

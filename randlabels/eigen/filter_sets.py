@@ -21,6 +21,7 @@ from randlabels.eigen.nulls import (
 )
 from randlabels.eigen.resampling import bootstrap_misalignment
 from randlabels.eigen.shrinkage import shrunk_covariance
+from randlabels.eigen.spectra import descending_eigh
 
 FLOOR_SAMPLES = 200
 
@@ -119,11 +120,14 @@ def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[st
 
 
 def _spectra(filters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues [set, d] and leading eigenvectors [set, d, min(d, m)] of Sigma_w, no d x d."""
+    """Eigenvalues [set, d] and leading eigenvectors [set, d, min(d, m)] of Sigma_w."""
     num_sets, dim, num_filters = filters.shape
+    if num_filters >= dim:
+        return descending_eigh(filter_covariance(filters, spatial=False))
+    # Of few filters, singular values take less time and memory than a d x d matrix.
     vectors, roots, _ = np.linalg.svd(filters / np.sqrt(num_filters), full_matrices=False)
     values = np.zeros((num_sets, dim))
-    values[:, : roots.shape[-1]] = np.square(roots)
+    values[:, :num_filters] = np.square(roots)
     return values, vectors
 
 

@@ -8,8 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from randlabels.eigen import ClosedFormFit, closed_form_limit, fit_closed_form
+from randlabels.eigen import (
+    ClosedFormFit,
+    closed_form_limit,
+    eigenspaces,
+    fit_closed_form,
+)
 from randlabels.figures import style
+
+# Eigenvalues this close, relative to the larger, are drawn as one eigenspace.
+TOLERANCE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +65,8 @@ def plot_maps(
         fitted: whether to draw the closed form.
 
     Returns:
-        A figure: pooled maps (solid), ranges over networks (bands), closed forms (dashed).
+        A figure: pooled maps (points), through eigenspaces of near-equal eigenvalues (lines, with
+        bands for the range over networks), closed forms (dashed).
     """
     figure = style.new_figure(width=4.6 * len(panels), height=3.8)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -74,9 +83,15 @@ def plot_maps(
 
 
 def _draw_map(ax: Axes, drawn: CheckpointMap, colour: np.ndarray, label: str, fitted: bool) -> None:
-    values, single = drawn.eigenvalues, drawn.single
-    ax.fill_between(values, single.min(0), single.max(0), color=colour, alpha=0.13, lw=0)
-    ax.plot(values, drawn.pooled, "o-", color=colour, lw=1.8, ms=3, label=label)
+    values, pooled = drawn.eigenvalues, drawn.pooled
+    spaces = eigenspaces(values, TOLERANCE)
+    members = [np.flatnonzero(spaces == space) for space in np.unique(spaces)]
+    at = [values[chosen].mean() for chosen in members]
+    # The root mean square is f of an eigenspace: tau^2 averages the variances along its vectors.
+    single = np.array([np.sqrt(np.square(drawn.single[:, c]).mean(1)) for c in members])
+    ax.fill_between(at, single.min(1), single.max(1), color=colour, alpha=0.15, lw=0)
+    ax.plot(at, [pool(pooled[chosen]) for chosen in members], color=colour, lw=1.8)
+    ax.plot(values, pooled, "o", color=colour, ms=3, label=label)
     if fitted:
         grid = np.geomspace(values.min(), values.max(), 200)
         curve = drawn.fit.amplitude * closed_form_limit(np.sqrt(grid), drawn.fit.eta_t)
@@ -105,6 +120,7 @@ def plot_peaks(panels: Mapping[str, Sequence[CheckpointMap]]) -> Figure:
         ax.plot(steps, pooled, "s-", color=style.RED, ms=4, label="closed form, fitted")
         ax.plot(steps, [m.peak for m in maps], "o", color=style.BLUE, label="largest value")
         ax.set(title=title, xscale="log", yscale="log", xlabel="steps")
+        ax.xaxis.set_minor_formatter("")
         style.tidy(ax)
     axes[0].set_ylabel(r"eigenvalue $\sigma^2$ at the peak")
     axes[0].legend(frameon=False, fontsize="small")

@@ -11,9 +11,11 @@ from randlabels.figures.groups import by_group, pooled, single
 
 Records = Sequence[dict[str, Any]]
 
+CURVES = 6
+
 
 def plot(records: Records) -> Figure:
-    """One panel for each group of networks of one layer, one curve for each checkpoint.
+    """One panel for each group of networks of one layer, one curve for each of six checkpoints.
 
     The horizontal axis holds eigenvalues sigma^2 of the covariance of the layer's inputs. The
     paper's axis is labelled sigma and holds sigma^2 too: it ends where the largest eigenvalue of
@@ -23,17 +25,18 @@ def plot(records: Records) -> Figure:
         records: of one layer, from alignment.json.
 
     Returns:
-        A figure: thick lines are pooled networks, bands go from the lowest to the highest network.
+        A figure: lines are pooled networks, bands go from the lowest to the highest network. Of
+        more than six checkpoints, the first, the last and four evenly between are drawn.
     """
     groups = by_group(records)
-    figure = style.new_figure(width=5.4 * len(groups), height=3.8)
+    figure = style.new_figure(width=4.2 * len(groups) + 1.2, height=3.8)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (title, of_group) in zip(axes, groups.items(), strict=True):
         together = pooled(of_group)
-        apart = single(of_group).values()
-        colours = style.epoch_colours(len(together))
-        for i, (record, colour) in enumerate(zip(together, colours, strict=True)):
-            taus = np.array([of_network[i]["tau"] for of_network in apart])
+        shown = np.unique(np.linspace(0, len(together) - 1, CURVES).round().astype(int))
+        for i, colour in zip(shown, style.epoch_colours(len(shown)), strict=True):
+            record = together[i]
+            taus = np.array([of_network[i]["tau"] for of_network in single(of_group).values()])
             values = record["eigenvalues"]
             ax.fill_between(values, taus.min(0), taus.max(0), color=colour, alpha=0.15, lw=0)
             label = style.epoch_label(record["epoch"])

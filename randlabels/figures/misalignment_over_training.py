@@ -27,7 +27,7 @@ def plot(records: Records) -> Figure:
         networks against random bases, all of them, and as many isotropic filters, 95% of them.
     """
     groups = by_group(records)
-    figure = style.new_figure(width=6.6 * len(groups), height=3.8)
+    figure = style.new_figure(width=4.2 * len(groups) + 2.4, height=3.8)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     bottom = _bottom(records)
     for ax, (title, of_group) in zip(axes, groups.items(), strict=True):
@@ -84,5 +84,5 @@ def _band(
 ) -> None:
     low, high = limits
     ax.fill_between(
-        epochs, low, high, facecolor=(colour, 0.2), edgecolor=edge, linestyle="--", label=label
+        epochs, low, high, facecolor=(colour, 0.3), edgecolor=edge, linestyle="--", label=label
     )

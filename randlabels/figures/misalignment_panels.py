@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from randlabels.figures import style
 
@@ -34,12 +33,10 @@ def plot(panels: Mapping[str, tuple[np.ndarray, Sequence[Checkpoint]]]) -> Figur
         ax.plot(epochs, high, "--", color=style.GREY, lw=0.8, label="as many isotropic filters")
         _line(ax, epochs, random, style.RED, "random bases")
         _line(ax, epochs, data, style.BLUE, "eigenvectors of the data")
-        ax.set(title=title, xlabel="epoch", yscale="log")
+        ax.set(title=title, xlabel="epoch")
+        ax.set_ylim(bottom=0)
         style.tidy(ax)
     axes[0].set_ylabel("misalignment, single networks")
-    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes[0].yaxis.set_major_formatter("{x:g}")
-    axes[0].yaxis.set_minor_formatter("")
     axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

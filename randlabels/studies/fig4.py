@@ -137,7 +137,10 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
         }
         for kind in LABELS
     }
-    shown = "Lines are all networks pooled, bands go from the lowest to the highest network."
+    shown = (
+        "Points are all networks pooled; lines go through near-equal eigenvalues together, bands "
+        "from the lowest to the highest network."
+    )
     return {
         "fig4": (
             closed_form_maps.plot_maps(

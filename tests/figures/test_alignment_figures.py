@@ -113,6 +113,13 @@ def test_eigenvalue_map_is_drawn_against_eigenvalues(records):
     assert r"\sigma^2" in ax.get_xlabel()
 
 
+def test_of_many_checkpoints_six_are_drawn_with_first_and_last():
+    records = [make_record(e, network, GROUPS[0]) for e in range(1, 12) for network in (None, 0)]
+    ax = eigenvalue_map.plot(records).axes[0]
+    assert [line.get_label() for line in ax.lines] == [f"epoch {e}" for e in (1, 3, 5, 7, 9, 11)]
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), of(records, 3, None)["tau"])
+
+
 @pytest.fixture
 def data():
     """2x2 patches of 3 channels; the i-th eigenvector is the i-th unit vector."""
