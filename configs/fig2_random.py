@@ -10,7 +10,9 @@ full: the recipe of fig5_upstream (20,000 images of 32x32, 256 filters, bfloat16
 epoch: the paper's epochs are 13, 25, 50, 100. Expected of 4 networks pooled at the end: M(data) .37
 (its floor .372), M(random bases) 4.8; f .10 at small eigenvalues, .23 at 1.15, .09 at 20.9.
 short: 4,000 images averaged down to 16x16, 64 filters, float32, 62 steps an epoch: the paper's
-epochs are 16, 31, 63, 126.
+epochs are 16, 31, 63, 126. Ten minutes on 4 busy cores. Measured with 6 networks pooled: M(data)
+1.16 at initialisation and 1.25 at the end (floor .84 to 1.13), M(random bases) 1.17 and 14.5; f .10
+at small eigenvalues, .39 at 1.65, .22 at 18.1; 100% train accuracy from epoch 63.
 """
 
 from ml_collections import ConfigDict

@@ -3,6 +3,8 @@
     python -m randlabels.main --config=configs/fig2_real.py:short --workdir=runs/fig2/real
 
 Budgets and checkpoints are those of fig2_random, and so are weights and batches of each seed.
+short, measured: M(data) 1.16 and 1.25, M(random bases) 1.17 and 11.5; f .10 at small eigenvalues,
+.36 at 1.65, .17 at 18.1; 100% train accuracy from epoch 63.
 """
 
 from ml_collections import ConfigDict

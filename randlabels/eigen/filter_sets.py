@@ -95,7 +95,7 @@ def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[st
     num_sets, dim, num_filters = filters.shape
     values, vectors = _spectra(filters)
     taus = np.sqrt(np.square(filters).mean(-1))  # the eigenvalue map: v_i is a unit vector
-    regular = values[:, -1] > SINGULAR * values[:, 0]
+    regular = (values[:, -1] > SINGULAR * values[:, 0]) & (num_filters > dim)
     plain = _misalignments(filter_covariance, filters, regular, random_bases, seed)
     few = np.full(num_sets, is_shrunk(dim, num_filters))
     shrunk = _misalignments(shrunk_covariance, filters, few, random_bases, seed)

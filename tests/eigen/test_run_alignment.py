@@ -12,7 +12,7 @@ from configs import base
 from randlabels import records
 from randlabels.config import check
 from randlabels.data import sources, splits
-from randlabels.eigen import costs, layer_inputs, run_alignment
+from randlabels.eigen import costs, filter_sets, layer_inputs, run_alignment
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
@@ -172,6 +172,15 @@ def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tm
     assert together["misalignment_data"] > 0
     assert together["reason"] is None
     assert together["interval"] is None  # a resample of one network twice is singular
+
+
+@pytest.mark.parametrize(("num_filters", "given"), [(5, False), (6, True)])
+def test_misalignment_is_given_where_its_floor_is(num_filters, given):
+    filters = np.random.default_rng(0).standard_normal((1, 5, num_filters))
+    (described,) = filter_sets.describe_sets(filters, 3)
+    keys = ("misalignment_data", "misalignment_random", "p_value", "floor")
+    assert [described[key] is not None for key in keys] == [given] * 4
+    assert (described["reason"] is None) == given
 
 
 def test_leading_eigenvectors_of_few_filters_point_along_those_of_the_data(tmp_path):
