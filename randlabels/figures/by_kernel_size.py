@@ -14,7 +14,7 @@ _LABELS: dict[str, str | None] = {
     "data": "eigenvectors of the data",
 }
 
-OfSize = tuple[np.ndarray, np.ndarray, np.ndarray]
+OfSize = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
@@ -22,18 +22,19 @@ def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
 
     Args:
         panels: {title: {kernel size: (misalignments to the data basis [group], to random bases
-            [any number], of isotropic filters [sample])}}.
+            [any number], of isotropic filters [sample] or None)}}.
 
     Returns:
         A figure: points are groups, bars the range of random bases and 95% of isotropic samples.
     """
-    figure = style.new_figure(width=3.6 * len(panels) + 1.8, height=3.4)
+    figure = style.new_figure(width=4.2 * len(panels), height=3.4)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for ax, (title, of_title) in zip(axes, panels.items(), strict=True):
         for i, (data, random, floor) in enumerate(of_title.values()):
-            within = np.quantile(floor, [0.025, 0.975])
             labels = _LABELS if i == 0 else dict.fromkeys(_LABELS)
-            _bar(ax, i, 0.7, within, style.GREY, labels["floor"])
+            if floor is not None:
+                within = np.quantile(floor, [0.025, 0.975])
+                _bar(ax, i, 0.7, within, style.GREY, labels["floor"])
             _bar(ax, i, 0.3, (random.min(), random.max()), style.RED, labels["random"])
             at = i + np.linspace(-0.1, 0.1, len(data))
             ax.plot(at, data, "o", color=style.BLUE, ms=5, alpha=0.7, label=labels["data"])
@@ -42,7 +43,7 @@ def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
         ax.axhline(0, color="black", lw=0.6)
         style.tidy(ax)
     axes[0].set_ylabel("misalignment")
-    axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[0].legend(frameon=False, fontsize="small", loc="upper left")
     return figure
 
 

@@ -90,7 +90,7 @@ def test_correction_for_the_floor_recovers_the_misalignment_of_infinitely_many_f
     filters = root @ rng.standard_normal((20, dim, num_filters))
     estimates = misalignment(np.eye(dim), filters @ filters.swapaxes(-1, -2) / num_filters)
     floor = misalignment_floor(dim, num_filters, 200, seed=0)
-    corrected = kernel_size.without_floor(estimates, floor, dim).mean()
+    corrected = kernel_size.without_floor(estimates, floor.mean(), dim).mean()
     assert corrected == pytest.approx(truth, rel=0.03)
     # Subtracting the floor overstates it, the more the fewer filters there are.
     assert estimates.mean() - floor.mean() - truth > 2 * abs(corrected - truth)
@@ -185,9 +185,23 @@ def test_kernel_sizes_have_the_same_groups_and_their_own_floor(workdirs):
     results = load_results(STUDIES["kernel_size"], workdirs / "kernel_size")
     found = kernel_size.by_size(results)
     assert [of_size.dim for of_size in found.values()] == [27, 75, 147]
-    assert {len(of_size.data) for of_size in found.values()} == {3}
+    assert {len(of_size.corrected_data) for of_size in found.values()} == {3}
     floors = [of_size.floor.mean() for of_size in found.values()]
     assert floors == sorted(floors)
-    at_start = kernel_size.by_size(results, which=0)
-    for of_size in at_start.values():  # Gaussian initial weights are aligned with everything
-        assert abs(of_size.corrected_data.mean()) < 0.05 * of_size.floor.mean()
+    for of_size in found.values():  # Gaussian initial weights are a draw of the floor
+        assert abs(of_size.data[0].mean() - of_size.floor.mean()) < 4 * of_size.floor.std()
+
+
+def test_kernel_size_judges_the_end_of_training_against_its_start(workdirs):
+    results = load_results(STUDIES["kernel_size"], workdirs / "kernel_size")
+    run = results.runs["kernel_5"]
+    kernels = [run.params(step, layer="conv1")["conv1"]["kernel"] for step in (0, run.steps[-1])]
+    filters = np.stack(kernels).reshape(2, 3, 75, 224).astype(float)
+    sigma_w = filters @ filters.swapaxes(-1, -2) / 224
+    start, end = misalignment(data_basis(run.workdir).vectors, sigma_w)
+    found = kernel_size.by_size(results)[5]
+    np.testing.assert_allclose(found.data, [start, end], rtol=1e-6)
+    expected = 75 * (end - start) / (start + 75)
+    np.testing.assert_allclose(found.corrected_data, expected, rtol=1e-4)
+    margin = kernel_size.measure(results)["aligned_5"]
+    np.testing.assert_allclose(margin, found.random[1].min(1) - end, rtol=1e-4)
