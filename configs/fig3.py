@@ -2,12 +2,17 @@
 
     python -m randlabels.main --config=configs/fig3.py:short --workdir=runs/fig3/random
 
-Batch norm follows the first layer (within the first block), so the loss does not depend on the
-scale of its filters, and Sigma_w is only defined up to a factor; eigenvectors are not affected.
+Batch norm follows the first layer on every path (the first block has a convolution as shortcut, as
+16 filters meet another width), so the loss does not depend on the scale of its filters: Sigma_w is
+only defined up to a factor, which eigenvectors and misalignment do not depend on.
 
-full: WRN-28-4, 70 networks of 16 filters (groups of 8: 128 filters in 75 dimensions). Not measured.
-short: WRN-10 with half the channels (8, 16, 32) on 2,000 images averaged down to 16x16; 24 networks
-in 3 groups.
+full: WRN-28-4, 70 networks of 16 filters (8 groups of 8: 128 filters in 75 dimensions). Not
+measured.
+short: WRN-10 with half the channels (8, 16, 32) on 2,000 images averaged down to 16x16, 24 networks
+in 3 groups; ten minutes on 4 busy cores. Measured: 97% train accuracy; overlap of the leading 1, 5,
+10, 20, 40 eigenvectors .00, .16, .45, .74, .86 (chance .01, .07, .13, .27, .53); all networks
+pooled, M(data) 8.9 and 9.1 (floor 8.0 to 9.0), M(random bases) 8.8 and 68. f is flat over the 20
+largest eigenvalues and lower at the very largest, so the leading eigenvectors have no order.
 """
 
 from ml_collections import ConfigDict

@@ -27,7 +27,7 @@ def plot(ranks: Sequence[int], curves: Mapping[int, np.ndarray], dim: int) -> Fi
         ax.plot(ranks, overlaps.mean(0), "o-", color=colour, ms=4, label=style.epoch_label(epoch))
     ax.plot(ranks, np.array(ranks) / dim, "--", color=style.GREY, label="chance, k / d")
     ax.set(xlabel="k", ylabel="overlap of the k leading eigenvectors", ylim=(0, 1))
-    ax.set_xticks(list(ranks))
+    ax.set_xticks([k for k in ranks if k == ranks[0] or k % 5 == 0])
     style.tidy(ax)
     ax.legend(frameon=False, fontsize="small")
     return figure

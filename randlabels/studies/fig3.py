@@ -3,7 +3,9 @@
 Networks are pooled in disjoint groups with more filters than dimensions, one value for each.
 Single eigenvectors are not determined where eigenvalues are close, and their order changes where f
 falls; the overlap of the spaces of the k leading ones is what can be compared. Batch norm follows
-the layer and leaves the scale of its filters free, which eigenvectors do not depend on.
+the layer and leaves the scale of its filters free, which eigenvectors do not depend on. Where f is
+flat, the order within the plateau is noise even for perfectly aligned weights, and the overlap is
+high only from the k on at which the plateau ends; so larger k are shown than are claimed.
 """
 
 from typing import Any
@@ -26,7 +28,7 @@ from randlabels.studies.network_groups import (
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 STAGE = "random"
-RANKS = tuple(range(1, 11))
+RANKS = (*range(1, 11), 15, 20, 30, 40)
 CLAIMED_RANKS = (1, 2, 5, 10)
 PLACE = "Section 2.3, Figure 3"
 
@@ -72,7 +74,7 @@ def measure(results: Results) -> dict[str, np.ndarray]:
     found, dim = overlaps(run, run.steps[-1])
     of_rank = dict(zip(RANKS, found.T, strict=True))
     return {f"above_chance_{k}": of_rank[k] - k / dim for k in CLAIMED_RANKS} | {
-        "mostly_the_same": of_rank[RANKS[-1]]
+        "mostly_the_same": of_rank[CLAIMED_RANKS[-1]]
     }
 
 
