@@ -79,11 +79,18 @@ def get_config() -> ConfigDict:
     population.shared_batches = True  # all networks see the same batches
 
     config.init = init = ConfigDict()
-    init.run = ""  # workdir of the earlier run that the arms read
+    # How networks start: scratch; from a run: pretrained, pretrained_unscaled, covariance; made
+    # from data: aligned, patch_whitening; from nothing: orthogonal, smooth.
+    init.arms = ("scratch",)
+    init.layers = ("all",)  # that the arms set: all (but the head), first:2, last:1, or names
+    init.run = ""  # workdir of the earlier run that arms read
     init.step = -1  # of its checkpoint; -1 is the newest
-    init.arms = ("scratch",)  # scratch, pretrained, pretrained_unscaled, covariance
-    init.layers = ("all",)  # taken over: all (but the head), first:2, last:1, or names of layers
-    init.covariance = "pooled"  # covariance arm: of all networks pooled, or of each network
+    init.covariance = "pooled"  # covariance: of all networks of the run pooled, or of each network
+    init.curve = "closed_form:1"  # aligned: f, see transfer/curves.py; measured, fitted read a run
+    init.centered = True  # aligned: eigenvectors of the covariance; False: of the second moment
+    init.match = "output_variance"  # made arms: output_variance, weight_norm of the fresh kernel
+    init.biases = "zero"  # made arms: zero, centring (outputs have mean 0 over inputs)
+    init.images = 2000  # of the task, from which moments of a layer's inputs are taken
     return config
 
 

@@ -30,6 +30,10 @@ SWEEPABLE = (
     "model.init_scale",
     "labels.noise",
     "labels.seed",
+    "init.step",
+    "init.layers",
+    "init.curve",
+    "init.centered",
 )
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -48,9 +52,29 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "population.vectorize": ("auto", "vmap", "map"),
     "population.devices": ("auto", "networks", "batch"),
     "init.covariance": ("pooled", "network"),
+    "init.match": ("output_variance", "weight_norm"),
+    "init.biases": ("zero", "centring"),
 }
 
-ARMS = ("scratch", "pretrained", "pretrained_unscaled", "covariance")
+ARMS = (
+    "scratch",
+    "pretrained",
+    "pretrained_unscaled",
+    "covariance",
+    "aligned",
+    "orthogonal",
+    "smooth",
+    "patch_whitening",
+)
+
+# Arms that read an earlier run whatever the other settings.
+FROM_RUN_ARMS = ("pretrained", "pretrained_unscaled", "covariance")
+
+# Arms whose filters are made from data or from nothing.
+MADE_ARMS = ("aligned", "orthogonal", "smooth", "patch_whitening")
+
+# Values of init.curve that are read off an earlier run.
+CURVES_FROM_RUN = ("measured", "fitted")
 
 # Inclusive ranges of scalars.
 RANGES: dict[str, tuple[float, float]] = {
@@ -78,6 +102,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "train.resume_seconds": (0.0, math.inf),
     "population.seeds": (1, math.inf),
     "init.step": (-1, math.inf),
+    "init.images": (1, math.inf),
     "data.rotation_seed": (-1, 2**31 - 1),
 }
 
@@ -105,8 +130,8 @@ def check(config: ConfigDict) -> ConfigDict:
         _check_value(name, value)
     for name in ("init.arms", "init.layers"):
         fields[name] = _split_words(name, fields[name])
+    _check_sweep(fields, defaults)
     _check_unread(fields, defaults)
-    _check_sweep(fields)
     _check_together(fields)
     checked = base.get_config()
     checked.update_from_flattened_dict(fields)
@@ -132,6 +157,17 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
         for name in sorted(set(ours) | set(theirs))
         if ours.get(name, missing) != theirs.get(name, missing)
     ]
+
+
+def reads_run(arm: str, curve: str) -> bool:
+    """Whether networks of an arm (with init.curve) start from an earlier run."""
+    return arm in FROM_RUN_ARMS or (arm == "aligned" and curve in CURVES_FROM_RUN)
+
+
+def arms_that_read(fields: dict[str, Any]) -> list[str]:
+    """The arms of a flattened config that start from an earlier run."""
+    curves = dict(fields["population.sweep"]).get("init.curve", (fields["init.curve"],))
+    return [arm for arm in fields["init.arms"] if any(reads_run(arm, curve) for curve in curves)]
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -197,7 +233,10 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     data, model = fields["data.name"], fields["model.name"]
     optimizer = fields["optimizer.name"]
     arguments = optimizer_parameters(optimizer)
-    sources = set(fields["init.arms"]) - {"scratch"}
+    arms = fields["init.arms"]
+    reading = bool(arms_that_read(fields))
+    made = bool(set(arms) & set(MADE_ARMS))
+    chooser = f"arm {', '.join(map(str, arms))}"
     readers = {
         "data.data_dir": (f"data set {data}", data not in GENERATED_DATA),
         "data.image_size": (f"data set {data}", data != "gaussian"),
@@ -207,10 +246,15 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
         "data.label_axes": (f"data set {data}", data == "gaussian"),
         "labels.noise": (f"label kind {fields['labels.kind']}", fields["labels.kind"] == "noisy"),
         "optimizer.momentum": (f"optimizer {optimizer}", "momentum" in arguments),
-        "init.run": ("arm scratch", bool(sources)),
-        "init.step": ("arm scratch", bool(sources)),
-        "init.layers": ("arm scratch", bool(sources)),
-        "init.covariance": (f"arms {fields['init.arms']}", "covariance" in sources),
+        "init.run": (chooser, reading),
+        "init.step": (chooser, reading),
+        "init.layers": (chooser, set(arms) != {"scratch"}),
+        "init.covariance": (chooser, "covariance" in arms),
+        "init.curve": (chooser, "aligned" in arms),
+        "init.centered": (chooser, "aligned" in arms),
+        "init.match": (chooser, made),
+        "init.biases": (chooser, made),
+        "init.images": (chooser, made or "covariance" in arms),
     }
     for name in fields:
         group, _, field = name.partition(".")
@@ -264,7 +308,7 @@ def _trains(name: str) -> bool:
     return True
 
 
-def _check_sweep(fields: dict[str, Any]) -> None:
+def _check_sweep(fields: dict[str, Any], defaults: dict[str, Any]) -> None:
     example = '(("optimizer.learning_rate", (0.01, 0.003)),)'
     seen = set()
     for entry in fields["population.sweep"]:
@@ -276,8 +320,7 @@ def _check_sweep(fields: dict[str, Any]) -> None:
                 f"config.population.sweep cannot sweep {name!r}; {nearest(str(name), SWEEPABLE)}"
             )
         for value in values:
-            kind = 0 if name == "labels.seed" else 0.0
-            _check_type(name, value, kind)
+            _check_type(name, value, defaults[name])
             _check_value(name, value)
         if name in seen or not values or len(set(values)) != len(values):
             raise InputError(
@@ -285,6 +328,7 @@ def _check_sweep(fields: dict[str, Any]) -> None:
                 f"values, not {values!r}."
             )
         seen.add(name)
+    for name in seen:
         chooser, read = _readers(fields).get(name, ("", True))
         if not read:
             raise InputError(
@@ -327,7 +371,7 @@ def _check_init(fields: dict[str, Any]) -> None:
     for arm in arms:
         if arm not in ARMS:
             raise InputError(f"config.init.arms names {arm!r}; {nearest(str(arm), ARMS)}")
-    needing = [arm for arm in arms if arm != "scratch"]
+    needing = arms_that_read(fields)
     if needing and not run:
         raise InputError(
             f"arm {needing[0]} starts from an earlier run: give its workdir as config.init.run."

@@ -14,6 +14,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
@@ -23,6 +24,7 @@ from randlabels import transfer
 from randlabels.config import check
 from randlabels.data import labels as label_functions
 from randlabels.data import sources, splits
+from randlabels.data.standardise import standardise
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.training import checkpoints, workdir
@@ -101,8 +103,7 @@ def train(config: ConfigDict, directory: str | Path) -> None:
 def prepare(config: ConfigDict) -> Setup:
     """Load the data and the earlier run, and build the population, before anything is written."""
     source = transfer.open_source(config)
-    usable = source[0].healthy_networks if source else ()
-    table = network_table(config, usable)
+    table = network_table(config, source.healthy_networks if source else ())
     layout = choose_layout(
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
@@ -111,9 +112,17 @@ def prepare(config: ConfigDict) -> Setup:
     model = build(config, layout.axis_name)
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
-    params = transfer.start_networks(config, table, variables["params"], source)
+    inputs = transfer.LayerInputs(model.clone(dtype=jnp.float32), _sample(config, task))
+    params = transfer.start_networks(config, table, variables, source, inputs)
     setup = Setup(config, task, table, model, layout, choose_vectorize(config), state={})
     return dataclasses.replace(setup, state=_initial_state(setup, variables, params))
+
+
+def _sample(config: ConfigDict, task: Task) -> np.ndarray:
+    """Images of the task, evenly spaced and standardised, of which moments are taken."""
+    count = min(config.init.images, len(task.images))
+    chosen = np.linspace(0, len(task.images) - 1, count).astype(int)
+    return np.asarray(standardise(task.images[chosen], task.mean, task.std))
 
 
 def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from randlabels.config import FROM_RUN_ARMS, MADE_ARMS, reads_run
 from randlabels.errors import InputError
+from randlabels.records import plain
 
 # Columns of the table that a compiled step reads as one scalar for each network.
 HYPERPARAMETERS = ("learning_rate", "momentum", "weight_decay")
@@ -27,6 +29,7 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[
 
     Network k of an arm and sweep point has seed `config.seed + k`, label seed
     `config.labels.seed + k` and, if its arm reads an earlier run, source `sources[k]` there.
+    Points of a sweep that differ only in what an arm does not read are one point of that arm.
 
     Raises:
         InputError: if the earlier run has fewer usable networks than `config.population.seeds`.
@@ -34,27 +37,40 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[
     rows: list[dict[str, Any]] = []
     names = [name for name, _ in config.population.sweep]
     points = list(itertools.product(*[values for _, values in config.population.sweep]))
-    for arm, point in itertools.product(config.init.arms, points):
-        settings = config.copy_and_resolve_references().unlock()
-        settings.update_from_flattened_dict(dict(zip(names, point, strict=True)))
-        for k in range(config.population.seeds):
-            source = None if arm == "scratch" else _source(config, sources, k)
-            rows.append(
-                {
-                    "network": len(rows),
-                    "arm": arm,
-                    "seed": config.seed + k,
-                    "label_seed": settings.labels.seed + k,
-                    "source": source,
-                    "label_noise": float(settings.labels.noise),
-                    "init_scale": float(settings.model.init_scale),
-                    "learning_rate": float(settings.optimizer.learning_rate),
-                    "momentum": float(settings.optimizer.momentum),
-                    "weight_decay": float(settings.optimizer.weight_decay),
-                    "diverged_epoch": None,
-                }
-            )
+    for arm in config.init.arms:
+        done: list[dict[str, Any]] = []
+        for point in points:
+            settings = config.copy_and_resolve_references().unlock()
+            settings.update_from_flattened_dict(dict(zip(names, point, strict=True)))
+            columns = _columns(arm, settings)
+            label_seed = settings.labels.seed
+            if columns | {"label_seed": label_seed} in done:
+                continue
+            done.append(columns | {"label_seed": label_seed})
+            for k in range(config.population.seeds):
+                source = _source(config, sources, k) if arm in FROM_RUN_ARMS else None
+                start = {"network": len(rows), "arm": arm, "seed": config.seed + k}
+                seeds = {"label_seed": label_seed + k, "source": source}
+                rows.append(start | seeds | columns | {"diverged_epoch": None})
     return rows
+
+
+def _columns(arm: str, settings: ConfigDict) -> dict[str, Any]:
+    """What networks of an arm at one point share; None for what the arm does not read."""
+    init, aligned, made = settings.init, arm == "aligned", arm in MADE_ARMS
+    return {
+        "layers": None if arm == "scratch" else plain(init.layers),
+        "source_step": init.step if reads_run(arm, init.curve) else None,
+        "curve": init.curve if aligned else None,
+        "centered": init.centered if aligned else None,
+        "match": init.match if made else None,
+        "biases": init.biases if made else None,
+        "label_noise": float(settings.labels.noise),
+        "init_scale": float(settings.model.init_scale),
+        "learning_rate": float(settings.optimizer.learning_rate),
+        "momentum": float(settings.optimizer.momentum),
+        "weight_decay": float(settings.optimizer.weight_decay),
+    }
 
 
 def _source(config: ConfigDict, sources: Sequence[int], k: int) -> int:

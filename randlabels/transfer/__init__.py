@@ -1,7 +1,18 @@
-"""Transfer of what a run learned to the networks of another (paper.md section 4)."""
+"""Transfer of what a run learned to the networks of another (paper.md sections 4 and 6)."""
 
 from randlabels.transfer.arms import open_source, start_networks
 from randlabels.transfer.covariance import draw_filters
+from randlabels.transfer.curves import parse_curve
+from randlabels.transfer.drawn import LayerInputs
+from randlabels.transfer.layerwise import aligned_init
 from randlabels.transfer.rescale import rescale_to_reference
 
-__all__ = ["draw_filters", "open_source", "rescale_to_reference", "start_networks"]
+__all__ = [
+    "LayerInputs",
+    "aligned_init",
+    "draw_filters",
+    "open_source",
+    "parse_curve",
+    "rescale_to_reference",
+    "start_networks",
+]

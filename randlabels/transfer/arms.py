@@ -3,14 +3,15 @@
 * scratch: random weights.
 * pretrained: layers of an earlier run, kernels rescaled to their norm at initialisation.
 * pretrained_unscaled: layers of an earlier run as they are.
-* covariance: filters redrawn from N(0, Sigma_w) of the earlier run's layers, norm as at
+* covariance: filters redrawn with the statistics of the earlier run's (see `drawn`), norm as at
   initialisation, zero biases.
+* aligned, orthogonal, smooth, patch_whitening: filters made from the data or from nothing.
 
 The head is always new. Norms at initialisation are those of the same network's fresh weights, so
 that all arms of a seed start from the same norms.
 """
 
-import zlib
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,24 +19,25 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.config import GENERATED_DATA, differences
-from randlabels.eigen import filter_covariance, flatten_kernel, pool_networks
+from randlabels.config import GENERATED_DATA, arms_that_read, differences, flatten
 from randlabels.errors import InputError
 from randlabels.models.naming import choose_layers, get_layer, layer_paths
 from randlabels.records import plain
 from randlabels.runs import Run, load_run, newest_intact_step
-from randlabels.transfer.covariance import draw_filters
+from randlabels.transfer.drawn import LayerInputs, Source, draw_layers
 from randlabels.transfer.rescale import rescale_to_reference
 
+COPIED = ("pretrained", "pretrained_unscaled")
 
-def open_source(config: ConfigDict) -> tuple[Run, int] | None:
-    """The earlier run that the arms read and the step of its checkpoint; None for scratch alone.
+
+def open_source(config: ConfigDict) -> Run | None:
+    """The earlier run that the arms read; None where none is read.
 
     Raises:
         InputError: if the run or step is missing or damaged, or its data or model differ from
             this config's in a way that makes the transfer meaningless.
     """
-    if set(config.init.arms) == {"scratch"}:
+    if not arms_that_read(flatten(config)):
         return None
     run = load_run(config.init.run)
     theirs, ours = run.config, config.to_dict()
@@ -53,69 +55,57 @@ def open_source(config: ConfigDict) -> tuple[Run, int] | None:
         raise InputError(
             f"config.init.run {config.init.run} cannot be transferred: " + "; ".join(differing)
         )
-    return run, newest_intact_step(run.workdir, config.init.step)
+    for step in dict(config.population.sweep).get("init.step", (config.init.step,)):
+        newest_intact_step(run.workdir, step)
+    return run
 
 
 def start_networks(
-    config: ConfigDict, table: Sequence[dict[str, Any]], fresh: Any, source: tuple[Run, int] | None
+    config: ConfigDict,
+    table: Sequence[dict[str, Any]],
+    variables: Any,
+    run: Run | None,
+    inputs: LayerInputs,
 ) -> Any:
     """The parameters with which each network starts.
 
     Args:
         config: a checked config.
         table: the network table.
-        fresh: fresh parameters, leading axis `network`; not changed.
-        source: from `open_source`.
+        variables: fresh {"params": ..., ...}, leading axis `network`; not changed.
+        run: from `open_source`.
+        inputs: of the layers of these networks, for arms that are made from data.
 
     Raises:
         InputError: if layers do not match (both sides are listed), or there are too few filters
             for a covariance.
     """
+    fresh = variables["params"]
     params = jax.tree.map(np.array, fresh)
-    if source is None:
-        return params
-    run, step = source
-    trained = run.params(step)
-    layers = choose_layers(config.init.layers, layer_paths(fresh))
-    _check_match(trained, fresh, layers, run)
+
+    @functools.cache
+    def read(wanted_step: int) -> Source:
+        assert run is not None  # a row names a step only if its arm reads a run
+        return Source.read(run, newest_intact_step(run.workdir, wanted_step))
+
     for row in table:
         if row["arm"] == "scratch":
             continue
-        reference = _pick(fresh, layers, row["network"])
-        if row["arm"] == "covariance":
-            sources = (
-                run.healthy_networks if config.init.covariance == "pooled" else [row["source"]]
-            )
-            start = _redraw(trained, sources, reference, layers, row)
-        else:
-            start = _pick(trained, layers, row["source"])
+        layers = choose_layers(row["layers"], layer_paths(fresh))
+        source = None
+        if row["source_step"] is not None:
+            source = read(row["source_step"])
+            _check_match(source.params, fresh, layers, source.run)
+        if row["arm"] in COPIED and source is not None:
+            start = _pick(source.params, layers, row["source"])
             if row["arm"] == "pretrained":
-                start = rescale_to_reference(start, reference)
-        _place(params, start, row["network"])
+                start = rescale_to_reference(start, _pick(fresh, layers, row["network"]))
+        else:
+            own = jax.tree.map(lambda x, k=row["network"]: x[k], variables)
+            pooled = config.init.covariance == "pooled" or row["arm"] != "covariance"
+            start = draw_layers(row, layers, own, inputs, source, pooled)
+        _place(params, start, layers, row["network"])
     return params
-
-
-def _redraw(
-    trained: Any, sources: Sequence[int], reference: Any, layers: Sequence[str], row: dict[str, Any]
-) -> Any:
-    """Layers with redrawn kernels of the reference's norm and zero biases."""
-    drawn = jax.tree.map(np.zeros_like, reference)
-    for path in layers:
-        kernels = flatten_kernel(get_layer(trained, path)["kernel"][np.asarray(sources)])
-        filters = pool_networks(kernels)
-        dim, count = filters.shape
-        if count <= dim:
-            per_network = count // len(sources)
-            raise InputError(
-                f"The covariance of {path} has {dim} dimensions but only {count} filters; pool at "
-                f"least {dim // per_network + 1} networks (config.init.covariance='pooled' and "
-                f"that many seeds upstream), or leave {path} out of config.init.layers."
-            )
-        name = zlib.crc32(f"covariance {path}".encode())
-        key = jax.random.fold_in(jax.random.key(row["seed"], impl="threefry2x32"), name)
-        shape = get_layer(reference, path)["kernel"].shape
-        get_layer(drawn, path)["kernel"] = draw_filters(key, filter_covariance(filters), shape)
-    return rescale_to_reference(drawn, reference)
 
 
 def _pick(params: Any, layers: Sequence[str], network: int) -> Any:
@@ -130,9 +120,9 @@ def _pick(params: Any, layers: Sequence[str], network: int) -> Any:
     return picked
 
 
-def _place(params: Any, start: Any, network: int) -> None:
-    """Write one network's layers into the population's arrays."""
-    for path in layer_paths(start):
+def _place(params: Any, start: Any, layers: Sequence[str], network: int) -> None:
+    """Write layers of one network into the population's arrays."""
+    for path in layers:
         for name, value in get_layer(start, path).items():
             get_layer(params, path)[name][network] = value
 
