@@ -41,12 +41,13 @@ def get_config() -> ConfigDict:
     labels.test = "clean"  # test labels: clean (the real ones), same (drawn as the training labels)
 
     config.model = model = ConfigDict()
-    model.name = "simple_cnn"  # mlp, simple_cnn, vgg16, resnet18, wide_resnet
+    model.name = "simple_cnn"  # mlp, simple_cnn, conv_net, vgg16, resnet18, wide_resnet
     model.init_scale = 0.35  # kernels are N(0, (init_scale / sqrt(fan_in))^2); sqrt(2) is He
     model.activation = "relu"  # relu, leaky_relu, tanh, sigmoid, gelu, elu
     model.filters = 48  # simple_cnn, wide_resnet: filters of the first convolution
     model.kernel_size = 3  # simple_cnn, wide_resnet: of the first convolution, pixels
-    model.widths = (32,)  # mlp, simple_cnn: units of the dense hidden layers
+    model.channels = (16, 16, 32, 32)  # conv_net: filters of the convolutions
+    model.widths = (32,)  # mlp, simple_cnn, conv_net: units of the dense hidden layers
     model.width = 1.0  # vgg16, resnet18, wide_resnet: factor on the channels of all layers
     model.last_width = 1.0  # the same: a further factor on the channels of the last layers
     model.depth = 28  # wide_resnet: 6 n + 4

@@ -8,57 +8,24 @@ short: 4,000 images averaged down to 16x16, 64 filters, float32, for a CPU.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from configs import base, simple_cnn_cifar10
 
 
 def get_config(budget: str = "full") -> ConfigDict:
     """Budgets: full (a GPU), short (minutes on a CPU), smoke (seconds, for tests)."""
-    config = base.get_config()
-    config.data.name = "cifar10"
-    config.data.upstream_size = 20_000
-    config.data.downstream_size = 25_000
-    config.data.test_size = 0
-    config.data.image_size = 0
-    config.labels.num_classes = 10
-    # Small initial weights let the filters move; at the He scale the effect disappears.
-    config.model.init_scale = 0.526
-    config.model.filters = 256
-    config.model.widths = (64,)
-    # More than 0.001 kills the ReLUs of the dense layer.
-    config.optimizer.learning_rate = 0.001
-    config.optimizer.decay_at = (0.75,)
-    config.train.epochs = 200
-    config.train.batch_size = 256
-    config.train.precision = "bfloat16"
+    config = simple_cnn_cifar10.get_config(budget)
     config.train.checkpoint_epochs = (0, 5, 10, 20, 40, 80, 120, 160, 200)
     config.train.eval_epochs = tuple(range(0, 201, 10))
     return base.at_budget(config, budget, {"short": _short, "smoke": _smoke})
 
 
 def _short(config: ConfigDict) -> None:
-    config.data.upstream_size = 4_000
-    config.data.downstream_size = 4_000
-    config.data.test_size = 2_000
-    config.data.image_size = 16
-    config.model.filters = 64
-    config.optimizer.learning_rate = 0.002
-    config.train.batch_size = 64
-    config.train.epochs = 120
     config.train.checkpoint_epochs = (0, 5, 10, 20, 40, 80, 120)
     config.train.eval_epochs = tuple(range(0, 121, 10))
-    config.train.precision = "float32"
     config.population.seeds = 5
 
 
 def _smoke(config: ConfigDict) -> None:
-    _short(config)
-    config.data.name = "dead_leaves"
-    config.data.upstream_size = 64
-    config.data.downstream_size = 64
-    config.data.test_size = 32
-    config.model.filters = 32
-    config.model.widths = (16,)
-    config.train.epochs = 2
     config.train.checkpoint_epochs = (0, 1, 2)
     config.train.eval_epochs = ()
     config.population.seeds = 2

@@ -14,15 +14,15 @@ short: 3,000 images averaged down to 16x16, 12 networks of 64 filters and 32 den
 
 from ml_collections import ConfigDict
 
-from configs import base, fig5_upstream
+from configs import base, simple_cnn_cifar10
 
 
 def get_config(budget: str = "full") -> ConfigDict:
     """Budgets: full (a GPU), short (minutes on a CPU), smoke (seconds, for tests)."""
-    config = fig5_upstream.get_config("full")
+    config = simple_cnn_cifar10.get_config(budget)
     config.data.downstream_size = 0
-    config.model.kernel_size = 3
     config.train.checkpoint_epochs = (0, 13, 50, 100, 200)
+    config.train.eval_epochs = tuple(range(0, 201, 10))
     config.population.seeds = 9
     return base.at_budget(config, budget, {"short": _short, "smoke": _smoke})
 
@@ -30,13 +30,8 @@ def get_config(budget: str = "full") -> ConfigDict:
 def _short(config: ConfigDict) -> None:
     config.data.upstream_size = 3_000
     config.data.test_size = 500
-    config.data.image_size = 16
-    config.model.filters = 64
     config.model.widths = (32,)
-    config.optimizer.learning_rate = 0.002
     config.optimizer.decay_at = ()
-    config.train.batch_size = 64
-    config.train.precision = "float32"
     config.train.epochs = 54
     config.train.checkpoint_epochs = (0, 6, 18, 54)
     config.train.eval_epochs = (0, 18, 54)
@@ -44,14 +39,11 @@ def _short(config: ConfigDict) -> None:
 
 
 def _smoke(config: ConfigDict) -> None:
-    _short(config)
-    config.data.name = "dead_leaves"
-    config.data.upstream_size = 64
     config.data.test_size = 16
     config.model.filters = 224
     config.model.widths = (8,)
+    config.optimizer.decay_at = ()
     config.train.batch_size = 32
-    config.train.epochs = 2
     config.train.checkpoint_epochs = (0, 2)
     config.train.eval_epochs = ()
     config.population.seeds = 3

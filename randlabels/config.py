@@ -109,6 +109,7 @@ RANGES: dict[str, tuple[float, float]] = {
 # Inclusive ranges of the elements of tuples.
 ELEMENT_RANGES: dict[str, tuple[type, float, float]] = {
     "data.diagonal": (float, 0.0, math.inf),
+    "model.channels": (int, 1, math.inf),
     "model.widths": (int, 1, math.inf),
     "optimizer.decay_at": (float, 0.0, 1.0),
     "train.checkpoint_epochs": (int, 0, math.inf),

@@ -10,6 +10,7 @@ from randlabels.eigen.closed_form import (
 )
 from randlabels.eigen.distances import affine_invariant, bures_wasserstein
 from randlabels.eigen.filters import filter_covariance, flatten_kernel, pool_networks
+from randlabels.eigen.label_kinds import KindDistances, compare_label_kinds
 from randlabels.eigen.nulls import (
     misalignment_floor,
     permutation_p_value,
@@ -26,10 +27,12 @@ from randlabels.eigen.resampling import (
 from randlabels.eigen.shrinkage import shrunk_covariance
 from randlabels.eigen.spectra import descending_eigh, eigenspaces
 from randlabels.eigen.subspaces import principal_angles, subspace_overlap
+from randlabels.eigen.torch_order import from_torch
 
 __all__ = [
     "BootstrapInterval",
     "ClosedFormFit",
+    "KindDistances",
     "PatchStatistics",
     "affine_invariant",
     "bootstrap_eigenvalue_map",
@@ -37,6 +40,7 @@ __all__ = [
     "bures_wasserstein",
     "closed_form",
     "closed_form_limit",
+    "compare_label_kinds",
     "descending_eigh",
     "eigenspaces",
     "eigenvalue_map",
@@ -44,6 +48,7 @@ __all__ = [
     "filter_covariance",
     "fit_closed_form",
     "flatten_kernel",
+    "from_torch",
     "input_statistics",
     "misalignment",
     "misalignment_floor",

@@ -14,6 +14,11 @@ import numpy as np
 
 from randlabels.eigen.alignment import misalignment
 from randlabels.eigen.filters import filter_covariance
+from randlabels.eigen.input_spectrum import (
+    closed_form_entry,
+    eigenspace_misalignments,
+    leading_overlaps,
+)
 from randlabels.eigen.nulls import (
     misalignment_floor,
     permutation_p_value,
@@ -46,8 +51,14 @@ def is_shrunk(dim: int, num_filters: int) -> bool:
     return 1 < num_filters < FEW_FILTERS * dim and dim <= MAX_SHRUNK_DIM
 
 
-def describe_sets(filters: np.ndarray, random_bases: int, seed: int = 0) -> list[dict[str, Any]]:
+def describe_sets(
+    filters: np.ndarray, eigenvalues: np.ndarray, random_bases: int, seed: int = 0
+) -> list[dict[str, Any]]:
     """The statistics of each set of filters [set, d, m], one dict for each.
+
+    `eigenvalues` [set, d] are those of the Sigma_x of each set, descending. What is compared with
+    them is described at `input_spectrum`: `closed_form` (and `closed_form_reason`),
+    `misalignment_eigenspaces` and `subspace_overlap`.
 
     Misalignments are None where Sigma_w is singular, and `reason` says what to do about it; tau and
     the eigenvalues are always there. `floor` holds misalignments of as many isotropic filters.
@@ -62,7 +73,8 @@ def describe_sets(filters: np.ndarray, random_bases: int, seed: int = 0) -> list
     size = max(1, _MAX_NUMBERS // (dim * max(dim, num_filters)))
     described = []
     for start in range(0, len(filters), size):
-        described += _describe(filters[start : start + size], random_bases, seed)
+        part = slice(start, start + size)
+        described += _describe(filters[part], eigenvalues[part], random_bases, seed)
     return [{"dim": dim, "num_filters": num_filters, "floor": floor} | one for one in described]
 
 
@@ -91,12 +103,15 @@ def bootstrap(filters: np.ndarray, seed: int = 0) -> list[dict[str, Any]]:
     return found
 
 
-def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[str, Any]]:
+def _describe(
+    filters: np.ndarray, eigenvalues: np.ndarray, random_bases: int, seed: int
+) -> list[dict[str, Any]]:
     num_sets, dim, num_filters = filters.shape
     values, vectors = _spectra(filters)
     taus = np.sqrt(np.square(filters).mean(-1))  # the eigenvalue map: v_i is a unit vector
     regular = (values[:, -1] > SINGULAR * values[:, 0]) & (num_filters > dim)
     plain = _misalignments(filter_covariance, filters, regular, random_bases, seed)
+    spaces = eigenspace_misalignments(filters, eigenvalues, regular)
     few = np.full(num_sets, is_shrunk(dim, num_filters))
     shrunk = _misalignments(shrunk_covariance, filters, few, random_bases, seed)
     reason = (
@@ -109,12 +124,15 @@ def _describe(filters: np.ndarray, random_bases: int, seed: int) -> list[dict[st
             "misalignment_random": plain[i][1],
             "p_value": plain[i][2],
             "reason": None if regular[i] else reason,
+            "misalignment_eigenspaces": spaces[i],
             "misalignment_shrunk": shrunk[i][0],
             "misalignment_shrunk_random": shrunk[i][1],
             "tau": taus[i],
             "filter_eigenvalues": values[i],
             "filter_eigenvectors": vectors[i],
+            "subspace_overlap": leading_overlaps(vectors[i]),
         }
+        | closed_form_entry(eigenvalues[i], taus[i])
         for i in range(num_sets)
     ]
 

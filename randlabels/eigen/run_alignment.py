@@ -26,6 +26,7 @@ from tqdm import tqdm
 from randlabels.eigen.costs import expected_seconds
 from randlabels.eigen.filter_sets import bootstrap, describe_sets
 from randlabels.eigen.filters import flatten_kernel, pool_networks
+from randlabels.eigen.input_spectrum import profile_agreement
 from randlabels.eigen.layer_inputs import (
     Layer,
     TaskInputs,
@@ -190,13 +191,15 @@ def block_records(
     """For each checkpoint of a block: a record of the group's networks pooled, and one for each.
 
     `kernel_norm` is the mean Frobenius norm per network; `eigenvalues` are those of Sigma_x (their
-    means over networks where they differ), to which the entries of `tau` belong.
+    means over networks where they differ), to which the entries of `tau` belong. The rest is
+    described at `describe_sets`, `bootstrap` and `profile_agreement`.
     """
     rows = [block.networks.index(network) for network in group.networks]
     filters, eigenvalues = block.filters[rows], block.eigenvalues[rows]
     norms = np.linalg.norm(filters, axis=(-2, -1))
-    pooled = describe_sets(pool_networks(filters), random_bases)
-    single = describe_sets(filters.reshape(-1, *filters.shape[2:]), random_bases)
+    pooled = describe_sets(pool_networks(filters), eigenvalues.mean(0), random_bases)
+    single = describe_sets(np.concatenate(filters), np.concatenate(eigenvalues), random_bases)
+    taus = np.stack([own["tau"] for own in single]).reshape(eigenvalues.shape)
     intervals = bootstrap(filters)
     records = []
     for i, step in enumerate(block.steps):
@@ -211,6 +214,7 @@ def block_records(
             pooled[i] |= _leading(block.vectors, vectors)
         pooled_place = place | {"networks": group.networks, "network": None}
         measured = {"eigenvalues": eigenvalues[:, i].mean(0), "kernel_norm": norms[:, i].mean()}
+        pooled[i]["profile_correlation"] = profile_agreement(taus[:, i])
         records.append(pooled_place | measured | pooled[i] | intervals[i])
         for k, network in enumerate(group.networks):
             own = single[k * len(block.steps) + i]
@@ -240,6 +244,13 @@ def alignment_of_run(
     run: Run, layers: Sequence[str], inputs: str, random_bases: int
 ) -> dict[str, Any]:
     """The contents of alignment.json: {"data": {layer: ...}, "records": [...], ...}.
+
+    There is a record of each group pooled (`network` None) and of each network, for each layer and
+    checkpoint (`layer`, `step`, `epoch`, `group`). It holds `eigenvalues` of Sigma_x and `tau`,
+    `kernel_norm`, what `describe_sets` says (misalignments with their null distributions,
+    `misalignment_eigenspaces`, `closed_form`, `subspace_overlap`, `filter_eigenvalues`) and, pooled
+    only, `interval` (`bootstrap`), `profile_correlation` (`profile_agreement`) and, in the first
+    layer, leading `filter_eigenvectors` with the data's nearest (`nearest_rank`, `nearest_cosine`).
 
     Args:
         run: whose checkpoints are analysed. "skipped" names those that cannot be read, and layers

@@ -33,7 +33,9 @@ def alignment_figures(alignment: dict[str, Any], layer: str) -> dict[str, tuple[
             "many networks. Red: pooled weights to random orthonormal bases, all of them. Grey: "
             "as many isotropic filters as are pooled, 95% of samples.",
         )
-    if data["eigenvectors"] is not None and data["kernel_shape"][-2] in (1, 3):
+    shape = data["kernel_shape"]
+    is_image = len(shape) == 4 and shape[-2] in (1, 3)
+    if data["eigenvectors"] is not None and is_image:
         found[f"eigenvectors_{name}"] = (
             eigenvector_tiles.plot(data, records),
             f"Leading eigenvectors of the covariance of the data's patches and of {layer}'s "

@@ -75,8 +75,8 @@ def plot_maps(
         for (epoch, drawn), colour in zip(maps.items(), colours, strict=True):
             _draw_map(ax, drawn, colour, style.epoch_label(epoch), fitted)
         ax.set(title=title, xscale="log", xlabel=r"eigenvalue $\sigma^2$ of the data's patches")
-        ax.set_ylim(bottom=0)
         style.tidy(ax)
+    axes[0].set_ylim(bottom=0)  # after all panels: they share the axis
     axes[0].set_ylabel(ylabel)
     axes[0].legend(frameon=False, fontsize="small", loc="upper left")
     return figure

@@ -42,8 +42,8 @@ def plot(records: Records) -> Figure:
             label = style.epoch_label(record["epoch"])
             ax.plot(values, record["tau"], "o-", color=colour, lw=1.8, ms=3, label=label)
         ax.set(title=title, xscale="log", xlabel=r"eigenvalue $\sigma^2$ of the layer's inputs")
-        ax.set_ylim(bottom=0)
         style.tidy(ax)
+    axes[0].set_ylim(bottom=0)  # after all panels: they share the axis
     axes[0].set_ylabel(r"$\tau = f(\sigma)$ of the weights")
     axes[-1].legend(frameon=False, fontsize="small")
     return figure

@@ -14,13 +14,20 @@ DPI = 120
 
 # Okabe & Ito's palette.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, GREY = "#CC79A7", "#666666"
+PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#666666"
+
+# For series that are not arms.
+SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 
 _ARMS = {
     "scratch": ("scratch", GREY),
     "pretrained": ("pre-trained", BLUE),
     "covariance": ("drawn from covariance", RED),
     "pretrained_unscaled": ("pre-trained, not rescaled", GREEN),
+    "aligned": ("aligned, from data alone", PURPLE),
+    "orthogonal": ("orthogonal", ORANGE),
+    "smooth": ("smooth filters", SKY),
+    "patch_whitening": ("patch whitening", BLACK),
 }
 
 _COLUMNS = {
@@ -49,7 +56,12 @@ def group_titles(groups: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _describe(name: str, value: Any) -> str:
-    return arm_label(value) if name == "arm" else f"{_COLUMNS.get(name, name)} {value:g}"
+    if name == "arm":
+        return arm_label(value)
+    if isinstance(value, list):
+        value = " ".join(value)
+    shown = f"{value:g}" if isinstance(value, float) else f"{value}"
+    return f"{_COLUMNS.get(name, name)} {shown}"
 
 
 def epoch_label(epoch: float) -> str:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from randlabels.models.conv_net import ConvNet
 from randlabels.models.mlp import MLP
 from randlabels.models.residual import ResNet18, WideResNet
 from randlabels.models.simple_cnn import SimpleCNN
@@ -15,6 +16,7 @@ from randlabels.models.vgg import VGG16
 MODELS: dict[str, Any] = {
     "mlp": MLP,
     "simple_cnn": SimpleCNN,
+    "conv_net": ConvNet,
     "vgg16": VGG16,
     "resnet18": ResNet18,
     "wide_resnet": WideResNet,

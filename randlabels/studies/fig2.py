@@ -5,14 +5,29 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.eigen import KindDistances, compare_label_kinds, filter_covariance
+from randlabels.eigen.layer_inputs import read_kernels
 from randlabels.figures import misalignment_over_training, misalignment_panels
 from randlabels.studies import measures
-from randlabels.studies.alignment_study import LABELS, STAGES, accuracy_at, misalignments
+from randlabels.studies.alignment_study import (
+    LABELS,
+    STAGES,
+    accuracy_at,
+    misalignments,
+    paper_steps,
+)
 from randlabels.studies.network_groups import LAYER
 from randlabels.studies.study import Claim, Results, Study
 
 PLACE = "Section 2.3, Figure 2"
 FLOOR_QUANTILE = 0.975
+
+_COLUMNS = {
+    "bures_wasserstein": "Bures-Wasserstein distance",
+    "bures_wasserstein_unit_trace": "both scaled to trace 1",
+    "affine_invariant": "affine-invariant distance",
+    "affine_invariant_unit_trace": "both of trace 1",
+}
 
 
 def _claims(kind: str) -> tuple[Claim, ...]:
@@ -88,7 +103,43 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
 
 
 def summary(results: Results) -> list[dict[str, Any]]:
-    """Pooled misalignments at the start and at the end of training."""
+    """Pooled misalignments at the start and at the end, then distances between label kinds."""
+    return _pooled_misalignments(results) + _distances_of_kinds(results)
+
+
+def label_kind_distances(results: Results, step: int) -> dict[str, KindDistances]:
+    """Distances between Sigma_w after random and after real labels, at one checkpoint.
+
+    Of networks that diverged in neither run: those of one number start from the same weights.
+    """
+    runs = results.runs.values()
+    healthy = sorted(set.intersection(*(set(run.healthy_networks) for run in runs)))
+    first, second = (filter_covariance(read_kernels(run, step, LAYER)[healthy]) for run in runs)
+    return compare_label_kinds(first, second)
+
+
+def _distances_of_kinds(results: Results) -> list[dict[str, Any]]:
+    """Three rows for each of the paper's epochs: halves of the networks, and all of them."""
+    rows = []
+    for epoch, step in paper_steps(results.runs["random"]).items():
+        distances = label_kind_distances(results, step)
+        found = [distances[name] for name in _COLUMNS]
+        compared = {
+            "random to real labels, halves without a common seed": [
+                _mean_and_range(d.between, 1) for d in found
+            ],
+            "same labels, the same halves": [_mean_and_range(d.within, 1) for d in found],
+            "random to real labels, all networks (same initial weights)": [
+                f"{d.pooled:.3f}" for d in found
+            ],
+        }
+        for what, cells in compared.items():
+            place = {"Σ_w of": what, "epoch of the paper": epoch, "step": step}
+            rows.append(place | dict(zip(_COLUMNS.values(), cells, strict=True)))
+    return rows
+
+
+def _pooled_misalignments(results: Results) -> list[dict[str, Any]]:
     rows = []
     for kind, labels in LABELS.items():
         run = results.runs[kind]

@@ -1,6 +1,6 @@
 """Numbers that claims are about, one for each seed, from the records of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,30 @@ import numpy as np
 from randlabels.runs import Run
 from randlabels.studies.verdicts import bootstrap_ratio
 
+# How networks start: the arm, or values of several columns of the network table.
+Start = str | Mapping[str, Any]
 
-def curve(run: Run, arm: str, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
-    """(steps [evaluation], values [seed, evaluation]) of the networks of one arm, by seed."""
-    rows = sorted((row for row in run.networks if row["arm"] == arm), key=lambda row: row["seed"])
+
+def networks_of(run: Run, start: Start) -> list[int]:
+    """The networks that start in one way, by seed.
+
+    Raises:
+        ValueError: if there is none, or two of one seed, so that the start is ambiguous.
+    """
+    wanted = {"arm": start} if isinstance(start, str) else dict(start)
+    rows = [r for r in run.networks if all(r[name] == value for name, value in wanted.items())]
+    seeds = [row["seed"] for row in rows]
+    if not rows or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{run.workdir} has {len(rows)} networks of seeds {seeds} with {wanted}.")
+    return [row["network"] for row in sorted(rows, key=lambda row: row["seed"])]
+
+
+def curve(run: Run, start: Start, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
+    """(steps [evaluation], values [seed, evaluation]) of the networks of one start, by seed."""
     records = [record for record in run.metrics if metric in record]
     values = np.array([[np.nan if v is None else v for v in r[metric]] for r in records], float)
     steps = np.array([record["step"] for record in records])
-    return steps, values[:, [row["network"] for row in rows]].T
+    return steps, values[:, networks_of(run, start)].T
 
 
 def steps_to(steps: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -43,7 +59,7 @@ def steps_to(steps: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
     return result
 
 
-def speed_up(run: Run, arm: str, level: float, baseline: str = "scratch") -> np.ndarray:
+def speed_up(run: Run, arm: Start, level: float, baseline: Start = "scratch") -> np.ndarray:
     """Steps of the baseline over steps of the arm to reach a train accuracy, [seed].
 
     Above 1 the arm is faster. Where one of the two never gets there, the end of training stands in
@@ -57,7 +73,7 @@ def speed_up(run: Run, arm: str, level: float, baseline: str = "scratch") -> np.
     return np.where(both_missing, np.nan, ratio)
 
 
-def area_between(run: Run, arm: str, baseline: str = "scratch") -> np.ndarray:
+def area_between(run: Run, arm: Start, baseline: Start = "scratch") -> np.ndarray:
     """Mean train accuracy over all steps of an arm minus that of the baseline, [seed]."""
     steps, ours = curve(run, arm)
     _, theirs = curve(run, baseline)
@@ -76,7 +92,7 @@ def share_kept(
     return (float(ours.mean() / theirs.mean()), *bootstrap_ratio(ours, theirs))
 
 
-def final(run: Run, arm: str, metric: str) -> np.ndarray:
+def final(run: Run, arm: Start, metric: str) -> np.ndarray:
     """The last value of a metric, [seed]."""
     return curve(run, arm, metric)[1][:, -1]
 
@@ -129,9 +145,9 @@ def table(run: Run, arms: Sequence[str], level: float) -> list[dict[str, Any]]:
                 "arm": arm,
                 "seeds": len(values),
                 "train accuracy level": f"{level:g}",
-                "steps to the level": _mean_std(reached, 0),
-                "train accuracy at the end": _mean_std(final(run, arm, "train_accuracy"), 3),
-                "test accuracy at the end": _mean_std(final(run, arm, "test_accuracy"), 3)
+                "steps to the level": mean_std(reached, 0),
+                "train accuracy at the end": mean_std(final(run, arm, "train_accuracy"), 3),
+                "test accuracy at the end": mean_std(final(run, arm, "test_accuracy"), 3)
                 if tested
                 else "",
             }
@@ -139,7 +155,8 @@ def table(run: Run, arms: Sequence[str], level: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _mean_std(values: np.ndarray, digits: int) -> str:
+def mean_std(values: np.ndarray, digits: int) -> str:
+    """For tables: mean ± standard deviation (n - 1), or how many values are missing."""
     missing = int(np.sum(~np.isfinite(values)))
     if missing:
         return f"not reached by {missing} of {len(values)}"

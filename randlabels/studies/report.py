@@ -1,6 +1,7 @@
 """The page of a study: one self-contained HTML file with verdicts, figures and provenance."""
 
 import base64
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def render(
             {"source": _data_uri(results.workdir / "figures" / name), "caption": caption}
             for name, caption in figures.items()
         ],
-        summary=study.summary(results),
+        # Rows with other columns begin a table of their own.
+        tables=[list(rows) for _, rows in itertools.groupby(study.summary(results), key=tuple)],
         budget=budget,
         seconds=seconds,
         status=status,

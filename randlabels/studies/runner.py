@@ -16,6 +16,7 @@ from tqdm import tqdm
 from randlabels import records
 from randlabels.analyze import analyze, load_alignment
 from randlabels.config import GENERATED_DATA
+from randlabels.data.errors import DataError
 from randlabels.runs import load_run
 from randlabels.studies import report, verdicts
 from randlabels.studies.study import Results, Stage, Study
@@ -34,7 +35,8 @@ def run_study(study: Study, workdir: Path, budget: str, data_dir: str = "") -> l
     started = time.monotonic()
     for number, stage in enumerate(study.stages, start=1):
         tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
-        train(stage_configs[stage.name], workdir / stage.name)
+        if not _train(stage, stage_configs[stage.name], workdir):
+            continue
         if stage.analyze and not (workdir / stage.name / "analysis" / "alignment.json").exists():
             analyze(workdir / stage.name, layers=stage.analyze)
     results = load_results(study, workdir)
@@ -45,6 +47,20 @@ def run_study(study: Study, workdir: Path, budget: str, data_dir: str = "") -> l
     page = report.render(study, results, judged, figures, budget, seconds)
     records.replace_text(workdir / "report.html", page)
     return judged
+
+
+def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
+    """Train a stage; False if it is optional and its data set is not prepared."""
+    if stage.optional and stage.reads and not (workdir / stage.reads).exists():
+        return False
+    try:
+        train(config, workdir / stage.name)
+    except DataError as error:
+        if not stage.optional:
+            raise
+        tqdm.write(f"{stage.name} is left out: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> ConfigDict:
@@ -65,13 +81,12 @@ def load_config(module: str, budget: str) -> ConfigDict:
 
 def load_results(study: Study, workdir: Path) -> Results:
     """Open the runs and analyses that a study's stages left in its workdir."""
+    done = [s for s in study.stages if not s.optional or (workdir / s.name).exists()]
     return Results(
         workdir,
-        runs={stage.name: load_run(workdir / stage.name) for stage in study.stages},
+        runs={stage.name: load_run(workdir / stage.name) for stage in done},
         alignments={
-            stage.name: load_alignment(workdir / stage.name)
-            for stage in study.stages
-            if stage.analyze
+            stage.name: load_alignment(workdir / stage.name) for stage in done if stage.analyze
         },
     )
 

@@ -25,6 +25,7 @@ class Stage:
         reads: the earlier stage whose run its arms start from ("" for none).
         analyze: layers whose alignment is analysed after training (() for none).
         changes: {"group.field": value} that this stage changes in the config, at every budget.
+        optional: left out, with all that reads it, where its data set is not prepared.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stage:
     reads: str = ""
     analyze: tuple[str, ...] = ()
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    optional: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,10 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What the stages of a study left behind: runs and alignment analyses by stage name."""
+    """What the stages of a study left behind: runs and alignment analyses by stage name.
+
+    Optional stages whose data set is not prepared are missing.
+    """
 
     workdir: Path
     runs: Mapping[str, Run]

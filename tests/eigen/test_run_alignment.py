@@ -12,13 +12,13 @@ from configs import base
 from randlabels import records
 from randlabels.config import check
 from randlabels.data import sources, splits
-from randlabels.eigen import costs, filter_sets, layer_inputs, run_alignment
+from randlabels.eigen import costs, layer_inputs, run_alignment
 from randlabels.errors import InputError
 from randlabels.models import build
-from randlabels.models.naming import get_layer, layer_paths
+from randlabels.models.naming import get_layer
 from randlabels.runs import load_run
 from randlabels.training import checkpoints, workdir
-from randlabels.training.population import initial_variables, network_table
+from randlabels.training.population import network_table
 
 FILTERS = 64  # more than the 27 weights of a filter
 
@@ -33,12 +33,28 @@ def small_config(**changes):
     return check(config)
 
 
+def drawn_variables(model, table, example):
+    """Variables as networks would start with, drawn by NumPy, which compiles nothing."""
+    rng = np.random.default_rng(0)
+    scales = np.array([row["init_scale"] for row in table])
+
+    def draw(path, leaf):
+        shape = len(table), *leaf.shape
+        if path[-1].key != "kernel":
+            return np.full(shape, path[-1].key in ("scale", "var"), np.float32)
+        deviations = scales.reshape(-1, *[1] * leaf.ndim) / np.sqrt(math.prod(leaf.shape[:-1]))
+        return (deviations * rng.standard_normal(shape)).astype(np.float32)
+
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
 def write_run(directory, config, plant=lambda step, variables, table: None, steps=(0, 4)):
     """A workdir without training: random weights, which `plant` may change at each step."""
     table = network_table(config)
     dataset = sources.load(config.data)
     example = np.zeros((1, *dataset.train_images.shape[1:]), np.float32)
-    variables = initial_variables(build(config), table, config.train.task, example)
+    variables = drawn_variables(build(config), table, example)
     workdir.write_config(directory, config)
     with checkpoints.open_manager(directory, steps) as manager:
         for step in steps:
@@ -141,6 +157,38 @@ def test_planted_alignment_is_told_from_chance(planted):
     assert start["interval_bias"] > 0.1
 
 
+def test_records_compare_filters_with_the_spectrum_of_the_data(planted):
+    """Pooled and single, at both checkpoints, from the kernels with NumPy alone."""
+    alignment, values, vectors, taus = planted
+    for record in alignment["records"]:
+        if record["step"] == 4:
+            sigma_w = vectors * taus**2 @ vectors.T
+            groups = [[0]]
+            for i in range(1, 27):
+                if values[i] < 0.9 * values[groups[-1][0]]:
+                    groups.append([])
+                groups[-1].append(i)
+            along = [np.diag(vectors.T @ m @ vectors) for m in (sigma_w, np.linalg.inv(sigma_w))]
+            terms = [np.sqrt(along[0][g].sum() * along[1][g].sum()) for g in groups]
+            found = record["misalignment_eigenspaces"]
+            assert 1 < found["num_eigenspaces"] == len(groups) < 27
+            assert found["misalignment"] == pytest.approx(sum(terms) - 27, rel=1e-3)
+            leading = [np.isin(np.argsort(-taus)[:k], range(k)).mean() for k in (1, 2, 5, 10)]
+            np.testing.assert_allclose(record["subspace_overlap"]["overlap"], leading, atol=1e-3)
+        fit = record["closed_form"]
+        curve = -np.expm1(-fit["eta_t"] * values) / np.sqrt(values)
+        left = record["tau"] - fit["amplitude"] * curve
+        assert curve @ left == pytest.approx(0, abs=1e-4)  # the best amplitude
+        assert fit["residual"] == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-3)
+    singles = [r["tau"] for r in single(alignment) if r["step"] == 0]
+    expected = np.corrcoef(*singles)[0, 1]
+    for record, correlation in zip(pooled(alignment), (expected, 1), strict=True):
+        found = record["profile_correlation"]
+        assert list(found.values()) == pytest.approx([correlation] * 3, abs=1e-6)
+    assert abs(expected) < 0.8
+    assert "profile_correlation" not in single(alignment)[0]
+
+
 def test_shrunk_estimate_is_given_where_filters_are_few(planted):
     from sklearn.covariance import ledoit_wolf
 
@@ -172,15 +220,6 @@ def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tm
     assert together["misalignment_data"] > 0
     assert together["reason"] is None
     assert together["interval"] is None  # a resample of one network twice is singular
-
-
-@pytest.mark.parametrize(("num_filters", "given"), [(5, False), (6, True)])
-def test_misalignment_is_given_where_its_floor_is(num_filters, given):
-    filters = np.random.default_rng(0).standard_normal((1, 5, num_filters))
-    (described,) = filter_sets.describe_sets(filters, 3)
-    keys = ("misalignment_data", "misalignment_random", "p_value", "floor")
-    assert [described[key] is not None for key in keys] == [given] * 4
-    assert (described["reason"] is None) == given
 
 
 def test_leading_eigenvectors_of_few_filters_point_along_those_of_the_data(tmp_path):
@@ -241,10 +280,18 @@ def deep(tmp_path_factory):
     return config, write_run(tmp_path_factory.mktemp("deep"), config, plant)
 
 
+@pytest.fixture(scope="module")
+def deep_alignments(deep):
+    return {
+        inputs: run_alignment.alignment_of_run(deep[1], ("dense1",), inputs, 3)
+        for inputs in ("checkpoint", "initialisation")
+    }
+
+
 @pytest.mark.parametrize("inputs", ["checkpoint", "initialisation"])
-def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, inputs):
+def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, deep_alignments, inputs):
     config, run = deep
-    alignment = run_alignment.alignment_of_run(run, ("dense1",), inputs, 3)
+    alignment = deep_alignments[inputs]
     assert alignment["data"]["dense1"]["eigenvalues"] is None
     records_at = [r for r in single(alignment, "dense1") if r["step"] == 4]
     source = run.params(4 if inputs == "checkpoint" else 0)
@@ -258,21 +305,19 @@ def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, inputs):
         taus = np.sqrt(np.square(vectors.T @ kernels[network]).mean(1))
         np.testing.assert_allclose(record["tau"][:leading], taus[:leading], rtol=1e-2)
         energies.append(taus**2)
+        weights = np.linalg.svd(vectors.T @ kernels[network])[0]
+        shared = [np.square(weights[:k, :k]).sum() / k for k in (1, 2, 5, 10)]
+        np.testing.assert_allclose(record["subspace_overlap"]["overlap"], shared, rtol=1e-2)
     together = pooled(alignment, "dense1")[1]
     expected = np.sqrt(np.mean(energies, axis=0))
     np.testing.assert_allclose(together["tau"][:leading], expected[:leading], rtol=1e-2)
     assert "filter_eigenvectors" not in together
 
 
-def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep):
+def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep_alignments):
     spectra = {
-        inputs: [
-            record["eigenvalues"]
-            for record in pooled(
-                run_alignment.alignment_of_run(deep[1], ("dense1",), inputs, 3), "dense1"
-            )
-        ]
-        for inputs in ("checkpoint", "initialisation")
+        inputs: [record["eigenvalues"] for record in pooled(alignment, "dense1")]
+        for inputs, alignment in deep_alignments.items()
     }
     np.testing.assert_array_equal(*spectra["initialisation"])
     np.testing.assert_array_equal(spectra["checkpoint"][0], spectra["initialisation"][0])
@@ -288,34 +333,6 @@ def test_rotating_each_network_and_pooling_is_pooling_directly_in_the_first_laye
     vectors = descending(np.cov(patches_of(standardised_images(small_config()), 3).T, bias=True))[1]
     expected = misalignment_of(vectors, sigma_w)
     assert shared["misalignment_data"] == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("model", "pixels"),
-    [("simple_cnn", 8), ("mlp", 8), ("vgg16", 32), ("resnet18", 16), ("wide_resnet", 16)],
-)
-def test_layers_are_found_with_their_geometry(model, pixels):
-    changes = {"model.name": model, "data.image_size": pixels}
-    defaults = {"model.filters": 48, "model.widths": (32,)}
-    if model in ("vgg16", "resnet18", "wide_resnet"):
-        changes |= {"model.width": 0.1} | defaults
-    elif model == "mlp":
-        changes |= {"model.filters": 48}
-    if model == "wide_resnet":
-        changes |= {"model.depth": 10}
-    module = build(small_config(**changes))
-    example = jax.ShapeDtypeStruct((2, pixels, pixels, 3), np.float32)
-    variables = jax.eval_shape(module.init, jax.random.key(0), example)
-    _, sown = jax.eval_shape(partial(module.apply, mutable=["inputs"]), variables, example)
-    layers = layer_inputs.find_layers(module, (pixels, pixels, 3))
-    assert sorted(layer.path for layer in layers) == sorted(layer_paths(variables["params"]))
-    assert math.prod(layers[0].input_shape) == 3 * pixels**2
-    assert layers[-1].path == "head"
-    for layer in layers:
-        inputs = np.zeros(get_layer(sown["inputs"], layer.path)["x"].shape, np.float32)
-        assert layer.kernel_shape == get_layer(variables["params"], layer.path)["kernel"].shape
-        assert layer.input_shape == inputs.shape[1:]
-        assert layer.statistics(inputs).count == 2 * layer.patches_per_image
 
 
 def test_nested_strided_convolution_has_the_moments_of_its_padded_patches(tmp_path):
@@ -368,23 +385,6 @@ def test_long_work_is_announced_with_its_cost(deep, monkeypatch, capsys):
     monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1e5)
     run_alignment.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
     assert "dense1 (d = 32) will take about" in capsys.readouterr().err
-
-
-def test_cost_counts_patches_bases_and_random_bases(monkeypatch):
-    monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1.0)
-    layer = layer_inputs.Layer("conv2", (10, 10, 50), (3, 3, 50, 20), padding="SAME")
-
-    def cost(num_images=10, num_bases=6, group_sizes=(3,), num_steps=2, random_bases=100):
-        return costs.expected_seconds(
-            layer, num_images, num_bases, group_sizes, num_steps, random_bases
-        )
-
-    assert cost(num_images=20) - cost() == pytest.approx(6 * 10 * 100 * 450**2)
-    assert cost(num_bases=12) - cost() == pytest.approx(6 * (1000 * 450**2 + 15 * 450**3))
-    # One set of pooled and three of single filters, too few for any but the shrunk estimate.
-    assert cost(random_bases=200) - cost() == pytest.approx(
-        2 * 100 * (2 * 15 + 3 * (1 + 3)) * 450**3
-    )
 
 
 def test_records_can_be_written_as_json(planted, tmp_path):

@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import jax
+import matplotlib
 import numpy as np
 import pytest
+import scipy.linalg
 
 from randlabels.eigen import closed_form_limit, fit_closed_form, misalignment, misalignment_floor
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
@@ -100,11 +103,17 @@ def test_correction_for_the_floor_recovers_the_misalignment_of_infinitely_many_f
 def workdirs(tmp_path_factory):
     """A smoke run of each study; fig4 continues from the stages of fig2."""
     root = tmp_path_factory.mktemp("studies")
-    for name in ("fig2", "fig3", "kernel_size"):
-        run_study(STUDIES[name], root / name, "smoke")
-    for stage in ("random", "real"):
-        shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
-    run_study(STUDIES["fig4"], root / "fig4", "smoke")
+    # Half of the time is compilation, and a seventh goes into the figures' pixels.
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        with matplotlib.rc_context({"savefig.dpi": 40}):
+            for name in ("fig2", "fig3", "kernel_size"):
+                run_study(STUDIES[name], root / name, "smoke")
+            for stage in ("random", "real"):
+                shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
+            run_study(STUDIES["fig4"], root / "fig4", "smoke")
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
     return root
 
 
@@ -132,6 +141,26 @@ def test_fig2_measures_what_its_filters_say(workdirs):
     measured = fig2.measure(results)
     np.testing.assert_allclose(measured["below_random_bases_real"], random.min(1) - data)
     np.testing.assert_allclose(measured["at_floor_real"], np.quantile(floor, 0.975) - data)
+
+
+def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs):
+    results = load_results(STUDIES["fig2"], workdirs / "fig2")
+    step = results.runs["real"].steps[-1]
+    kinds = []
+    for kind in ("random", "real"):
+        kernels = results.runs[kind].params(step, layer="conv1")["conv1"]["kernel"]
+        filters = kernels.reshape(3, 27, 32).astype(float)
+        kinds.append(filters @ filters.swapaxes(-1, -2) / 32)
+    pooled = [kind.mean(0) for kind in kinds]
+    expected = np.linalg.norm(np.log(scipy.linalg.eigh(*pooled, eigvals_only=True)))
+    found = fig2.label_kind_distances(results, step)["affine_invariant"]
+    assert found.pooled == pytest.approx(expected, rel=1e-6)
+    rows = fig2.summary(results)
+    assert [row["step"] for row in rows[4:]] == [step] * 3
+    page = (workdirs / "fig2" / "report.html").read_text()
+    assert page.count("<th>Σ_w of</th>") == page.count("<th>M(data)</th>") == 1
+    assert f"{found.pooled:.3f}" in rows[-1].values()
+    assert all(str(cell) in page for row in rows for cell in row.values())
 
 
 def test_both_label_kinds_start_from_the_same_weights(workdirs):

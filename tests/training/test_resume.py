@@ -14,7 +14,7 @@ from randlabels import runs
 from randlabels.training import loop
 
 ROOT = Path(__file__).parents[2]
-EPOCHS, STEPS = 30, 3
+EPOCHS, STEPS = 20, 3
 FLAGS = [
     "--config=configs/base.py",
     "--config.data.upstream_size=48",

@@ -1,0 +1,98 @@
+"""Sets of filters beside the spectrum of their inputs, in the eigenbasis of the inputs.
+
+As in `filter_sets`, filters are w' = V^T w, the eigenvectors of Sigma_x are unit vectors, and the
+i-th coordinate belongs to the i-th largest eigenvalue sigma_i^2 of Sigma_x.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from randlabels.eigen.alignment import covariance_and_inverse, misalignment_of_pair
+from randlabels.eigen.closed_form import fit_closed_form
+from randlabels.eigen.filters import filter_covariance
+from randlabels.eigen.profiles import profile_correlation
+from randlabels.eigen.spectra import eigenspaces
+
+# Eigenvalues of the inputs this close, relative to the larger, count as one eigenspace: patches of
+# images have them in pairs, of horizontal and vertical waves.
+EIGENSPACE_TOLERANCE = 0.1
+
+# Numbers of leading eigenvectors whose spaces are compared.
+OVERLAP_RANKS = (1, 2, 5, 10)
+
+# Smallest over largest variance of the inputs that is told from zero: activations are float32, with
+# 7 digits.
+_NO_VARIANCE = 1e-12
+
+
+def closed_form_entry(eigenvalues: np.ndarray, tau: np.ndarray) -> dict[str, Any]:
+    """{"closed_form", "closed_form_reason"}: tau [d] against sigma [d], or why it cannot be fitted.
+
+    The former holds the fields of `ClosedFormFit`. It is None, and the reason given, where tau is
+    constant, d is less than 3, or the inputs have no variance along a component.
+    """
+    variances = np.where(eigenvalues > _NO_VARIANCE * eigenvalues.max(), eigenvalues, 0)
+    try:
+        fit = fit_closed_form(np.sqrt(variances), tau)
+    except ValueError as error:
+        return {"closed_form": None, "closed_form_reason": str(error)}
+    return {"closed_form": dataclasses.asdict(fit), "closed_form_reason": None}
+
+
+def eigenspace_misalignments(
+    filters: np.ndarray, eigenvalues: np.ndarray, regular: np.ndarray
+) -> list[dict[str, Any] | None]:
+    """Misalignment of each set of filters [set, d, m] by eigenspaces of its Sigma_x.
+
+    Near-equal eigenvalues [set, d], within EIGENSPACE_TOLERANCE of the largest of their eigenspace,
+    leave the basis within it open; this misalignment (Definition 1) is one to the best of all such
+    choices of S, and at least that of single eigenvectors. Each entry holds "misalignment",
+    "num_eigenspaces" and "tolerance"; it is None where `regular` [set] is False.
+    """
+    groups = np.stack([eigenspaces(values, EIGENSPACE_TOLERANCE) for values in eigenvalues])
+    found: list[dict[str, Any] | None] = [None] * len(filters)
+    for pattern in np.unique(groups[regular], axis=0):
+        chosen = np.flatnonzero(regular & (groups == pattern).all(1))
+        pair = covariance_and_inverse(filter_covariance(filters[chosen], spatial=False))
+        values = misalignment_of_pair(np.eye(pattern.size), *pair, pattern)
+        for i, value in zip(chosen, values, strict=True):
+            found[i] = {
+                "misalignment": float(value),
+                "num_eigenspaces": int(pattern[-1]) + 1,
+                "tolerance": EIGENSPACE_TOLERANCE,
+            }
+    return found
+
+
+def leading_overlaps(vectors: np.ndarray) -> dict[str, Sequence[float]]:
+    """Overlaps of the k leading eigenvectors of Sigma_w with the k leading of Sigma_x.
+
+    `vectors` [d, n] are the former, n of them, in descending order. Since the latter are unit
+    vectors, ||U_k^T V_k||_F^2 / k is the sum of squares of the upper left block. "k" runs through
+    those of OVERLAP_RANKS that are below d and at most n; "chance" is k / d.
+    """
+    dim, count = vectors.shape
+    ranks = [k for k in OVERLAP_RANKS if k < dim and k <= count]
+    return {
+        "k": ranks,
+        "overlap": [float(np.square(vectors[:k, :k]).sum() / k) for k in ranks],
+        "chance": [k / dim for k in ranks],
+    }
+
+
+def profile_agreement(profiles: np.ndarray) -> dict[str, float] | None:
+    """{"mean", "min", "max"} of Pearson's r over all pairs of networks' maps tau [network, d].
+
+    None for a single network and where a map is constant.
+    """
+    if len(profiles) < 2:
+        return None
+    try:
+        correlations = profile_correlation(profiles)
+    except ValueError:
+        return None
+    pairs = correlations[np.triu_indices(len(profiles), 1)]
+    return {"mean": float(pairs.mean()), "min": float(pairs.min()), "max": float(pairs.max())}

@@ -1,0 +1,13 @@
+"""Activations: does alignment, and the gain from it, need ReLU?"""
+
+from randlabels.studies.questions import Setting, question
+
+STUDY = question(
+    name="activations",
+    title="Random labels with other activations",
+    asked="A question of the paper's reproduction reports; ReLU in the paper",
+    settings=tuple(
+        Setting(name, name.replace("_", " "), changes={"model.activation": name})
+        for name in ("relu", "leaky_relu", "gelu", "tanh", "sigmoid")
+    ),
+)

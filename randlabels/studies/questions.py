@@ -1,0 +1,193 @@
+"""What the studies of open questions share: one thing is changed at a time, in simple_cnn.
+
+Each setting has two runs: random labels upstream, then real labels downstream from scratch, from
+the pre-trained first layer and from its covariance. One table shows misalignment, f and the gain.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from randlabels.figures import gain_bars, map_panels
+from randlabels.studies import gains, measures
+from randlabels.studies.network_groups import LAYER
+from randlabels.studies.study import Claim, Results, Stage, Study
+
+ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
+PLACE = "Not in the paper"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One thing that is changed.
+
+    Attributes:
+        name: of the setting's stages and claims.
+        label: for people.
+        changes: {"group.field": value} in both runs.
+        upstream: changes in pre-training alone.
+        downstream: changes in fine-tuning alone.
+        optional: left out where its data set is not prepared.
+    """
+
+    name: str
+    label: str
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    upstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    downstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    optional: bool = False
+
+
+def question(name: str, title: str, asked: str, settings: Sequence[Setting]) -> Study:
+    """The study of a question.
+
+    Args:
+        name: of the study.
+        title: for the page.
+        asked: who asked what.
+        settings: what is compared; each is compared with scratch in the same setting.
+    """
+    return Study(
+        name=name,
+        title=title,
+        paper_item=asked,
+        stages=tuple(stage for setting in settings for stage in _stages(setting)),
+        claims=tuple(claim for setting in settings for claim in _claims(setting)),
+        measures=lambda results: _measure(results, settings),
+        figures=lambda results: _figures(results, settings),
+        summary=lambda results: _summary(results, settings),
+    )
+
+
+def _stages(setting: Setting) -> tuple[Stage, Stage]:
+    up, down = f"{setting.name}_upstream", f"{setting.name}_real"
+    return (
+        Stage(
+            up,
+            "question_upstream",
+            analyze=(LAYER,),
+            changes={**setting.changes, **setting.upstream},
+            optional=setting.optional,
+        ),
+        Stage(
+            down,
+            "question_real",
+            reads=up,
+            changes={**setting.changes, **setting.downstream},
+            optional=setting.optional,
+        ),
+    )
+
+
+def _claims(setting: Setting) -> tuple[Claim, ...]:
+    aligned = Claim(
+        f"aligned_{setting.name}",
+        f"{setting.label}: the first layer's weights are closer to the eigenvectors of the data "
+        "than to any of 200 random orthonormal bases.",
+        PLACE,
+        f"aligned_{setting.name}",
+        0.0,
+        "smallest misalignment to a random basis minus misalignment to the data basis",
+    )
+    words = {
+        f"{arm}_{setting.name}": f"{setting.label}: networks with a {label} first layer"
+        for arm, label in {"pretrained": "pre-trained", "covariance": "redrawn"}.items()
+    }
+    return (aligned, *gains.faster_claims(words, "real labels", PLACE))
+
+
+def _measure(results: Results, settings: Sequence[Setting]) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for setting in settings:
+        names = [f"{what}_{setting.name}" for what in ("aligned", *ARMS)]
+        if f"{setting.name}_real" not in results.runs:  # its data set is not prepared
+            found |= {name: np.array([]) for name in names}
+            continue
+        upstream = results.runs[f"{setting.name}_upstream"]
+        alignment = results.alignments[f"{setting.name}_upstream"]
+        found[names[0]] = measures.misalignment_margin(alignment, LAYER, upstream.steps[-1])
+        for arm in ARMS:
+            found[f"{arm}_{setting.name}"] = gains.gain(results.runs[f"{setting.name}_real"], arm)
+    return found
+
+
+def _maps(results: Results, setting: Setting) -> map_panels.Maps:
+    run = results.runs[f"{setting.name}_upstream"]
+    alignment = results.alignments[f"{setting.name}_upstream"]
+    start, end = (
+        measures.network_records(alignment, LAYER, step) for step in (run.steps[0], run.steps[-1])
+    )
+    taus = [np.array([record["tau"] for record in records]) for records in (start, end)]
+    return np.array(end[0]["eigenvalues"]), taus[0], taus[1]
+
+
+def _figures(results: Results, settings: Sequence[Setting]) -> dict[str, tuple[Figure, str]]:
+    done = [setting for setting in settings if f"{setting.name}_real" in results.runs]
+    panels = {
+        title: {
+            setting.label: gains.bars(results.runs[f"{setting.name}_real"], {title: arm})[title]
+            for setting in done
+        }
+        for arm, title in ARMS.items()
+    }
+    return {
+        "gains": (
+            gain_bars.plot(panels),
+            "Gain in training speed on real labels over scratch in the same setting. Large points "
+            "are means, lines 95% intervals, small points seeds.",
+        ),
+        "maps": (
+            map_panels.plot({setting.label: _maps(results, setting) for setting in done}),
+            "Eigenvalue map f of the first layer in each setting, before and after random labels "
+            "were learned. Lines are all networks pooled, bands single networks.",
+        ),
+    }
+
+
+def _summary(results: Results, settings: Sequence[Setting]) -> list[dict[str, Any]]:
+    rows = []
+    for setting in settings:
+        if f"{setting.name}_real" not in results.runs:
+            continue
+        upstream, real = (results.runs[f"{setting.name}_{kind}"] for kind in ("upstream", "real"))
+        alignment = results.alignments[f"{setting.name}_upstream"]
+        values, _, end = _maps(results, setting)
+        f = np.sqrt(np.square(end).mean(0))
+        record = measures.pooled_record(alignment, LAYER, upstream.steps[-1])
+        rows.append(
+            {"setting": setting.label}
+            | _alignment_cells(record)
+            | {
+                "f at the smallest": f"{f[-1]:.3f}",
+                "at its peak": f"{f.max():.3f} (at {values[f.argmax()]:.2g})",
+                "at the largest": f"{f[0]:.3f}",
+                "upstream accuracy": measures.mean_std(_last(upstream), 3),
+                "gain, pre-trained": measures.mean_std(gains.gain(real, "pretrained"), 3),
+                "gain, covariance": measures.mean_std(gains.gain(real, "covariance"), 3),
+                "test accuracy, scratch": _test(real, "scratch"),
+                "test accuracy, pre-trained": _test(real, "pretrained"),
+            }
+        )
+    return rows
+
+
+def _alignment_cells(record: dict[str, Any]) -> dict[str, str]:
+    """Misalignments of all networks pooled."""
+    if record["misalignment_data"] is None:
+        return {"M(data)": "singular", "floor": "", "M(random bases)": ""}
+    return {
+        "M(data)": f"{record['misalignment_data']:.2f}",
+        "floor": f"{np.mean(record['floor']):.2f}",
+        "M(random bases)": f"{np.mean(record['misalignment_random']):.1f}",
+    }
+
+
+def _last(run: Any) -> np.ndarray:
+    return measures.final(run, "scratch", "train_accuracy")
+
+
+def _test(run: Any, arm: str) -> str:
+    return measures.mean_std(measures.final(run, arm, "test_accuracy"), 3)

@@ -1,0 +1,22 @@
+"""The announced cost of an analysis: what it counts."""
+
+import pytest
+
+from randlabels.eigen import costs, layer_inputs
+
+
+def test_cost_counts_patches_bases_and_random_bases(monkeypatch):
+    monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1.0)
+    layer = layer_inputs.Layer("conv2", (10, 10, 50), (3, 3, 50, 20), padding="SAME")
+
+    def cost(num_images=10, num_bases=6, group_sizes=(3,), num_steps=2, random_bases=100):
+        return costs.expected_seconds(
+            layer, num_images, num_bases, group_sizes, num_steps, random_bases
+        )
+
+    assert cost(num_images=20) - cost() == pytest.approx(6 * 10 * 100 * 450**2)
+    assert cost(num_bases=12) - cost() == pytest.approx(6 * (1000 * 450**2 + 15 * 450**3))
+    # One set of pooled and three of single filters, too few for any but the shrunk estimate.
+    assert cost(random_bases=200) - cost() == pytest.approx(
+        2 * 100 * (2 * 15 + 3 * (1 + 3)) * 450**3
+    )

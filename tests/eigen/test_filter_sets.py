@@ -1,0 +1,133 @@
+"""What is said of sets of filters, against NumPy and planted truth."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from randlabels.eigen import input_spectrum
+from randlabels.eigen.filter_sets import describe_sets
+
+SPECTRUM = np.array([9.0, 8.5, 3.0, 1.0, 0.95, 0.92, 0.3, 0.1, 0.05, 0.02, 0.01, 0.005])
+SPACES = [[0, 1], [2], [3, 4, 5], [6], [7], [8], [9], [10], [11]]  # gaps of at most 10%
+
+
+def random_filters(num_sets, num_filters, dim=12, seed=0):
+    """Correlated filters [set, d, m]."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.standard_normal((dim, dim))
+    return mixing @ rng.standard_normal((num_sets, dim, num_filters))
+
+
+@pytest.mark.parametrize(("num_filters", "given"), [(5, False), (6, True)])
+def test_misalignment_is_given_where_its_floor_is(num_filters, given):
+    filters = np.random.default_rng(0).standard_normal((1, 5, num_filters))
+    (described,) = describe_sets(filters, np.ones((1, 5)), 3)
+    keys = ("misalignment_data", "misalignment_random", "p_value", "floor")
+    assert [described[key] is not None for key in keys] == [given] * 4
+    assert (described["reason"] is None) == given
+
+
+def test_planted_closed_form_is_found_and_agrees_with_a_least_squares_fit():
+    rng = np.random.default_rng(0)
+    sigma = np.sqrt(SPECTRUM)
+    tau = 0.3 * (1 - np.exp(-1.7 * SPECTRUM)) / sigma
+    whitened = np.linalg.qr(rng.standard_normal((40, 12)))[0].T * np.sqrt(40)
+    noisy = np.exp(0.1 * rng.standard_normal(12)) * tau
+    filters = np.stack([tau[:, None] * whitened, noisy[:, None] * whitened])
+    planted, fitted = describe_sets(filters, np.stack([SPECTRUM] * 2), 3)
+    found = planted["closed_form"]
+    assert planted["closed_form_reason"] is None
+    assert (found["amplitude"], found["eta_t"]) == pytest.approx((0.3, 1.7), rel=1e-4)
+    assert found["peak_sigma"] == pytest.approx(np.sqrt(1.25643 / 1.7), rel=1e-4)
+    assert (found["r_squared"], found["pearson_r"]) == pytest.approx((1, 1))
+    assert (found["at_bound"], found["residual"]) == (False, pytest.approx(0, abs=1e-6))
+
+    def curve(sigma, amplitude, eta_t):
+        return amplitude * (1 - np.exp(-eta_t * sigma**2)) / sigma
+
+    best = scipy.optimize.curve_fit(curve, sigma, noisy, (0.3, 1.7))[0]
+    found = fitted["closed_form"]
+    assert (found["amplitude"], found["eta_t"]) == pytest.approx(tuple(best), rel=1e-4)
+    left = noisy - curve(sigma, *best)
+    assert found["residual"] == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-6)
+    assert found["r_squared"] == pytest.approx(1 - np.mean(left**2) / noisy.var(), rel=1e-6)
+    assert found["r_squared"] < 0.999
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "tau"),
+    [
+        (SPECTRUM, np.ones(12)),  # constant map
+        (np.append(SPECTRUM[:-1], 0), SPECTRUM),  # a component of no variance
+        (np.append(SPECTRUM[:-1], -1e-15), SPECTRUM),  # the same with rounding
+        (np.append(SPECTRUM[:-1], 1e-15), SPECTRUM),
+        (SPECTRUM[:2], SPECTRUM[:2]),
+    ],
+)
+def test_no_closed_form_comes_with_a_reason(eigenvalues, tau):
+    found = input_spectrum.closed_form_entry(eigenvalues, tau)
+    assert found["closed_form"] is None
+    assert "must be" in found["closed_form_reason"]
+
+
+def grouped_misalignment(filters, spaces):
+    sigma_w = filters @ filters.T / filters.shape[1]
+    inverse = np.linalg.inv(sigma_w)
+    return sum(
+        np.sqrt(sigma_w[g, g].sum() * inverse[g, g].sum()) for g in map(np.array, spaces)
+    ) - len(sigma_w)
+
+
+def test_misalignment_by_eigenspaces_uses_each_sets_own_spectrum():
+    filters = random_filters(3, 30)
+    separate = np.geomspace(9, 0.01, 12)
+    described = describe_sets(filters, np.stack([SPECTRUM, separate, SPECTRUM]), 3)
+    for i, spaces in enumerate([SPACES, [[k] for k in range(12)], SPACES]):
+        found = described[i]["misalignment_eigenspaces"]
+        assert (found["num_eigenspaces"], found["tolerance"]) == (len(spaces), 0.1)
+        assert found["misalignment"] == pytest.approx(grouped_misalignment(filters[i], spaces))
+    assert described[1]["misalignment_eigenspaces"]["misalignment"] == pytest.approx(
+        described[1]["misalignment_data"]
+    )
+    single = describe_sets(random_filters(1, 12), SPECTRUM[None], 3)[0]  # singular
+    assert single["misalignment_eigenspaces"] is None
+
+
+def test_misalignment_by_eigenspaces_does_not_depend_on_the_basis_within_them():
+    filters, turn = random_filters(1, 30), np.eye(12)
+    turn[3:6, 3:6] = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
+    plain, turned = describe_sets(
+        np.stack([filters[0], turn.T @ filters[0]]), SPECTRUM * np.ones((2, 1)), 3
+    )
+    values = [one["misalignment_eigenspaces"]["misalignment"] for one in (plain, turned)]
+    assert values[0] == pytest.approx(values[1], rel=1e-9)
+    assert abs(plain["misalignment_data"] - turned["misalignment_data"]) > 0.1
+
+
+@pytest.mark.parametrize(("num_filters", "ranks"), [(30, [1, 2, 5, 10]), (6, [1, 2, 5])])
+def test_overlaps_agree_with_projections(num_filters, ranks):
+    """In the coordinates of the data, and away from them, with projections onto both spaces."""
+    filters = random_filters(1, num_filters)
+    found = describe_sets(filters, SPECTRUM[None], 3)[0]["subspace_overlap"]
+    assert found["k"] == ranks
+    assert found["chance"] == [k / 12 for k in ranks]
+    basis = np.linalg.qr(np.random.default_rng(2).standard_normal((12, 12)))[0]
+    weights = np.linalg.svd(basis @ filters[0])[0]
+    for k, overlap in zip(ranks, found["overlap"], strict=True):
+        ours, theirs = weights[:, :k], basis[:, :k]
+        projected = np.trace(ours @ ours.T @ theirs @ theirs.T) / k
+        assert overlap == pytest.approx(projected, rel=1e-9)
+
+
+def test_overlaps_leave_out_the_whole_space():
+    found = describe_sets(random_filters(1, 30, dim=5), np.ones((1, 5)), 3)[0]["subspace_overlap"]
+    assert found["k"] == [1, 2]
+
+
+def test_profile_agreement_is_over_pairs_of_different_networks():
+    profiles = np.random.default_rng(0).uniform(0.1, 1, (4, 12))
+    found = input_spectrum.profile_agreement(profiles)
+    pairs = [np.corrcoef(profiles[i], profiles[j])[0, 1] for i in range(4) for j in range(i)]
+    assert found == pytest.approx({"mean": np.mean(pairs), "min": min(pairs), "max": max(pairs)})
+    assert input_spectrum.profile_agreement(profiles[:1]) is None
+    assert input_spectrum.profile_agreement(np.ones((2, 12))) is None
