@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.seed = 0  # of the first network; network k of an arm has seed + k
 
     config.data = data = ConfigDict()
-    data.name = "dead_leaves"  # dead_leaves, gaussian, or a data set prepared by TFDS: cifar10, ...
+    data.name = "dead_leaves"  # dead_leaves, pink_noise, gaussian, or a TFDS name: cifar10, ...
     data.data_dir = ""  # where TFDS keeps its data sets; "" is TFDS's default
     data.seed = 0  # of the split into upstream and downstream, the order of batches, generated data
     data.upstream_size = 1200  # examples
@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
     data.test_size = 500  # examples; 0 is all of a stored test set
     data.image_size = 16  # pixels; 0 is the native size; stored images are averaged down by boxes
     data.augment = "none"  # none, crop_flip (4-pixel zero-padded random crop, horizontal flip)
+    data.shuffle_pixels = False  # images: one random order of the pixels for all of them
     data.diagonal = (1.0,)  # gaussian: the diagonal of the covariance, or of its square root
     data.diagonal_holds = "variances"  # gaussian: variances, standard_deviations
     data.rotation_seed = -1  # gaussian: of a random rotation of the inputs; -1 is none
@@ -48,6 +49,7 @@ def get_config() -> ConfigDict:
     model.kernel_size = 3  # simple_cnn, wide_resnet: of the first convolution, pixels
     model.channels = (16, 16, 32, 32)  # conv_net: filters of the convolutions
     model.widths = (32,)  # mlp, simple_cnn, conv_net: units of the dense hidden layers
+    model.dropout = 0.0  # mlp, simple_cnn, conv_net: of the dense hidden layers' units, in training
     model.width = 1.0  # vgg16, resnet18, wide_resnet: factor on the channels of all layers
     model.last_width = 1.0  # the same: a further factor on the channels of the last layers
     model.depth = 28  # wide_resnet: 6 n + 4
@@ -55,7 +57,7 @@ def get_config() -> ConfigDict:
     model.conv = "auto"  # lax, patches (much faster on CPU), auto
 
     config.optimizer = optimizer = ConfigDict()
-    optimizer.name = "sgd"  # sgd, adam, adamw, or any optimizer of optax with a learning rate
+    optimizer.name = "sgd"  # sgd, adam, adamw, muon, or any of optax with a learning rate
     optimizer.learning_rate = 0.01
     optimizer.momentum = 0.9  # where the optimizer has one
     optimizer.weight_decay = 0.0  # decoupled where the optimizer has it, else added to the gradient

@@ -7,7 +7,8 @@ The random labels of the study are this config with --config.labels.kind=random 
 
 full: lr .003. In earlier measurements (one network an arm): train accuracy .15 pre-trained against
 .85 from scratch after 12 epochs (real), .11 against .57 after 24 (random).
-short: lr .001, 20 epochs; 2 to 3 minutes on a busy CPU.
+short: lr .001, 20 epochs; 90 s on 4 busy cores. Measured, train accuracy at the end (real): scratch
+.64 ± .15, pre-trained .19 ± .03, not rescaled .98 ± .02.
 """
 
 from ml_collections import ConfigDict

@@ -3,10 +3,11 @@
     python -m randlabels.main --config=configs/fig1_negative_upstream.py:short \\
         --workdir=runs/fig1/negative
 
-full: the recipe of the measured runs (He, lr .03, x1/3 at 70%, 250 epochs): kernel norms grow up to
-2.9 times. Not run as part of this study.
-short: 400 images, channels an eighth, lr .01, 100 epochs: about 160 s on a CPU. Expected: around
-90% train accuracy.
+full: the recipe of earlier measurements (He, lr .03, x1/3 at 70%, 250 epochs), where kernel norms
+grew up to 2.9 times and 3 to 16% of units were active. Not run as part of this study.
+short: 400 images, channels an eighth, lr .012, 120 epochs; 3 minutes on 4 busy cores. Measured: 77
+to 93% train accuracy, kernel norms x1.33 to x1.58, late units active on 16% instead of 50%. At
+lr .01 and 100 epochs one network of three was hardly affected.
 """
 
 from ml_collections import ConfigDict
@@ -23,16 +24,18 @@ def get_config(budget: str = "full") -> ConfigDict:
     if budget == "full":
         config.train.epochs = 250
         config.train.checkpoint_epochs = (0, 6, 25, 100, 250)
-        config.train.eval_epochs = tuple(range(0, 251, 10))
+        fig1_positive_upstream.evaluate_every_ten(config)
     return base.at_budget(config, budget, {"short": _short, "smoke": _smoke})
 
 
 def _short(config: ConfigDict) -> None:
-    config.optimizer.learning_rate = 0.01
-    config.train.epochs = 100
-    config.train.checkpoint_epochs = (0, 4, 12, 40, 100)
-    config.train.eval_epochs = tuple(range(0, 101, 10))
+    config.optimizer.learning_rate = 0.012
+    config.train.epochs = 120
+    config.train.checkpoint_epochs = (0, 4, 12, 40, 120)
+    fig1_positive_upstream.evaluate_every_ten(config)
 
 
 def _smoke(config: ConfigDict) -> None:
+    config.labels.num_classes = 5
+    config.optimizer.decay_at = ()
     config.optimizer.learning_rate = 0.01

@@ -8,7 +8,8 @@ The random labels of the study are this config with --config.labels.kind=random 
 full: 25,000 images, lr .01. In earlier measurements (one network an arm): train accuracy .825
 pre-trained against .696 from scratch after some 500 steps (real), .63 against .14 after 12 epochs
 (random).
-short: 400 images, lr .003, 16 epochs; 2 to 3 minutes on a busy CPU.
+short: 400 images, lr .003, 16 epochs; 75 s on 4 busy cores. Measured, steps to 50% (real): scratch
+339 ± 46, pre-trained 199 ± 35, not rescaled 241 ± 48.
 """
 
 from ml_collections import ConfigDict
@@ -41,3 +42,4 @@ def _short(config: ConfigDict) -> None:
 
 def _smoke(config: ConfigDict) -> None:
     config.labels.num_classes = 5  # dead leaves
+    config.population.seeds = 2

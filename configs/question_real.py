@@ -28,7 +28,7 @@ def get_config(budget: str = "full") -> ConfigDict:
 
 
 def _short(config: ConfigDict) -> None:
-    config.train.epochs = 10
+    config.train.epochs = 8
 
 
 def _smoke(config: ConfigDict) -> None:

@@ -28,9 +28,9 @@ def _short(config: ConfigDict) -> None:
     config.model.filters = 48
     config.model.widths = (32,)
     config.optimizer.learning_rate = 0.003
-    config.train.epochs = 80
-    config.train.checkpoint_epochs = (0, 20, 80)
-    config.train.eval_epochs = (0, 20, 80)
+    config.train.epochs = 50
+    config.train.checkpoint_epochs = (0, 50)
+    config.train.eval_epochs = (0, 25, 50)
     config.population.seeds = 4
 
 

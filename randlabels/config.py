@@ -7,21 +7,26 @@ data set, model or optimizer does not read.
 
 import difflib
 import inspect
+import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from ml_collections import ConfigDict
 
 from configs import base
 from randlabels.errors import InputError
 from randlabels.models import MODELS
 from randlabels.models.layers import ACTIVATIONS
+from randlabels.records import plain
 from randlabels.training.losses import LOSSES
 
-GENERATED_DATA = ("dead_leaves", "gaussian")
+GENERATED_DATA = ("dead_leaves", "pink_noise", "gaussian")
 
 SWEEPABLE = (
     "optimizer.learning_rate",
@@ -93,6 +98,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "model.depth": (10, math.inf),
     "model.width": (1e-3, 1e3),
     "model.last_width": (1e-3, 1e3),
+    "model.dropout": (0.0, 0.99),
     "optimizer.learning_rate": (0.0, 1e3),
     "optimizer.momentum": (0.0, 0.9999),
     "optimizer.weight_decay": (0.0, 1e3),
@@ -131,6 +137,7 @@ def check(config: ConfigDict) -> ConfigDict:
         _check_value(name, value)
     for name in ("init.arms", "init.layers"):
         fields[name] = _split_words(name, fields[name])
+    fields["population.sweep"] = _tuples(fields["population.sweep"])
     _check_sweep(fields, defaults)
     _check_unread(fields, defaults)
     _check_together(fields)
@@ -148,6 +155,27 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config.json as flattened {"group.field": value}."""
+    try:
+        nested = json.loads(path.read_text())
+    except ValueError as error:  # not JSON, or not text
+        raise InputError(f"{path} is damaged; use another --workdir.") from error
+    return {
+        f"{group}.{field}" if isinstance(values, dict) else group: value
+        for group, values in nested.items()
+        for field, value in (values.items() if isinstance(values, dict) else [("", values)])
+    }
+
+
+def with_defaults(saved: dict[str, Any]) -> dict[str, Any]:
+    """A flattened config that was saved as JSON, with the fields that a later version added.
+
+    Their defaults are what the version that saved it did.
+    """
+    return plain(flatten(base.get_config())) | saved
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
@@ -177,9 +205,14 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"it may be {', '.join(known)}."
 
 
+def optimizer_named(name: str) -> Callable[..., optax.GradientTransformation]:
+    """The function of optax that makes an optimizer; muon is in its contributed part."""
+    return optax.contrib.muon if name == "muon" else getattr(optax, name)
+
+
 def optimizer_parameters(name: str) -> set[str]:
     """The names of the arguments that an optax optimizer takes."""
-    return set(inspect.signature(getattr(optax, name)).parameters)
+    return set(inspect.signature(optimizer_named(name)).parameters)
 
 
 def _check_names(fields: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -229,6 +262,11 @@ def _split_words(name: str, words: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for word in words for part in word.split(","))
 
 
+def _tuples(value: Any) -> Any:
+    """JSON makes lists of tuples, and a ConfigDict casts only the outermost back."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+
+
 def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     """For each field that only some choices read: who chooses, and whether it is read now."""
     data, model = fields["data.name"], fields["model.name"]
@@ -241,6 +279,7 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     readers = {
         "data.data_dir": (f"data set {data}", data not in GENERATED_DATA),
         "data.image_size": (f"data set {data}", data != "gaussian"),
+        "data.shuffle_pixels": (f"data set {data}", data != "gaussian"),
         "data.diagonal": (f"data set {data}", data == "gaussian"),
         "data.diagonal_holds": (f"data set {data}", data == "gaussian"),
         "data.rotation_seed": (f"data set {data}", data == "gaussian"),
@@ -280,7 +319,7 @@ def _check_optimizer(fields: dict[str, Any]) -> None:
     name = fields["optimizer.name"]
     optimizers = tuple(
         n
-        for n, f in vars(optax).items()
+        for n, f in {**vars(optax), "muon": optax.contrib.muon}.items()
         if inspect.isfunction(f)
         and not n.startswith(("_", "scale_by_"))
         and next(iter(inspect.signature(f).parameters), "") == "learning_rate"
@@ -298,7 +337,7 @@ def _trains(name: str) -> bool:
     """Whether an optax optimizer works with a schedule of learning rates and gradients alone."""
 
     def update(learning_rate: jax.Array) -> Any:
-        optimizer = getattr(optax, name)(optax.constant_schedule(learning_rate))
+        optimizer = optimizer_named(name)(optax.constant_schedule(learning_rate))
         params = {"kernel": jnp.ones((2, 2))}
         return optimizer.update(params, optimizer.init(params), params)[0]
 

@@ -12,7 +12,14 @@ from ml_collections import ConfigDict
 
 from configs import base
 from randlabels import records
-from randlabels.config import CHOICES, check, differences, flatten, optimizer_parameters
+from randlabels.config import (
+    CHOICES,
+    arms_that_read,
+    check,
+    differences,
+    flatten,
+    optimizer_parameters,
+)
 from randlabels.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +34,7 @@ def load(name, budget):
 
 def filled(config):
     """Configs of fine-tuning leave the earlier run to the command line or to their study."""
-    if not config.init.run and set(config.init.arms) != {"scratch"}:
+    if not config.init.run and arms_that_read(flatten(config)):
         config.init.run = "runs/earlier"
     return config
 

@@ -1,15 +1,16 @@
 """Every source of images behind one function: `load(data_config) -> Dataset`."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from randlabels.data import dead_leaves, gaussian
+from randlabels.data import dead_leaves, gaussian, pink_noise
 from randlabels.data.errors import DataError
-from randlabels.data.splits import split_indices
+from randlabels.data.splits import pixel_order, split_indices
 
-GENERATED = ("dead_leaves", "gaussian")
+GENERATED = ("dead_leaves", "pink_noise", "gaussian")
 
 # Test examples have ids of their own, so that no test label repeats a training label.
 FIRST_TEST_ID = 2**30
@@ -88,18 +89,33 @@ def load(data_config: Any) -> Dataset:
     stream of their own, so that changing downstream_size never moves an image between the tasks.
 
     Args:
-      data_config: has the attributes name ("dead_leaves", "gaussian" or the name of a TFDS image
+      data_config: has the attributes name (one of GENERATED or the name of a TFDS image
         classification set), data_dir ("" is TFDS's default), seed, upstream_size,
-        downstream_size, test_size (stored sets: 0 is all), image_size (dead_leaves: the width;
+        downstream_size, test_size (stored sets: 0 is all), image_size (generated images: the width;
         stored sets: 0 is native, otherwise the width to box-average down to), diagonal and
-        diagonal_holds (gaussian).
+        diagonal_holds (gaussian), shuffle_pixels (one permutation for all images and channels).
 
     Raises:
       DataError: a field is out of range, or the data set is missing, damaged or too small.
     """
-    if data_config.name in GENERATED:
-        return _generate(data_config)
-    return _load_stored(data_config)
+    generated = data_config.name in GENERATED
+    dataset = _generate(data_config) if generated else _load_stored(data_config)
+    return _shuffled(dataset, data_config.seed) if data_config.shuffle_pixels else dataset
+
+
+def _shuffled(dataset: Dataset, seed: int) -> Dataset:
+    """The data set with the pixels of every image in one other order."""
+
+    def shuffle(images: np.ndarray) -> np.ndarray:
+        num, height, width, channels = images.shape
+        order = pixel_order(seed, height * width)
+        return images.reshape(num, -1, channels)[:, order].reshape(images.shape)
+
+    return dataclasses.replace(
+        dataset,
+        train_images=shuffle(dataset.train_images),
+        test_images=shuffle(dataset.test_images),
+    )
 
 
 def _generate(data_config: Any) -> Dataset:
@@ -119,7 +135,11 @@ def _generate(data_config: Any) -> Dataset:
         rows[index["upstream"]], rows[index["downstream"]] = upstream, downstream
         train.append(rows)
     deciles = tuple(f"decile {i}" for i in range(gaussian.NUM_CLASSES))
-    names = dead_leaves.CLASS_NAMES if data_config.name == "dead_leaves" else deciles
+    names = {
+        "dead_leaves": dead_leaves.CLASS_NAMES,
+        "pink_noise": pink_noise.CLASS_NAMES,
+        "gaussian": deciles,
+    }[data_config.name]
     return Dataset(data_config.name, train[0], train[1], *test, class_names=names)
 
 
@@ -131,6 +151,8 @@ def _draw(data_config: Any, size: int, stream: int) -> tuple[np.ndarray, np.ndar
     seed = int(sequence.generate_state(1, np.uint64)[0])
     if data_config.name == "dead_leaves":
         return dead_leaves.dead_leaves(seed, size, data_config.image_size)
+    if data_config.name == "pink_noise":
+        return pink_noise.pink_noise(seed, size, data_config.image_size)
     return gaussian.gaussian(
         seed,
         size,

@@ -11,6 +11,7 @@ from randlabels.data.errors import DataError
 # Keeps the words of a split apart from those of every epoch (`spawn_key` of a SeedSequence).
 _SPLIT_STREAM = 0
 _EPOCH_STREAM = 1
+_PIXEL_STREAM = 2
 
 
 def _permutation(size: int, seed: int, *stream: int) -> np.ndarray:
@@ -66,3 +67,8 @@ def epoch_order(seed: int, epoch: int, num_examples: int, batch_size: int) -> np
     steps = num_examples // batch_size
     order = _permutation(num_examples, seed, _EPOCH_STREAM, epoch)
     return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+def pixel_order(seed: int, num_pixels: int) -> np.ndarray:
+    """A random order of the pixels of an image, int64 [num_pixels], from a stream of its own."""
+    return _permutation(num_pixels, seed, _PIXEL_STREAM)

@@ -56,7 +56,8 @@ def find_builder(name: str, data_dir: str) -> Any:
         with quiet_absl():
             return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
     except ValueError as error:  # DatasetNotFoundError is one
-        known = ("dead_leaves", "gaussian", *tfds.list_builders(with_community_datasets=False))
+        stored = tfds.list_builders(with_community_datasets=False)
+        known = ("dead_leaves", "pink_noise", "gaussian", *stored)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "use dead_leaves, gaussian or a TFDS name."
         raise DataError(f"there is no data set named {name!r}; {hint}") from error

@@ -31,12 +31,13 @@ _NO_VARIANCE = 1e-12
 def closed_form_entry(eigenvalues: np.ndarray, tau: np.ndarray) -> dict[str, Any]:
     """{"closed_form", "closed_form_reason"}: tau [d] against sigma [d], or why it cannot be fitted.
 
-    The former holds the fields of `ClosedFormFit`. It is None, and the reason given, where tau is
-    constant, d is less than 3, or the inputs have no variance along a component.
+    The former holds the fields of `ClosedFormFit`, over the components along which the inputs vary:
+    a unit that is dead below leaves some along which they do not. It is None, and the reason given,
+    where tau is constant or fewer than 3 components are left.
     """
-    variances = np.where(eigenvalues > _NO_VARIANCE * eigenvalues.max(), eigenvalues, 0)
+    varying = eigenvalues > _NO_VARIANCE * eigenvalues.max()
     try:
-        fit = fit_closed_form(np.sqrt(variances), tau)
+        fit = fit_closed_form(np.sqrt(eigenvalues[varying]), tau[varying])
     except ValueError as error:
         return {"closed_form": None, "closed_form_reason": str(error)}
     return {"closed_form": dataclasses.asdict(fit), "closed_form_reason": None}

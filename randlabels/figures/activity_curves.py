@@ -11,6 +11,8 @@ from randlabels.figures import style
 Curves = Mapping[str, Mapping[str, np.ndarray]]
 
 COLUMNS = 5
+# In order of the moments; the third is dashed, since it may lie on the second.
+LINES = ((style.GREY, "-"), (style.BLUE, "-"), (style.ORANGE, "--"), (style.RED, "-"))
 
 
 def sorted_curve(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,8 +33,8 @@ def plot(moments: Curves, ylabel: str = "share of inputs on which active") -> Fi
     """One panel for each layer, one curve for each moment.
 
     Args:
-        moments: {moment: {layer: shares [network, units]}}, the same layers in each, in forward
-            order.
+        moments: {moment: {layer: shares [network, units]}}, at most four, the same layers in each,
+            in forward order.
         ylabel: what the shares are of.
 
     Returns:
@@ -44,11 +46,12 @@ def plot(moments: Curves, ylabel: str = "share of inputs on which active") -> Fi
     rows = math.ceil(len(layers) / columns)
     figure = style.new_figure(width=2.3 * columns, height=2.1 * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    colours = dict(zip(moments, (style.GREY, style.BLUE, style.ORANGE, style.RED), strict=False))
+    lines = dict(zip(moments, LINES, strict=False))
     for ax, layer in zip(axes.flat, layers, strict=False):
         for moment, activity in moments.items():
             rank, shares = sorted_curve(activity[layer])
-            ax.plot(rank, shares, color=colours[moment], label=moment)
+            colour, dashes = lines[moment]
+            ax.plot(rank, shares, color=colour, linestyle=dashes, label=moment)
         ax.axhline(0.5, color=style.GREY, linewidth=0.6, linestyle=":")
         ax.set(title=layer, xlim=(0, 1), ylim=(-0.03, 1.03))
         style.tidy(ax)

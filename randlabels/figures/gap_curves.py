@@ -42,5 +42,6 @@ def plot(
         ax.set(title=title, xlabel=xlabel)
         style.tidy(ax)
     axes[0].set_ylabel(ylabel)
-    axes[-1].legend(frameon=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure

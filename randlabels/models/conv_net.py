@@ -21,6 +21,7 @@ class ConvNet(nn.Module):
     widths: tuple[int, ...]
     init_scale: float | jax.Array
     activation: str = "relu"
+    dropout: float = 0.0
     conv: str = "auto"
     dtype: Any = jnp.float32
 
@@ -43,5 +44,6 @@ class ConvNet(nn.Module):
         for i, width in enumerate(self.widths, start=1):
             x = Dense(width, self.init_scale, self.dtype, name=f"dense{i}")(x)
             x = activate(self, f"dense{i}", self.activation, x)
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = Dense(self.num_classes, self.init_scale, self.dtype, name="head")(x)
         return x.astype(jnp.float32)

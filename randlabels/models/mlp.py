@@ -16,6 +16,7 @@ class MLP(nn.Module):
     widths: tuple[int, ...]
     init_scale: float | jax.Array
     activation: str = "relu"
+    dropout: float = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -25,5 +26,6 @@ class MLP(nn.Module):
         for i, width in enumerate(self.widths, start=1):
             x = Dense(width, self.init_scale, self.dtype, name=f"dense{i}")(x)
             x = activate(self, f"dense{i}", self.activation, x)
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = Dense(self.num_classes, self.init_scale, self.dtype, name="head")(x)
         return x.astype(jnp.float32)

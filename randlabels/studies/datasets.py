@@ -7,6 +7,9 @@ spectrum of photographs, and photographs whose pixels are shuffled. A data set t
 
 from randlabels.studies.questions import Setting, question
 
+# Generated sets have no size of their own.
+_GENERATED = {"data.image_size": 16, "data.test_size": 1000}
+
 
 def _stored(name: str, label: str, classes: int = 10, size: int = 16) -> Setting:
     return Setting(
@@ -31,13 +34,13 @@ STUDY = question(
         Setting(
             "dead_leaves",
             "dead leaves",
-            changes={"data.name": "dead_leaves", "data.image_size": 16},
+            changes=_GENERATED | {"data.name": "dead_leaves"},
             downstream={"labels.num_classes": 5},
         ),
         Setting(
             "pink_noise",
             "1/f noise",
-            changes={"data.name": "pink_noise", "data.image_size": 16},
+            changes=_GENERATED | {"data.name": "pink_noise"},
             downstream={"labels.num_classes": 5},
         ),
     ),

@@ -26,12 +26,17 @@ def networks_of(run: Run, start: Start) -> list[int]:
     return [row["network"] for row in sorted(rows, key=lambda row: row["seed"])]
 
 
-def curve(run: Run, start: Start, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
-    """(steps [evaluation], values [seed, evaluation]) of the networks of one start, by seed."""
+def all_curves(run: Run, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
+    """(steps [evaluation], values [network, evaluation]); NaN where a network has diverged."""
     records = [record for record in run.metrics if metric in record]
     values = np.array([[np.nan if v is None else v for v in r[metric]] for r in records], float)
-    steps = np.array([record["step"] for record in records])
-    return steps, values[:, networks_of(run, start)].T
+    return np.array([record["step"] for record in records]), values.T
+
+
+def curve(run: Run, start: Start, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
+    """(steps [evaluation], values [seed, evaluation]) of the networks of one start, by seed."""
+    steps, values = all_curves(run, metric)
+    return steps, values[networks_of(run, start)]
 
 
 def steps_to(steps: np.ndarray, values: np.ndarray, level: float) -> np.ndarray:
@@ -63,14 +68,16 @@ def speed_up(run: Run, arm: Start, level: float, baseline: Start = "scratch") ->
     """Steps of the baseline over steps of the arm to reach a train accuracy, [seed].
 
     Above 1 the arm is faster. Where one of the two never gets there, the end of training stands in
-    for its steps, so the ratio is a bound that understates the difference; NaN where neither does.
+    for its steps, so the ratio is a bound that understates the difference; NaN where neither does,
+    or the arm is there before its first step.
     """
     steps, ours = curve(run, arm)
     _, theirs = curve(run, baseline)
     ours, theirs = steps_to(steps, ours, level), steps_to(steps, theirs, level)
     both_missing = np.isinf(ours) & np.isinf(theirs)
-    ratio = np.minimum(theirs, steps[-1]) / np.minimum(ours, steps[-1])
-    return np.where(both_missing, np.nan, ratio)
+    undefined = both_missing | (ours == steps[0])
+    ours = np.where(undefined, np.nan, np.minimum(ours, steps[-1]))
+    return np.minimum(theirs, steps[-1]) / ours
 
 
 def area_between(run: Run, arm: Start, baseline: Start = "scratch") -> np.ndarray:

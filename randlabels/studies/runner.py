@@ -17,6 +17,7 @@ from randlabels import records
 from randlabels.analyze import analyze, load_alignment
 from randlabels.config import GENERATED_DATA
 from randlabels.data.errors import DataError
+from randlabels.errors import InputError
 from randlabels.runs import load_run
 from randlabels.studies import report, verdicts
 from randlabels.studies.study import Results, Stage, Study
@@ -40,6 +41,8 @@ def run_study(study: Study, workdir: Path, budget: str, data_dir: str = "") -> l
         if stage.analyze and not (workdir / stage.name / "analysis" / "alignment.json").exists():
             analyze(workdir / stage.name, layers=stage.analyze)
     results = load_results(study, workdir)
+    if not results.runs:
+        raise InputError("The data sets are missing, so no stage of the study could be run.")
     judged = verdicts.judge(study.claims, study.measures(results))
     records.write_json(workdir / "verdicts.json", {"study": study.name, "verdicts": judged})
     figures = _save_figures(study, results, workdir)

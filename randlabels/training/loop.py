@@ -114,8 +114,10 @@ def prepare(config: ConfigDict) -> Setup:
     variables = initial_variables(model, table, config.train.task, example)
     inputs = transfer.LayerInputs(model.clone(dtype=jnp.float32), _sample(config, task))
     params = transfer.start_networks(config, table, variables, source, inputs)
-    setup = Setup(config, task, table, model, layout, choose_vectorize(config), state={})
-    return dataclasses.replace(setup, state=_initial_state(setup, variables, params))
+    variables = transfer.take_over_norms(table, variables | {"params": params}, source)
+    vectorize = choose_vectorize(config, len(table), layout)
+    setup = Setup(config, task, table, model, layout, vectorize, state={})
+    return dataclasses.replace(setup, state=_initial_state(setup, variables))
 
 
 def _sample(config: ConfigDict, task: Task) -> np.ndarray:
@@ -172,17 +174,21 @@ def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
 
 
 def _check_image_size(config: ConfigDict, images: np.ndarray) -> None:
-    """A smaller image would leave nothing behind a VALID convolution or five poolings."""
-    least = {"simple_cnn": config.model.kernel_size, "vgg16": 32}.get(config.model.name, 1)
+    """A smaller image would leave nothing behind a VALID convolution or the poolings."""
+    poolings = 2 ** len(config.model.channels)
+    needed = {"simple_cnn": config.model.kernel_size, "conv_net": poolings, "vgg16": 32}
+    least = needed.get(config.model.name, 1)
     pixels = min(images.shape[1:3])
     if pixels < least:
         raise InputError(
             f"The images are only {pixels} pixels wide or high, but {config.model.name} needs "
-            f"{least} (config.data.image_size, config.model.kernel_size)."
+            f"{least} (config.data.image_size, config.model.kernel_size or channels)."
         )
 
 
-def _initial_state(setup: Setup, variables: Tree, params: Tree) -> Tree:
+def _initial_state(setup: Setup, variables: Tree) -> Tree:
+    params = variables["params"]
+
     def init(network: Tree, params: Tree) -> Tree:
         return make_optimizer(setup.config, setup.total_steps, network).init(params)
 

@@ -110,8 +110,9 @@ def initial_variables(
 
 
 def hyperparameters(table: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """The scalars of each network that a step reads, float32 [network]."""
-    return {name: np.asarray([row[name] for row in table], np.float32) for name in HYPERPARAMETERS}
+    """The scalars of each network that a step reads: float32 [network], and its seed, uint32."""
+    found = {name: np.asarray([row[name] for row in table], np.float32) for name in HYPERPARAMETERS}
+    return found | {"seed": np.asarray([row["seed"] for row in table], np.uint32)}
 
 
 def mark_diverged(

@@ -15,7 +15,7 @@ import jax
 from ml_collections import ConfigDict
 
 from randlabels import records, runs
-from randlabels.config import differences, flatten
+from randlabels.config import differences, flatten, read_config, with_defaults
 from randlabels.errors import InputError
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -34,26 +34,13 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     saved = workdir / "config.json"
     if not saved.exists():
         return
-    theirs = read_config(saved)
+    theirs = with_defaults(read_config(saved))
     lines = differences(records.plain(flatten(config)), theirs)
     if lines:
         raise InputError(
             f"--workdir {workdir} holds a run of another config; use another folder or the same "
             f"config. " + "; ".join(lines)
         )
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A config.json as flattened {"group.field": value}."""
-    try:
-        nested = json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not text
-        raise InputError(f"{path} is damaged; use another --workdir.") from error
-    return {
-        f"{group}.{field}" if isinstance(values, dict) else group: value
-        for group, values in nested.items()
-        for field, value in (values.items() if isinstance(values, dict) else [("", values)])
-    }
 
 
 def is_finished(workdir: Path) -> bool:

@@ -5,6 +5,7 @@ from randlabels.transfer.covariance import draw_filters
 from randlabels.transfer.curves import parse_curve
 from randlabels.transfer.drawn import LayerInputs
 from randlabels.transfer.layerwise import aligned_init
+from randlabels.transfer.norms import take_over_norms
 from randlabels.transfer.rescale import rescale_to_reference
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "parse_curve",
     "rescale_to_reference",
     "start_networks",
+    "take_over_norms",
 ]

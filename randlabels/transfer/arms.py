@@ -19,7 +19,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.config import GENERATED_DATA, arms_that_read, differences, flatten
+from randlabels.config import (
+    GENERATED_DATA,
+    arms_that_read,
+    differences,
+    flatten,
+    read_config,
+    with_defaults,
+)
 from randlabels.errors import InputError
 from randlabels.models.naming import choose_layers, get_layer, layer_paths
 from randlabels.records import plain
@@ -40,17 +47,17 @@ def open_source(config: ConfigDict) -> Run | None:
     if not arms_that_read(flatten(config)):
         return None
     run = load_run(config.init.run)
-    theirs, ours = run.config, config.to_dict()
     # Rotated inputs are how a study of Proposition 1 makes initial weights that are not isotropic.
-    free = {"augment", "test_size", "rotation_seed", "label_axes"}
+    free = {"data.augment", "data.test_size", "data.rotation_seed", "data.label_axes"}
     if config.data.name not in GENERATED_DATA:
-        free.add("downstream_size")  # of a stored data set, upstream does not depend on it
-    differing = differences(
-        {f"data.{name}": plain(v) for name, v in ours["data"].items() if name not in free}
-        | {"model.name": ours["model"]["name"]},
-        {f"data.{name}": v for name, v in theirs["data"].items() if name not in free}
-        | {"model.name": theirs["model"]["name"]},
-    )
+        free.add("data.downstream_size")  # of a stored data set, upstream does not depend on it
+
+    def compared(fields: dict[str, Any]) -> dict[str, Any]:
+        shared = {n: v for n, v in fields.items() if n.startswith("data.") and n not in free}
+        return shared | {"model.name": fields["model.name"]}
+
+    theirs = with_defaults(read_config(run.workdir / "config.json"))
+    differing = differences(compared(plain(flatten(config))), compared(theirs))
     if differing:
         raise InputError(
             f"config.init.run {config.init.run} cannot be transferred: " + "; ".join(differing)

@@ -3,7 +3,7 @@
 Training makes kernels larger, which alone speeds up or slows down fine-tuning. Each kernel is
 brought back to its Frobenius norm in a reference network; each bias is scaled by the product of
 the factors up to its layer, so that the function of a network of ReLU layers only changes by a
-constant factor.
+constant factor. What it means in front of a batch norm is said in `randlabels.transfer.norms`.
 """
 
 from typing import Any

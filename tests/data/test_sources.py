@@ -13,6 +13,7 @@ def make_config(**changes):
     fields = {
         "name": "dead_leaves",
         "data_dir": "",
+        "shuffle_pixels": False,
         "seed": 0,
         "upstream_size": 50,
         "downstream_size": 30,

@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 
 from randlabels.eigen import input_spectrum
+from randlabels.eigen.closed_form import closed_form_limit
 from randlabels.eigen.filter_sets import describe_sets
 
 SPECTRUM = np.array([9.0, 8.5, 3.0, 1.0, 0.95, 0.92, 0.3, 0.1, 0.05, 0.02, 0.01, 0.005])
@@ -54,14 +55,21 @@ def test_planted_closed_form_is_found_and_agrees_with_a_least_squares_fit():
     assert found["r_squared"] < 0.999
 
 
+@pytest.mark.parametrize("nothing", [0, -1e-15, 1e-15])
+def test_components_without_variance_do_not_matter_to_the_fit(nothing):
+    """Whatever weights there are along them."""
+    tau = closed_form_limit(np.sqrt(SPECTRUM), 0.3)
+    found = input_spectrum.closed_form_entry(np.append(SPECTRUM, nothing), np.append(tau, 77.0))
+    assert found["closed_form"]["eta_t"] == pytest.approx(0.3, rel=1e-4)
+    assert found["closed_form"]["r_squared"] > 0.9999
+
+
 @pytest.mark.parametrize(
     ("eigenvalues", "tau"),
     [
         (SPECTRUM, np.ones(12)),  # constant map
-        (np.append(SPECTRUM[:-1], 0), SPECTRUM),  # a component of no variance
-        (np.append(SPECTRUM[:-1], -1e-15), SPECTRUM),  # the same with rounding
-        (np.append(SPECTRUM[:-1], 1e-15), SPECTRUM),
         (SPECTRUM[:2], SPECTRUM[:2]),
+        (np.append(SPECTRUM[:2], [0, 0, 1e-15]), SPECTRUM[:5]),  # 3 components without variance
     ],
 )
 def test_no_closed_form_comes_with_a_reason(eigenvalues, tau):

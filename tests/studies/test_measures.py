@@ -111,3 +111,18 @@ def test_table_says_what_was_not_reached():
     assert row["steps to the level"] == "not reached by 1 of 2"
     assert row["train accuracy at the end"] == "0.550 ± 0.071"
     assert row["test accuracy at the end"] == ""  # random labels have none
+
+
+def test_networks_are_chosen_by_columns_of_the_table():
+    curves = [("aligned", seed, [0.1, 0.2, 0.3, 0.4]) for seed in (1, 0, 1, 0)]
+    run = make_run([*curves, ("scratch", 0, [0] * 4)])
+    for row, layers in zip(
+        run.networks, ("first:1", "first:1", "first:2", "first:2", None), strict=True
+    ):
+        row["layers"] = layers and [layers]
+    chosen = {"arm": "aligned", "layers": ["first:2"]}
+    assert measures.networks_of(run, chosen) == [3, 2]
+    with pytest.raises(ValueError, match="has 4 networks of seeds"):
+        measures.networks_of(run, "aligned")  # two of each seed
+    with pytest.raises(ValueError, match="has 0 networks"):
+        measures.networks_of(run, {"arm": "aligned", "layers": ["first:3"]})

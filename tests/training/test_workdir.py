@@ -31,9 +31,21 @@ def test_a_field_that_only_one_side_has_differs(tiny_config, tmp_path):
     del saved["train"]["precision"]
     (tmp_path / "config.json").write_text(json.dumps(saved))
     with pytest.raises(InputError) as error:
-        workdir.claim(tmp_path, check(tiny_config()))
+        workdir.claim(tmp_path, check(tiny_config({"train.precision": "bfloat16"})))
     assert "config.data.colour: 'blue' there, '(absent)' here" in str(error.value)
-    assert "config.train.precision: '(absent)' there, 'float32' here" in str(error.value)
+    assert "config.train.precision: 'float32' there, 'bfloat16' here" in str(error.value)
+
+
+def test_a_run_of_a_version_without_a_field_continues_where_the_field_has_its_default(
+    tiny_config, tmp_path
+):
+    workdir.write_config(tmp_path, check(tiny_config()))
+    saved = json.loads((tmp_path / "config.json").read_text())
+    del saved["model"]["dropout"]
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    workdir.claim(tmp_path, check(tiny_config()))
+    with pytest.raises(InputError, match="config.model.dropout: 0.0 there, 0.5 here"):
+        workdir.claim(tmp_path, check(tiny_config({"model.dropout": 0.5})))
 
 
 def test_a_workdir_that_cannot_be_made_is_refused(tiny_config, tmp_path):

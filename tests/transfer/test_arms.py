@@ -10,6 +10,7 @@ from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.training import loop
 from randlabels.transfer import LayerInputs, open_source, start_networks
+from randlabels.transfer.drawn import Source
 
 ARMS = ("scratch", "pretrained", "pretrained_unscaled", "covariance")
 # conv1 has 2 * 2 * 3 = 12 weights a filter and 16 filters a network.
@@ -237,6 +238,113 @@ def test_too_few_filters_for_a_covariance_are_refused(tiny_config, tmp_path, poo
         InputError, match=f"conv1 has 12 dimensions but only {count} filters; pool at least 4 net"
     ):
         start(downstream(tiny_config, tmp_path / "run", **changes))
+
+
+def layer_inputs(setup, network, path):
+    """Patches (row, column, channel) [n, d] that reach a layer of one network, by NumPy."""
+    params = jax.tree.map(lambda x: x[network], setup.state["params"])
+    x = (setup.task.images / 255 - setup.task.mean) / setup.task.std
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), axis=(1, 2))
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), 49, 12)
+    if path == "conv1":
+        return patches.reshape(-1, 12)
+    kernel = params["conv1"]["kernel"].reshape(12, 16)
+    return np.maximum(patches @ kernel + params["conv1"]["bias"], 0).reshape(len(x), -1)
+
+
+def test_a_deeper_covariance_layer_has_the_sources_map_in_its_own_eigenbasis(tiny_config, upstream):
+    """Of dense1 only tau is taken over; its eigenvectors are those under the redrawn conv1."""
+    wide = {"model.widths": (300,), "data.upstream_size": 50}
+    directory = upstream.parent / "wide"
+    loop.train(tiny_config(MODEL | wide | {"train.epochs": 4, "population.seeds": 3}), directory)
+    config = downstream(
+        tiny_config,
+        directory,
+        **wide,
+        **{"init.arms": ("covariance",), "init.layers": ("all",), "population.seeds": 1},
+    )
+    setup = loop.prepare(config)
+    inputs = layer_inputs(setup, 0, "dense1")
+    values, vectors = np.linalg.eigh(np.cov(inputs.T, bias=True))
+    order = np.argsort(values)[::-1][:20]
+    kernel = setup.state["params"]["dense1"]["kernel"][0].astype(np.float64)
+    found = np.sqrt(np.mean((vectors[:, order].T @ kernel) ** 2, axis=1))
+    _, tau = Source.read(load_run(directory), 12).eigenvalue_map("dense1", (0, 1, 2))
+    ratio = found / tau[:20]
+    # 300 filters: 4% each, and the directions are float32's.
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.15)
+    assert tau[0] / tau[-1] > 1.2  # the map is not flat, so that the ratio says something
+
+
+def test_arms_made_from_data_and_a_sweep_over_their_settings(tiny_config):
+    """One population: arms, curves and layers; points that an arm does not read are one."""
+    settings = MODEL | {
+        "init.arms": ("scratch", "aligned", "orthogonal", "patch_whitening"),
+        "init.images": 48,
+        "population.sweep": (
+            ("init.curve", ("power:0", "power:1")),
+            ("init.layers", (("conv1",), ("all",))),
+        ),
+    }
+    setup = loop.prepare(check(tiny_config(settings)))
+    table = setup.table
+    counts = {arm: sum(row["arm"] == arm for row in table) for arm in ("scratch", "aligned")}
+    assert counts == {"scratch": 2, "aligned": 8}
+    assert [row["curve"] for row in table if row["arm"] == "orthogonal"] == [None] * 4
+    assert all(row["source"] is None for row in table)
+    params = setup.state["params"]
+    variances = np.cov(layer_inputs(setup, 0, "conv1").T, bias=True)
+    for row in table:
+        kernel = params["conv1"]["kernel"][row["network"]].reshape(12, 16).astype(np.float64)
+        scratch = params["conv1"]["kernel"][row["seed"]].reshape(12, 16).astype(np.float64)
+        if row["arm"] == "scratch":
+            continue
+        moment = layer_inputs(setup, 0, "conv1")
+        power = [np.mean((moment @ k) ** 2) for k in (kernel, scratch)]
+        assert power[0] == pytest.approx(power[1], rel=0.02)  # 48 of 50 images
+        dense = params["dense1"]["kernel"]
+        same = np.array_equal(dense[row["network"]], dense[row["seed"]])
+        assert same == (row["layers"] == ["conv1"])
+        if row["arm"] == "orthogonal":
+            gram = kernel @ kernel.T  # 16 filters in 12 dimensions: orthogonal rows
+            np.testing.assert_allclose(gram / gram[0, 0], np.eye(12), atol=1e-5)
+    along = np.linalg.eigh(variances)[1][:, -1]
+    first = {row["curve"]: row["network"] for row in table if row["layers"] == ["conv1"]}
+    share = {
+        curve: np.sum((along @ params["conv1"]["kernel"][network].reshape(12, 16)) ** 2)
+        / np.sum(params["conv1"]["kernel"][network] ** 2)
+        for curve, network in first.items()
+        if curve
+    }
+    assert share["power:1"] > 3 * share["power:0"]
+
+
+def test_a_swept_step_is_read_for_each_network(tiny_config, upstream):
+    sweep = (("init.step", (0, 12)),)
+    arms = ("scratch", "pretrained_unscaled")
+    changes = {"init.arms": arms, "population.sweep": sweep, "population.seeds": 1}
+    setup = loop.prepare(downstream(tiny_config, upstream, **changes))
+    assert [row["source_step"] for row in setup.table] == [None, 0, 12]
+    for network, step in ((1, 0), (2, 12)):
+        np.testing.assert_array_equal(
+            setup.state["params"]["conv1"]["kernel"][network],
+            trained(upstream, 0, step)["conv1"]["kernel"],
+        )
+    wrong = changes | {"population.sweep": (("init.step", (0, 5)),)}
+    with pytest.raises(InputError, match="has no checkpoint of step 5"):
+        loop.prepare(downstream(tiny_config, upstream, **wrong))
+
+
+def test_a_measured_curve_needs_a_run(tiny_config, upstream):
+    with pytest.raises(InputError, match="arm aligned starts from an earlier run"):
+        check(tiny_config({"init.arms": ("aligned",), "init.curve": "measured"}))
+    params, table = start(
+        downstream(tiny_config, upstream, **{"init.arms": ("aligned",), "init.curve": "measured"})
+    )
+    assert [row["source_step"] for row in table] == [-1, -1]
+    assert norm(params["aligned", 0]["conv1"]) > 0
+    with pytest.raises(InputError, match="The curve 'cubic' is none of"):
+        loop.prepare(check(tiny_config({"init.arms": ("aligned",), "init.curve": "cubic"})))
 
 
 def test_a_differing_test_size_or_augmentation_does_not_matter(tiny_config, upstream):

@@ -1,0 +1,95 @@
+"""The phase diagram: its cells and what goes with the gain, on planted runs."""
+
+import numpy as np
+import pytest
+
+from randlabels import load_run
+from randlabels.config import check
+from randlabels.eigen.layer_inputs import open_inputs
+from randlabels.eigen.outputs import logit_scale
+from randlabels.studies import phase
+from randlabels.studies.study import Results
+from randlabels.training import loop
+
+
+def cell(classes, scale, up, down, epochs, arm, seed, gain):
+    """One row of `phase.cells`; what goes with the gain is planted to be its opposite or not."""
+    return {
+        "classes": classes, "scale": scale, "rate up": up, "rate down": down, "epochs": epochs,
+        "arm": arm, "seed": seed, "gain": gain, "kernel growth": 2 - gain,
+        "inactive share": gain, "inactive by layer": {"conv1": 0.25}, "logit scale": 1 + gain**2,
+    }  # fmt: skip
+
+
+def planted():
+    """Gains that fall with classes and length, are higher without rescaling, and vary by seed."""
+    return {
+        (n, scale): [
+            cell(n, scale, up, down, epochs, arm, seed,
+                 0.1 - 0.001 * n - 0.002 * epochs + 0.05 * (arm != "pretrained") + 0.01 * seed
+                 + 0.1 * down)
+            for up in (0.003, 0.015) for down in phase.RATES_DOWN for epochs in (10, 30, 80)
+            for arm in phase.ARMS for seed in (0, 1, 2)
+        ]
+        for n in phase.CLASSES for scale in phase.SCALES
+    }  # fmt: skip
+
+
+@pytest.fixture
+def results(monkeypatch, tmp_path):
+    rows = planted()
+    monkeypatch.setattr(phase, "cells", lambda workdir, n, scale: rows[n, scale])
+    return Results(tmp_path, {}, {})
+
+
+def test_measures_are_by_upstream_seed(results):
+    found = phase.measure(results)
+    assert set(found) == {claim.measure for claim in phase.CLAIMS}
+    mean = 0.1 - 0.001 * 27.5 - 0.002 * 40 + 0.1 * np.mean(phase.RATES_DOWN)
+    np.testing.assert_allclose(found["helps"], mean + 0.01 * np.arange(3))
+    np.testing.assert_allclose(found["rescaling"], -0.05)
+    np.testing.assert_allclose(found["few_classes"], 0.045)
+    np.testing.assert_allclose(found["short"], 0.14)
+    np.testing.assert_allclose(found["kernel_growth"], 1)  # falls as the gain rises
+    np.testing.assert_allclose(found["inactive_share"], -1)
+    assert (np.abs(found["logit_scale"]) < 0.95).all()
+
+
+def test_table_has_a_row_for_each_cell(results):
+    rows = phase.summary(results)
+    assert len(rows) == 2 * 2 * 2 * 2 * 3
+    first = rows[0]
+    assert first["active, conv1"] == "0.75"
+    wanted = 0.1 - 0.005 - 0.02 + 0.01 + 0.1 * 0.003
+    assert float(first["gain, rescaled"]) == pytest.approx(wanted, abs=6e-4)
+    assert float(first["gain, not rescaled"]) == pytest.approx(wanted + 0.05, abs=6e-4)
+
+
+def test_maps_show_every_cell(results):
+    figure, _ = phase.figures(results)["phase"]
+    axes = [ax for ax in figure.axes if ax.images and ax.get_xlim()[1] == 2.5]
+    assert len(axes) == 2 * 2 * 2 * 2
+    shown = axes[0].images[0].get_array()
+    assert shown[0, 2] == pytest.approx(0.1 - 0.005 - 0.16 + 0.01 + 0.1 * 0.003)
+
+
+def test_kernel_growth_and_logit_scale_of_a_run(tiny_config, tmp_path):
+    loop.train(check(tiny_config({"optimizer.learning_rate": 0.1})), tmp_path)
+    run = load_run(tmp_path)
+    start, end = (run.params(step) for step in (run.steps[0], run.steps[-1]))
+    ratios = [
+        [np.linalg.norm(end[path]["kernel"][k]) / np.linalg.norm(start[path]["kernel"][k])
+         for path in ("conv1", "dense1")]
+        for k in range(2)
+    ]  # fmt: skip
+    found = phase.kernel_growth(run, run.steps[-1])
+    np.testing.assert_allclose(found, np.sqrt(np.prod(ratios, axis=1)), rtol=1e-6)
+    assert (np.abs(found - 1) > 1e-4).all()
+    np.testing.assert_allclose(phase.kernel_growth(run, run.steps[0]), 1)
+    inputs = open_inputs(run)
+    images = np.concatenate(list(inputs.batches()))  # 50, fewer than are asked for
+    for k in range(2):
+        own = {"params": {path: {n: v[k] for n, v in layer.items()} for path, layer in end.items()}}
+        logits = np.asarray(inputs.model.apply(own, images), np.float64)
+        scale = logit_scale(run, run.steps[-1])[k]
+        assert scale == pytest.approx(np.sqrt(np.mean(logits**2)), rel=1e-5)
