@@ -1,6 +1,5 @@
 """How large the outputs of networks are."""
 
-
 from typing import Any
 
 import jax
