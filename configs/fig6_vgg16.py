@@ -24,7 +24,6 @@ def get_config(budget: str = "full") -> ConfigDict:
     config.train.task = "downstream"
     config.labels.kind = "real"
     config.init.arms = ("scratch", "aligned")
-    config.init.layers = ("first:4",)
     config.labels.num_classes = 10
     config.model.name = "vgg16"
     config.model.init_scale = 2**0.5

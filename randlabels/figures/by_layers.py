@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import style
 
+COLUMNS = 3
+
 
 def plot(
     panels: Mapping[str, Mapping[str, np.ndarray]],
@@ -23,16 +25,24 @@ def plot(
     Returns:
         A figure: lines are means over seeds, bands go from the lowest to the highest seed.
     """
-    figure = style.new_figure(width=3.6 * len(panels) + 1.6, height=3.4)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+    labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
+    colours = dict(zip(labels, style.SERIES, strict=False))
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = style.new_figure(width=3.6 * columns + 1.6, height=3.2 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, (title, lines) in zip(axes, panels.items(), strict=False):
         ax.axhline(0, color=style.GREY, lw=1, ls="--")
-        for (label, gains), colour in zip(lines.items(), style.SERIES, strict=False):
+        for label, gains in lines.items():
+            colour = colours[label]
             ax.fill_between(numbers[title], gains.min(1), gains.max(1), color=colour, alpha=0.13)
             ax.plot(numbers[title], gains.mean(1), "o-", ms=4, color=colour, label=label)
         ax.set(title=title, xlabel=xlabel, xticks=list(numbers[title]))
         style.tidy(ax)
-    axes[0].set_ylabel("gain over scratch in mean train accuracy")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small")
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    for ax in axes[: len(panels) : columns]:
+        ax.set_ylabel("gain over scratch in mean train accuracy", fontsize="small")
+    shown = [axes[0].plot([], [], "o-", ms=4, color=colours[label])[0] for label in labels]
+    figure.legend(shown, labels, loc="outside right center", frameon=False, fontsize="small")
     return figure

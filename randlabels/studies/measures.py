@@ -118,10 +118,13 @@ def misalignment_margin(alignment: dict[str, Any], layer: str, step: int) -> np.
     """Smallest misalignment to any random basis minus misalignment to the data basis, [network].
 
     Above 0 the network's weights are closer to the data's eigenvectors than to any random basis.
+    NaN where a network has too few filters for a covariance that can be inverted.
     """
     return np.array(
         [
-            np.min(record["misalignment_random"]) - record["misalignment_data"]
+            np.nan
+            if record["misalignment_data"] is None
+            else np.min(record["misalignment_random"]) - record["misalignment_data"]
             for record in network_records(alignment, layer, step)
         ]
     )

@@ -126,3 +126,13 @@ def test_networks_are_chosen_by_columns_of_the_table():
         measures.networks_of(run, "aligned")  # two of each seed
     with pytest.raises(ValueError, match="has 0 networks"):
         measures.networks_of(run, {"arm": "aligned", "layers": ["first:3"]})
+
+
+def test_margins_of_networks_with_too_few_filters_are_missing():
+    def record(network, data, random):
+        place = {"layer": "conv1", "step": 5, "network": network}
+        return place | {"misalignment_data": data, "misalignment_random": random}
+
+    alignment = {"records": [record(0, 1.0, [4.0, 3.0]), record(1, None, None)]}
+    found = measures.misalignment_margin(alignment, "conv1", 5)
+    np.testing.assert_array_equal(found, [2.0, np.nan])

@@ -1,0 +1,82 @@
+"""A study of an open question from start to page, on one tiny setting; what it shows is checked."""
+
+import json
+
+import numpy as np
+import pytest
+
+from randlabels.analyze import load_alignment
+from randlabels.data.errors import DataError
+from randlabels.runs import load_run
+from randlabels.studies import questions
+from randlabels.studies.questions import Setting, question
+from randlabels.studies.runner import load_results, run_study
+
+TINY = {"model.filters": 32, "data.image_size": 8, "model.widths": (4,), "train.batch_size": 32}
+STUDY = question(
+    "asked",
+    "A question",
+    "nobody",
+    (
+        Setting("plain", "plain", changes=TINY, upstream={"optimizer.learning_rate": 0.02}),
+        Setting("absent", "absent", changes={"data.name": "svhn_cropped"}, optional=True),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """The study, run once at the smoke budget; one data set is not prepared."""
+    folder = tmp_path_factory.mktemp("asked")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("randlabels.data.stored.read", _nothing)
+        run_study(STUDY, folder, "smoke")
+    return folder
+
+
+def _nothing(name, data_dir):
+    raise DataError(f"{name} is not prepared.")
+
+
+def test_both_runs_of_a_setting_have_its_changes(workdir):
+    upstream, real = (load_run(workdir / f"plain_{kind}").config for kind in ("upstream", "real"))
+    assert upstream["model"]["filters"] == real["model"]["filters"] == 32
+    assert upstream["optimizer"]["learning_rate"] == 0.02
+    assert real["optimizer"]["learning_rate"] != 0.02
+    assert (upstream["labels"]["kind"], real["labels"]["kind"]) == ("random", "real")
+
+
+def test_measures_are_those_of_the_runs(workdir):
+    measured = STUDY.measures(load_results(STUDY, workdir))
+    run = load_run(workdir / "plain_real")
+    values = np.array([record["train_accuracy"] for record in run.metrics])
+    arms = np.array([row["arm"] for row in run.networks])
+    steps = [record["step"] for record in run.metrics]
+    ahead = values[:, arms == "pretrained"] - values[:, arms == "scratch"]
+    wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
+    np.testing.assert_allclose(measured["pretrained_plain"], wanted)
+    records = load_alignment(workdir / "plain_upstream")["records"]
+    last = max(record["step"] for record in records)
+    margins = [
+        min(r["misalignment_random"]) - r["misalignment_data"]
+        for r in records
+        if r["step"] == last and r["network"] is not None
+    ]
+    assert len(margins) == 2
+    np.testing.assert_allclose(measured["aligned_plain"], margins)
+    assert measured["pretrained_absent"].size == 0
+
+
+def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir):
+    verdicts = json.loads((workdir / "verdicts.json").read_text())["verdicts"]
+    assert {v["outcome"] for v in verdicts if v["name"].endswith("absent")} == {"undecided"}
+    assert not (workdir / "absent_upstream").exists()
+    (row,) = STUDY.summary(load_results(STUDY, workdir))
+    assert row["setting"] == "plain"
+    page = (workdir / "report.html").read_text()
+    assert row["gain, pre-trained"] in page
+    assert (workdir / "figures" / "maps.png").stat().st_size > 5000
+
+
+def test_singular_covariances_are_named(workdir):
+    assert questions._alignment_cells({"misalignment_data": None})["M(data)"] == "singular"
