@@ -14,7 +14,11 @@ from configs import appendix_b_resnet18_upstream, base
 
 def get_config(budget: str = "full") -> ConfigDict:
     """Budgets: full (a GPU), short (minutes on a CPU), smoke (seconds, for tests)."""
-    config = appendix_b_resnet18_upstream.get_config(budget)
+    return fine_tuning(appendix_b_resnet18_upstream.get_config(budget), budget)
+
+
+def fine_tuning(config: ConfigDict, budget: str) -> ConfigDict:
+    """Turn the config of pre-training into one of fine-tuning from it."""
     config.train.task = "downstream"
     config.labels.kind = "real"
     config.labels.num_classes = 10

@@ -3,31 +3,15 @@
     python -m randlabels.main --config=configs/appendix_b_wide_resnet.py:short \\
         --workdir=runs/appendix_b/wide_resnet_real --config.init.run=runs/appendix_b/wide_resnet
 
-Real labels; the study's random ones are this config with --config.labels.kind=random. Batch norms
-are taken over with the layers around them.
+As appendix_b_resnet18.
 """
 
 from ml_collections import ConfigDict
 
-from configs import appendix_b_wide_resnet_upstream, base
+from configs import appendix_b_resnet18, appendix_b_wide_resnet_upstream
 
 
 def get_config(budget: str = "full") -> ConfigDict:
     """Budgets: full (a GPU), short (minutes on a CPU), smoke (seconds, for tests)."""
     config = appendix_b_wide_resnet_upstream.get_config(budget)
-    config.train.task = "downstream"
-    config.labels.kind = "real"
-    config.labels.num_classes = 10
-    config.init.arms = ("scratch", "pretrained", "pretrained_unscaled")
-    config.optimizer.decay_at = ()
-    config.train.epochs = 20
-    config.train.eval_epochs = ()
-    # Seeds of their own: fresh weights and labels independent of the upstream networks.
-    config.seed = 1000
-    config.labels.seed = 1000
-    return base.at_budget(config, budget, {"short": lambda _: None, "smoke": _smoke})
-
-
-def _smoke(config: ConfigDict) -> None:
-    config.labels.num_classes = 5  # dead leaves
-    config.train.epochs = 2
+    return appendix_b_resnet18.fine_tuning(config, budget)

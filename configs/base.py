@@ -97,6 +97,17 @@ def get_config() -> ConfigDict:
     return config
 
 
+def cifar10() -> ConfigDict:
+    """The default with CIFAR-10 as the paper splits it: 20,000 images, then 25,000 others."""
+    config = get_config()
+    config.data.name = "cifar10"
+    config.data.upstream_size = 20_000
+    config.data.downstream_size = 25_000
+    config.data.test_size = 0
+    config.data.image_size = 0
+    return config
+
+
 def at_budget(
     config: ConfigDict, budget: str, changes: Mapping[str, Callable[[ConfigDict], None]]
 ) -> ConfigDict:

@@ -15,12 +15,7 @@ from configs import base
 
 def get_config(budget: str = "full") -> ConfigDict:
     """Budgets: full (a GPU), short (minutes on a CPU), smoke (seconds, for tests)."""
-    config = base.get_config()
-    config.data.name = "cifar10"
-    config.data.upstream_size = 20_000
-    config.data.downstream_size = 25_000
-    config.data.test_size = 0
-    config.data.image_size = 0
+    config = base.cifar10()
     # Few random classes and the He scale: the setting in which vgg16's transfer is positive.
     config.labels.num_classes = 5
     config.model.name = "conv_net"

@@ -33,5 +33,6 @@ def plot(
             ax.plot(gains, np.full(len(gains), place), ".", color=style.GREY, ms=4)
             ax.plot(gains.mean(), place, "o", color=style.BLUE, ms=6)
         ax.set(title=title, xlabel=xlabel, yticks=places, yticklabels=labels)
+        ax.set_ylim(-0.6, len(labels) - 0.4)
         style.tidy(ax)
     return figure
