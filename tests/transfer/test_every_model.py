@@ -1,0 +1,109 @@
+"""Transfer of each model, from planted "trained" parameters: nothing is trained."""
+
+import jax
+import numpy as np
+import pytest
+
+from randlabels.config import check
+from randlabels.models import build
+from randlabels.models.naming import get_layer, layer_paths
+from randlabels.runs import Run
+from randlabels.training.population import network_table
+from randlabels.transfer import LayerInputs, arms, rescale_to_reference, start_networks
+
+# {model: (changes, image size, layers that are taken over)}
+MODELS = {
+    "mlp": ({"model.widths": (12, 9)}, 4, ("dense2",)),
+    "simple_cnn": ({"model.filters": 6, "model.widths": (5,)}, 8, ("conv1",)),
+    "conv_net": ({"model.channels": (4, 5, 6), "model.widths": (5,)}, 8, ("conv2", "dense1")),
+    "vgg16": ({"model.width": 0.05}, 32, ("first:12",)),
+    "resnet18": ({"model.width": 0.05}, 8, ("conv1", "group2_block1/conv1", "group4_block2/conv2")),
+    "wide_resnet": (
+        {"model.depth": 10, "model.width": 0.3, "model.filters": 4},
+        8,
+        ("last:2",),
+    ),
+}
+PLAIN = ("mlp", "simple_cnn", "conv_net", "vgg16")  # without batch norm
+
+
+def planted(name, arm):
+    """(config, table, fresh variables, "trained" parameters): kernels larger, biases not zero."""
+    from configs import base
+
+    changes, size, layers = MODELS[name]
+    config = base.get_config()
+    config.model.filters, config.model.widths = 48, (32,)
+    config.update_from_flattened_dict(
+        {"model.name": name, "data.image_size": 32, "population.seeds": 2, "model.init_scale": 1.4,
+         "init.arms": ("scratch", arm), "init.run": "planted", "init.layers": layers} | changes
+    )  # fmt: skip
+    config = check(config)
+    table = network_table(config, sources=(1, 0))
+    model = build(config)
+    example = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), example)
+    rng = np.random.default_rng(0)
+
+    def drawn(shape, count, scale):
+        fan_in = max(1, int(np.prod(shape.shape[:-1])))
+        return np.float32(scale / fan_in**0.5 * rng.normal(size=(count, *shape.shape)))
+
+    # NumPy's numbers: compiling the initialisation of six models would take a minute.
+    fresh = jax.tree.map(lambda shape: drawn(shape, len(table), 1.4), shapes)
+    trained = jax.tree.map(lambda shape: drawn(shape, 2, 2.1), shapes["params"])
+    return config, table, model, fresh, trained
+
+
+def started(name, arm, monkeypatch, tmp_path):
+    """Parameters of the population as it starts, and what went in."""
+    config, table, model, fresh, trained = planted(name, arm)
+    monkeypatch.setattr(arms, "newest_intact_step", lambda workdir, step: step)
+    monkeypatch.setattr(
+        arms.Source,
+        "read",
+        classmethod(lambda cls, run, step: cls(run, step, {"params": trained})),
+    )
+    run = Run(tmp_path, {}, [], [], {}, ())
+    inputs = LayerInputs(model, np.zeros((1, 1), np.float32))
+    return start_networks(config, table, fresh, run, inputs), table, fresh["params"], trained
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("arm", ["pretrained", "pretrained_unscaled"])
+def test_exactly_the_named_layers_are_copied(name, arm, monkeypatch, tmp_path):
+    params, table, fresh, trained = started(name, arm, monkeypatch, tmp_path)
+    paths = layer_paths(fresh)
+    wanted = MODELS[name][2]
+    if wanted == ("first:12",):
+        wanted = tuple(f"conv{i}" for i in range(1, 13))
+    if wanted == ("last:2",):
+        wanted = paths[-3:-1]
+    assert 0 < len(wanted) < len(paths) - 1
+    for row in table:
+        for path in paths:
+            ours, before = (get_layer(p, path)["kernel"][row["network"]] for p in (params, fresh))
+            if row["arm"] == "scratch" or path not in wanted:
+                np.testing.assert_array_equal(ours, before)
+                continue
+            theirs = get_layer(trained, path)["kernel"][row["source"]]
+            assert np.abs(theirs - before).max() > 0.05  # different before
+            factor = np.linalg.norm(before) / np.linalg.norm(theirs) if arm == "pretrained" else 1.0
+            np.testing.assert_allclose(ours, factor * theirs, rtol=1e-5, atol=1e-7)
+            if arm == "pretrained":
+                assert abs(factor - 1) > 0.1
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_rescaling_changes_the_logits_of_a_relu_network_by_one_factor(name):
+    _, _, model, fresh, trained = planted(name, "pretrained")
+    reference, theirs = (jax.tree.map(lambda x: x[0], p) for p in (fresh["params"], trained))
+    size = MODELS[name][1]
+    x = np.random.default_rng(1).standard_normal((30, size, size, 3)).astype(np.float32)
+    apply = jax.jit(model.apply)
+    before = np.asarray(apply({"params": theirs}, x), np.float64)
+    after = np.asarray(apply({"params": rescale_to_reference(theirs, reference)}, x), np.float64)
+    factor = np.sum(before * after) / np.sum(before**2)
+    assert 0 < factor < 0.9
+    np.testing.assert_allclose(after, factor * before, atol=2e-5 * np.abs(after).max())
+    np.testing.assert_array_equal(after.argmax(1), before.argmax(1))
