@@ -8,14 +8,15 @@ regularisers act upstream only, too.
 from randlabels.studies.questions import Setting, question
 
 
-def _optimiser(name: str, label: str, optimizer: str, learning_rate: float) -> Setting:
+def _optimiser(name: str, label: str, learning_rate: float, weight_decay: float = 0.0) -> Setting:
     return Setting(
         name,
         label,
         upstream={
-            "optimizer.name": optimizer,
+            "optimizer.name": name,
             "optimizer.learning_rate": learning_rate,
-            "optimizer.momentum": 0.9 if optimizer == "sgd" else 0.0,
+            "optimizer.momentum": 0.0,  # theirs has other names
+            "optimizer.weight_decay": weight_decay,
         },
     )
 
@@ -31,9 +32,9 @@ STUDY = question(
             "SGD without momentum",
             upstream={"optimizer.momentum": 0.0, "optimizer.learning_rate": 0.03},
         ),
-        _optimiser("adam", "Adam", "adam", 0.001),
-        _optimiser("adamw", "AdamW", "adamw", 0.001),
-        _optimiser("muon", "Muon", "muon", 0.003),
+        _optimiser("adam", "Adam", 0.001),
+        _optimiser("adamw", "AdamW, weight decay .1", 0.001, weight_decay=0.1),
+        _optimiser("muon", "Muon", 0.003),
         Setting("decay", "weight decay .003", upstream={"optimizer.weight_decay": 0.003}),
         Setting("dropout", "dropout .2", upstream={"model.dropout": 0.2}),
     ),
