@@ -134,7 +134,8 @@ def test_natural_order_of_names_is_forward_order(tiny_config, name):
     paths = layer_paths(params)
     assert sorted(called) == sorted(paths)
     assert [p for p in called if "shortcut" not in p] == [p for p in paths if "shortcut" not in p]
-    counts = {"mlp": 12, "simple_cnn": 13, "vgg16": 14, "resnet18": 21, "wide_resnet": 65}
+    counts = {"mlp": 12, "simple_cnn": 13, "conv_net": 16, "vgg16": 14, "resnet18": 21,
+              "wide_resnet": 65}  # fmt: skip
     assert len(called) == counts[name]
     assert called[-1] == "head"
 
@@ -161,7 +162,9 @@ def test_a_few_steps_reduce_the_loss(tiny_config, name):
         narrow["model.conv"] = "lax"  # compiles faster; both agree in test_layers.py
     model = make(tiny_config, name, **narrow)
     rng = np.random.default_rng(1)
-    shape = {"vgg16": (32, 32, 3)}.get(name, INPUTS.get(name, (1, 8, 8, 3))[1:])
+    shape = {"vgg16": (32, 32, 3), "conv_net": (16, 16, 3)}.get(
+        name, INPUTS.get(name, (1, 8, 8, 3))[1:]
+    )
     x = jnp.asarray(rng.standard_normal((12, *shape)), jnp.float32)
     labels = jnp.arange(12) % 3
     variables = random_variables(model, x)

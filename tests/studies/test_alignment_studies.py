@@ -3,8 +3,6 @@
 import json
 import shutil
 
-import jax
-import matplotlib
 import numpy as np
 import pytest
 import scipy.linalg
@@ -100,20 +98,15 @@ def test_correction_for_the_floor_recovers_the_misalignment_of_infinitely_many_f
 
 
 @pytest.fixture(scope="module")
-def workdirs(tmp_path_factory):
+def workdirs(tmp_path_factory, quick):
     """A smoke run of each study; fig4 continues from the stages of fig2."""
     root = tmp_path_factory.mktemp("studies")
-    # Half of the time is compilation, and a seventh goes into the figures' pixels.
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        with matplotlib.rc_context({"savefig.dpi": 40}):
-            for name in ("fig2", "fig3", "kernel_size"):
-                run_study(STUDIES[name], root / name, "smoke")
-            for stage in ("random", "real"):
-                shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
-            run_study(STUDIES["fig4"], root / "fig4", "smoke")
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+    with quick():
+        for name in ("fig2", "fig3", "kernel_size"):
+            run_study(STUDIES[name], root / name, "smoke")
+        for stage in ("random", "real"):
+            shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
+        run_study(STUDIES["fig4"], root / "fig4", "smoke")
     return root
 
 

@@ -150,10 +150,11 @@ def test_gap_curves_draw_means_and_seeds():
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
+def workdir(tmp_path_factory, quick):
     """A smoke run of fig1, whose stages are also those of fig7."""
     directory = tmp_path_factory.mktemp("fig1")
-    run_study(fig1.STUDY, directory, "smoke")
+    with quick():
+        run_study(fig1.STUDY, directory, "smoke")
     return directory
 
 
