@@ -7,10 +7,8 @@ data set, model or optimizer does not read.
 
 import difflib
 import inspect
-import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,7 +21,6 @@ from configs import base
 from randlabels.errors import InputError
 from randlabels.models import MODELS
 from randlabels.models.layers import ACTIVATIONS
-from randlabels.records import plain
 from randlabels.training.losses import LOSSES
 
 GENERATED_DATA = ("dead_leaves", "pink_noise", "gaussian")
@@ -155,37 +152,6 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A config.json as flattened {"group.field": value}."""
-    try:
-        nested = json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not text
-        raise InputError(f"{path} is damaged; use another --workdir.") from error
-    return {
-        f"{group}.{field}" if isinstance(values, dict) else group: value
-        for group, values in nested.items()
-        for field, value in (values.items() if isinstance(values, dict) else [("", values)])
-    }
-
-
-def with_defaults(saved: dict[str, Any]) -> dict[str, Any]:
-    """A flattened config that was saved as JSON, with the fields that a later version added.
-
-    Their defaults are what the version that saved it did.
-    """
-    return plain(flatten(base.get_config())) | saved
-
-
-def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """One line for each field of two flattened configs that differs."""
-    missing = "(absent)"
-    return [
-        f"config.{name}: {theirs.get(name, missing)!r} there, {ours.get(name, missing)!r} here"
-        for name in sorted(set(ours) | set(theirs))
-        if ours.get(name, missing) != theirs.get(name, missing)
-    ]
 
 
 def reads_run(arm: str, curve: str) -> bool:

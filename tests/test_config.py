@@ -12,15 +12,9 @@ from ml_collections import ConfigDict
 
 from configs import base
 from randlabels import records
-from randlabels.config import (
-    CHOICES,
-    arms_that_read,
-    check,
-    differences,
-    flatten,
-    optimizer_parameters,
-)
+from randlabels.config import CHOICES, arms_that_read, check, flatten, optimizer_parameters
 from randlabels.errors import InputError
+from randlabels.saved_config import differences
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(Path(path).stem for path in glob.glob(str(ROOT / "configs" / "[a-z]*.py")))

@@ -15,8 +15,9 @@ import jax
 from ml_collections import ConfigDict
 
 from randlabels import records, runs
-from randlabels.config import differences, flatten, read_config, with_defaults
+from randlabels.config import flatten
 from randlabels.errors import InputError
+from randlabels.saved_config import differences, read_config, with_defaults
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

@@ -19,18 +19,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.config import (
-    GENERATED_DATA,
-    arms_that_read,
-    differences,
-    flatten,
-    read_config,
-    with_defaults,
-)
+from randlabels.config import GENERATED_DATA, arms_that_read, flatten
 from randlabels.errors import InputError
 from randlabels.models.naming import choose_layers, get_layer, layer_paths
 from randlabels.records import plain
 from randlabels.runs import Run, load_run, newest_intact_step
+from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.transfer.drawn import LayerInputs, Source, draw_layers
 from randlabels.transfer.rescale import rescale_to_reference
 
