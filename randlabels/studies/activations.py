@@ -1,6 +1,6 @@
 """Activations: does alignment, and the gain from it, need ReLU?"""
 
-from randlabels.studies.questions import Setting, question
+from randlabels.studies.questions import FEW_IMAGES, Setting, question
 
 STUDY = question(
     name="activations",
@@ -9,5 +9,14 @@ STUDY = question(
     settings=tuple(
         Setting(name, name.replace("_", " "), changes={"model.activation": name})
         for name in ("relu", "leaky_relu", "gelu", "tanh", "sigmoid")
+    )
+    + tuple(
+        Setting(
+            f"few_{name}",
+            f"{name}, few images",
+            changes={"model.activation": name},
+            recipes=FEW_IMAGES,
+        )
+        for name in ("relu", "sigmoid")
     ),
 )

@@ -1,6 +1,8 @@
 """Augmentation: do random crops and flips, with random labels, change what is learned?"""
 
-from randlabels.studies.questions import Setting, question
+from randlabels.studies.questions import FEW_IMAGES, Setting, question
+
+_CROPS = {"data.augment": "crop_flip"}
 
 STUDY = question(
     name="augmentation",
@@ -8,7 +10,9 @@ STUDY = question(
     asked="A reviewer's question; without augmentation in the paper",
     settings=(
         Setting("none", "no augmentation"),
-        Setting("upstream", "crops and flips upstream", upstream={"data.augment": "crop_flip"}),
-        Setting("both", "crops and flips in both", changes={"data.augment": "crop_flip"}),
+        Setting("upstream", "crops and flips upstream", upstream=_CROPS),
+        Setting("both", "crops and flips in both", changes=_CROPS),
+        Setting("few_none", "few images, no augmentation", recipes=FEW_IMAGES),
+        Setting("few_upstream", "few images, crops and flips", upstream=_CROPS, recipes=FEW_IMAGES),
     ),
 )

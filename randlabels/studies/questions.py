@@ -19,6 +19,9 @@ from randlabels.studies.study import Claim, Results, Stage, Study
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
 
+# The usual recipes end before some settings have learned their random labels; these do not.
+FEW_IMAGES = ("question_few_upstream", "question_few_real")
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -30,6 +33,7 @@ class Setting:
         changes: {"group.field": value} in both runs.
         upstream: changes in pre-training alone.
         downstream: changes in fine-tuning alone.
+        recipes: modules in configs/ of pre-training and of fine-tuning.
         optional: left out where its data set is not prepared.
     """
 
@@ -38,6 +42,7 @@ class Setting:
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     upstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     downstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    recipes: tuple[str, str] = ("question_upstream", "question_real")
     optional: bool = False
 
 
@@ -67,14 +72,14 @@ def _stages(setting: Setting) -> tuple[Stage, Stage]:
     return (
         Stage(
             up,
-            "question_upstream",
+            setting.recipes[0],
             analyze=(LAYER,),
             changes={**setting.changes, **setting.upstream},
             optional=setting.optional,
         ),
         Stage(
             down,
-            "question_real",
+            setting.recipes[1],
             reads=up,
             changes={**setting.changes, **setting.downstream},
             optional=setting.optional,

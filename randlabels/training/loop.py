@@ -260,7 +260,11 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
     evaluated = {*(config.train.eval_epochs or range(config.train.epochs + 1)), config.train.epochs}
     saved_at = time.monotonic()
     progress = tqdm(
-        total=config.train.epochs, initial=max(first - 1, 0), unit="epoch", desc=directory.name
+        total=config.train.epochs,
+        initial=max(first - 1, 0),
+        unit="epoch",
+        desc=directory.name,
+        mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log needs no animation
     )
     with progress, checkpoints.open_manager(directory, kept) as manager:
         for step in [s for s in manager.all_steps() if s >= first * per_epoch]:

@@ -169,7 +169,7 @@ def test_a_few_steps_reduce_the_loss(tiny_config, name):
     labels = jnp.arange(12) % 3
     variables = random_variables(model, x)
     params, stats = variables["params"], variables.get("batch_stats", {})
-    optimizer = optax.adam({"mlp": 0.03, "simple_cnn": 0.01}.get(name, 0.003))
+    optimizer = optax.adam({"mlp": 0.03, "simple_cnn": 0.01, "vgg16": 3e-4}.get(name, 0.003))
 
     def loss(params, stats):
         logits, updates = model.apply(
