@@ -11,7 +11,7 @@ Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def plot(panels: Mapping[str, Curves], ylabel: str = "train accuracy") -> Figure:
-    """One panel for each downstream task, one curve for each arm.
+    """One panel for each downstream task, at most three in a row, one curve for each arm.
 
     Args:
         panels: {title: {arm: (steps [evaluation], values [seed, evaluation])}}.
@@ -20,14 +20,22 @@ def plot(panels: Mapping[str, Curves], ylabel: str = "train accuracy") -> Figure
     Returns:
         A figure: thick lines are means over seeds, bands go from the lowest to the highest seed.
     """
-    figure = style.new_figure(width=4.6 * len(panels), height=3.5)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+    rows = -(-len(panels) // 3)
+    columns = -(-len(panels) // rows)
+    figure = style.new_figure(width=4.6 * columns, height=3.5 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (title, curves) in zip(axes, panels.items(), strict=False):
         for arm, (steps, values) in curves.items():
             colour = style.arm_colour(arm)
             ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18)
             ax.plot(steps, values.mean(axis=0), color=colour, label=style.arm_label(arm))
         ax.set(title=title, xlabel="steps", xlim=(0, max(c[0][-1] for c in curves.values())))
-    axes[0].set_ylabel(ylabel)
-    axes[-1].legend(frameon=False)
+    for ax in axes[::columns]:
+        ax.set_ylabel(ylabel)
+    handles, labels = axes[0].get_legend_handles_labels()
+    lines = -(-len(labels) // (2 * columns))
+    ncols = -(-len(labels) // lines)
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
     return figure

@@ -70,7 +70,7 @@ def test_figure_6_asks_for_the_gain_of_each_further_layer():
         return 0.01 * depth**2 if columns["curve"] == fig6.CLAIMED else -0.5
 
     run = planted_run(starts, gain_of)
-    found = fig6.measure(results({"real": run, "random": run}))
+    found = fig6.measure(results(dict.fromkeys(fig6.TASKS, run)))
     assert set(found) == {claim.measure for claim in fig6.STUDY.claims}
     np.testing.assert_allclose(found["real_3"], 0.09 * SEED_FACTORS)
     np.testing.assert_allclose(found["random_3_over_2"], 0.05 * SEED_FACTORS)
@@ -97,7 +97,7 @@ def test_table_1_lists_accuracies_at_shares_of_training():
     starts = [{"arm": "scratch", "layers": None}]
     starts += [table1.start(arm, depth) for arm in table1.ARMS for depth in table1.DEPTHS]
     run = planted_run(starts, lambda columns: 0.1)
-    runs = results({"real": run, "random": run})
+    runs = results(dict.fromkeys(table1.TASKS, run))
     assert {claim.measure for claim in table1.STUDY.claims} <= set(table1.measure(runs))
     row = next(
         r
@@ -110,24 +110,52 @@ def test_table_1_lists_accuracies_at_shares_of_training():
     assert shown == pytest.approx(wanted, abs=6e-4)
 
 
-def test_each_rung_is_compared_with_scratch_of_its_own_run():
-    def ladder(columns):
-        return {"orthogonal": 0.02, "pretrained": 0.3}.get(columns["arm"], 0.1)
+def planted_ladder():
+    """Runs of init_ladder. Scratch ("x" until the end) is best at .03, orthogonal at .1, where
+    pre-trained networks diverge."""
+    of_rate = {0.003: -0.05, 0.01: 0.0, 0.03: 0.04, 0.1: -0.1}
+
+    def ahead(columns):
+        arm, rate = columns["arm"], columns["learning_rate"]
+        if arm == "orthogonal":
+            return 0.02 + rate
+        if arm == "pretrained" and rate == 0.1:
+            return np.nan
+        scale = columns.get("init_scale", 0.526) - 0.526
+        return {"x": 0, "pretrained": 0.3}.get(arm, 0.1) + scale + of_rate[rate]
 
     runs = {}
-    for stage in ("ladder", "from_real"):
-        starts = [{"arm": "scratch"}]
-        starts += [start for _, of, start in init_ladder.RUNGS.values() if of == stage]
-        runs[stage] = planted_run(starts, ladder)
-    scales = planted_run([{"arm": "x", "init_scale": s} for s in (0.526, 1.0, 2**0.5)],
-                         lambda columns: columns["init_scale"])  # fmt: skip
-    for row in scales.networks:
-        row["arm"] = "scratch"
-    found = init_ladder.measure(results(runs | {"scales": scales}))
+    for stage in ("ladder", "from_real", "by_norm", "scales"):
+        starts = [start for _, of, start in init_ladder.RUNGS.values() if of == stage]
+        starts = [
+            {"arm": "scratch"} | ({"init_scale": 0.526} if stage == "scales" else {}),
+            *starts,
+        ]
+        starts = [s | {"arm": "x"} if s["arm"] == "scratch" else s for s in starts]
+        rates = [s | {"learning_rate": rate} for s in starts for rate in init_ladder.RATES]
+        runs[stage] = planted_run(rates, ahead)
+        for row in runs[stage].networks:
+            row["arm"] = row["arm"].replace("x", "scratch")
+    return results(runs)
+
+
+def test_each_rung_is_compared_with_scratch_of_its_own_run():
+    found = init_ladder.measure(planted_ladder())
     assert set(found) == {claim.measure for claim in init_ladder.STUDY.claims}
-    np.testing.assert_allclose(found["orthogonal"], 0.02 * SEED_FACTORS)
+    np.testing.assert_allclose(found["orthogonal"], 0.03 * SEED_FACTORS)
     np.testing.assert_allclose(found["pretrained_real"], 0.3 * SEED_FACTORS)
     np.testing.assert_allclose(found["lecun"], (1 - 0.526) * SEED_FACTORS)
+
+
+def test_each_rung_has_the_best_rate_for_itself_and_scratch_too():
+    found = init_ladder.measure(planted_ladder())
+    np.testing.assert_allclose(found["orthogonal_tuned"], (0.12 - 0.04) * SEED_FACTORS)
+    np.testing.assert_allclose(found["pretrained_real_tuned"], 0.3 * SEED_FACTORS)
+    rows = init_ladder.summary(planted_ladder())
+    rates = {row["start"]: row["learning rate"] for row in rows}  # of the second row of each
+    assert rates["orthogonal"] == "0.1"
+    assert rates["scratch"] == rates["pre-trained on real labels"] == "0.03"
+    assert [row["learning rate"] for row in rows[:2]] == ["0.01", "0.03"]
 
 
 def test_appendix_b_has_a_claim_for_each_model_task_and_arm():
