@@ -27,21 +27,19 @@ def plot(
     """
     labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
     colours = dict(zip(labels, style.SERIES, strict=False))
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = style.new_figure(width=3.6 * columns + 1.6, height=3.2 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (title, lines) in zip(axes, panels.items(), strict=False):
+    figure, axes, columns = style.panel_grid(
+        len(panels), COLUMNS, width=3.6, height=3.2, legend_width=1.6
+    )
+    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
         ax.axhline(0, color=style.GREY, lw=1, ls="--")
         for label, gains in lines.items():
             colour = colours[label]
             ax.fill_between(numbers[title], gains.min(1), gains.max(1), color=colour, alpha=0.13)
             ax.plot(numbers[title], gains.mean(1), "o-", ms=4, color=colour, label=label)
-        ax.set(title=title, xlabel=xlabel, xticks=list(numbers[title]))
+        ax.set_title(title, fontsize="medium")
+        ax.set(xlabel=xlabel, xticks=list(numbers[title]))
         style.tidy(ax)
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
-    for ax in axes[: len(panels) : columns]:
+    for ax in axes[::columns]:
         ax.set_ylabel("gain over scratch in mean train accuracy", fontsize="small")
     shown = [axes[0].plot([], [], "o-", ms=4, color=colours[label])[0] for label in labels]
     figure.legend(shown, labels, loc="outside right center", frameon=False, fontsize="small")

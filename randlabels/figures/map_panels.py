@@ -23,11 +23,8 @@ def plot(panels: Mapping[str, Maps]) -> Figure:
         A figure: lines are root mean squares over networks (networks pooled), bands go from the
         lowest to the highest network.
     """
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = style.new_figure(width=3.3 * columns, height=2.8 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (title, (values, start, end)) in zip(axes, panels.items(), strict=False):
+    figure, axes, columns = style.panel_grid(len(panels), COLUMNS, width=3.3, height=2.8)
+    for ax, (title, (values, start, end)) in zip(axes, panels.items(), strict=True):
         for maps, colour, label in (
             (start, style.GREY, "at initialisation"),
             (end, style.BLUE, "at the end"),
@@ -37,11 +34,9 @@ def plot(panels: Mapping[str, Maps]) -> Figure:
             ax.plot(values, pooled, "o-", ms=3, color=colour, label=label)
         ax.set(title=title, xscale="log", ylim=(0, None))
         style.tidy(ax)
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
-    for ax in axes[max(0, len(panels) - columns) : len(panels)]:
+    for ax in axes[-columns:]:
         ax.set_xlabel(r"eigenvalue $\sigma^2$ of the inputs")
-    for ax in axes[: len(panels) : columns]:
+    for ax in axes[::columns]:
         ax.set_ylabel(r"$f(\sigma)$")
     axes[0].legend(frameon=False, fontsize="small")
     return figure

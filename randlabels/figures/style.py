@@ -79,6 +79,27 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
+def panel_grid(
+    count: int, most: int, width: float, height: float, legend_width: float = 0.0
+) -> tuple[Figure, list[Axes], int]:
+    """A figure of panels in rows of equal length, its panels row by row, and the number in a row.
+
+    Args:
+        count: of panels; places that are left over in the last row stay empty.
+        most: panels in a row.
+        width: of a panel, in inches.
+        height: of a panel, in inches.
+        legend_width: of what stands beside the panels, in inches.
+    """
+    rows = -(-count // most)
+    columns = -(-count // rows)
+    figure = new_figure(width=width * columns + legend_width, height=height * rows)
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count], columns
+
+
 def tidy(ax: Axes) -> None:
     """Take away the lines above and on the right of a panel."""
     ax.spines[["top", "right"]].set_visible(False)

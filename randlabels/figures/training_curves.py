@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import style
 
+COLUMNS = 3
+
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def plot(panels: Mapping[str, Curves], ylabel: str = "train accuracy") -> Figure:
-    """One panel for each downstream task, at most three in a row, one curve for each arm.
+    """One panel for each downstream task, one curve for each arm.
 
     Args:
         panels: {title: {arm: (steps [evaluation], values [seed, evaluation])}}.
@@ -20,13 +22,8 @@ def plot(panels: Mapping[str, Curves], ylabel: str = "train accuracy") -> Figure
     Returns:
         A figure: thick lines are means over seeds, bands go from the lowest to the highest seed.
     """
-    rows = -(-len(panels) // 3)
-    columns = -(-len(panels) // rows)
-    figure = style.new_figure(width=4.6 * columns, height=3.5 * rows)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes[len(panels) :]:
-        ax.set_axis_off()
-    for ax, (title, curves) in zip(axes, panels.items(), strict=False):
+    figure, axes, columns = style.panel_grid(len(panels), COLUMNS, width=4.6, height=3.5)
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
         for arm, (steps, values) in curves.items():
             colour = style.arm_colour(arm)
             ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18)

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from randlabels.figures import by_layers
 from randlabels.runs import Run
 from randlabels.studies import gains
+from randlabels.studies.conv_net import SMALL, TASKS
 from randlabels.studies.gains import first_layers
 from randlabels.studies.study import Claim, Results, Stage, Study
-from randlabels.studies.table1 import SMALL
 
 CURVES = {
     "closed_form:0.5": "f_t, peak at .5",
@@ -34,12 +34,6 @@ VGG_CURVES = ("closed_form:1", "whitening:0.01", "power:0.5")
 PLACE = "Section 2.5, Figure 6"
 LEVEL = 0.4  # train accuracy of real labels; chance is .1
 
-TASKS = {
-    "real": "real labels",
-    "random": "random labels",
-    "small_real": "real labels with small initial weights",
-    "small_random": "random labels with small initial weights",
-}
 VARIANTS = {
     "real": "conv_net, real labels",
     "random": "conv_net, random labels",

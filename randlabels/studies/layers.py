@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import by_layers
 from randlabels.studies import gains
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.conv_net import TASKS, transfer_stages
+from randlabels.studies.study import Claim, Results, Study
 
 BODY = 5  # layers of conv_net below its head: 4 convolutions and a dense one
-TASKS = {"real": "real labels", "random": "random labels"}
-LEVELS = {"real": 0.4, "random": 0.4}  # train accuracy; chance is .1
+LEVEL = 0.4  # train accuracy; chance is .1
 PLACE = "A reviewer's question about Section 2.4"
 
 _SETS = tuple((f"first:{k}",) for k in range(1, BODY + 1)) + tuple(
@@ -91,7 +91,7 @@ def summary(results: Results) -> list[dict[str, Any]]:
         starts: dict[str, Any] = {"scratch": "scratch"}
         starts |= {f"first {k}": start("first", k) for k in range(1, BODY + 1)}
         starts |= {f"last {k}": start("last", k) for k in range(1, BODY)}
-        for row in gains.rows(results.runs[task], starts, LEVELS[task]):
+        for row in gains.rows(results.runs[task], starts, LEVEL):
             found.append({"downstream": title} | row)
     return found
 
@@ -100,11 +100,7 @@ STUDY = Study(
     name="layers",
     title="Which layers carry the gain of pre-training on random labels",
     paper_item="A reviewer's question about Figure 5",
-    stages=(
-        Stage("upstream", "conv_net_upstream"),
-        Stage("real", "conv_net_real", reads="upstream", changes=_CHANGES),
-        Stage("random", "conv_net_random", reads="upstream", changes=_CHANGES),
-    ),
+    stages=transfer_stages(_CHANGES),
     claims=_claims(),
     measures=measure,
     figures=figures,

@@ -11,15 +11,10 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import training_curves
 from randlabels.studies import gains, measures
+from randlabels.studies.conv_net import TASKS, transfer_stages
 from randlabels.studies.gains import first_layers
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.study import Claim, Results, Study
 
-TASKS = {
-    "real": "real labels",
-    "random": "random labels",
-    "small_real": "real labels with small initial weights",
-    "small_random": "random labels with small initial weights",
-}
 ARMS = {
     "pretrained": "pre-trained on random labels",
     "pretrained_unscaled": "pre-trained on random labels and not rescaled",
@@ -34,8 +29,6 @@ _CHANGES = {
     "init.arms": ("scratch", *ARMS),
     "population.sweep": (("init.layers", tuple((f"first:{k}",) for k in DEPTHS)),),
 }
-# Up and down: training moves weights by more than their own norm; at He's scale by a third of it.
-SMALL = {"model.init_scale": 0.8, "optimizer.learning_rate": 0.01}
 
 
 def start(arm: str, depth: int) -> dict[str, Any]:
@@ -107,14 +100,7 @@ STUDY = Study(
     name="table1",
     title="Train and test accuracy of all arms",
     paper_item="Table 1",
-    stages=(
-        Stage("upstream", "conv_net_upstream"),
-        Stage("real", "conv_net_real", reads="upstream", changes=_CHANGES),
-        Stage("random", "conv_net_random", reads="upstream", changes=_CHANGES),
-        Stage("small_upstream", "conv_net_upstream", changes=SMALL),
-        Stage("small_real", "conv_net_real", reads="small_upstream", changes=_CHANGES | SMALL),
-        Stage("small_random", "conv_net_random", reads="small_upstream", changes=_CHANGES | SMALL),
-    ),
+    stages=transfer_stages(_CHANGES),
     claims=_claims(),
     measures=measure,
     figures=figures,

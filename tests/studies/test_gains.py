@@ -85,7 +85,7 @@ def test_layers_from_either_end():
         f"last:{k}": 0.003 for k in range(1, 5)
     }
     run = planted_run(starts, lambda columns: of_set[columns["layers"][0]])
-    found = layers.measure(results({"real": run, "random": run}))
+    found = layers.measure(results(dict.fromkeys(layers.TASKS, run)))
     assert set(found) == {claim.measure for claim in layers.STUDY.claims}
     np.testing.assert_allclose(found["real_first_5"], 0.1 * SEED_FACTORS)
     np.testing.assert_allclose(found["random_last_4"], 0.003 * SEED_FACTORS)
