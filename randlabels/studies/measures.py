@@ -93,10 +93,11 @@ def share_kept(
     """Share of one arm's gain over scratch that another keeps, by area: (share, low, high).
 
     The ratio of means over seeds with its bootstrap interval; a single seed's gain can be close to
-    zero, so ratios are not averaged.
+    zero, so ratios are not averaged. NaN and an unbounded interval where the whole gain is zero.
     """
     ours, theirs = area_between(run, arm), area_between(run, whole)
-    return (float(ours.mean() / theirs.mean()), *bootstrap_ratio(ours, theirs))
+    share = ours.mean() / theirs.mean() if theirs.mean() else np.nan
+    return (float(share), *bootstrap_ratio(ours, theirs))
 
 
 def final(run: Run, arm: Start, metric: str) -> np.ndarray:

@@ -110,7 +110,8 @@ def summary(results: Results, levels: dict[str, float]) -> list[dict[str, Any]]:
     rows = []
     for task, label in TASKS.items():
         share, low, high = measures.share_kept(results.runs[task])
-        kept = {"covariance": f"{share:.2f} [{low:.2f}, {high:.2f}]", "pretrained": "1"}
+        found = f"{share:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "not determined"
+        kept = {"covariance": found, "pretrained": "1"}
         for row in measures.table(results.runs[task], ARMS, levels[task]):
             gain = {"share of the pre-trained gain": kept.get(row["arm"], "")}
             rows.append({"downstream": label} | row | gain)

@@ -78,10 +78,17 @@ def bootstrap_mean(values: np.ndarray, level: float = LEVEL) -> tuple[float, flo
 def bootstrap_ratio(
     numerator: np.ndarray, denominator: np.ndarray, level: float = LEVEL
 ) -> tuple[float, float]:
-    """The same interval of the ratio of two means over the same n seeds, resampled in pairs."""
+    """The same interval of the ratio of two means over the same n seeds, resampled in pairs.
+
+    It is (-inf, inf) where the sign of the denominator is not determined: where it is not that of
+    the mean in more resamples than the interval leaves out. Fewer of them are left out.
+    """
     index = _resamples(len(numerator))
-    ratios = numerator[index].mean(axis=1) / denominator[index].mean(axis=1)
-    return _interval(ratios, len(numerator), level)
+    above, below = numerator[index].mean(axis=1), denominator[index].mean(axis=1)
+    same_sign = below * denominator.mean() > 0
+    if (~same_sign).mean() > 2 * _tail(len(numerator), level):
+        return -np.inf, np.inf
+    return _interval(above[same_sign] / below[same_sign], len(numerator), level)
 
 
 def _resamples(n: int) -> np.ndarray:
@@ -91,7 +98,12 @@ def _resamples(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, n, (NUM_DRAWN, n))
 
 
+def _tail(n: int, level: float) -> float:
+    """Probability that an interval from n seeds leaves out on each side, see `bootstrap_mean`."""
+    return float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1)))
+
+
 def _interval(resampled: np.ndarray, n: int, level: float) -> tuple[float, float]:
-    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
+    tail = _tail(n, level)
     low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
     return float(low), float(high)

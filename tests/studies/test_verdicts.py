@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from randlabels.studies.study import Claim
-from randlabels.studies.verdicts import bootstrap_mean, judge
+from randlabels.studies.verdicts import bootstrap_mean, bootstrap_ratio, judge
 
 CLAIM = Claim("c", "statement", "Figure 1", "m", threshold=1.0, unit="x", seeds_needed=4)
 
@@ -56,3 +56,15 @@ def test_verdict_records_what_was_claimed_and_measured():
     assert verdict["seeds"] == 4
     assert verdict["interval"] == [1.2, 1.4]
     assert verdict["value"] == pytest.approx(1.2875)
+
+
+def test_interval_of_a_ratio():
+    gains = np.array([2.0, 4.0, 3.0, 5.0])
+    np.testing.assert_allclose(bootstrap_ratio(0.5 * gains, gains), (0.5, 0.5))
+    low, high = bootstrap_ratio(gains, np.ones(4))
+    assert (low, high) == pytest.approx(bootstrap_mean(gains))
+
+
+@pytest.mark.parametrize("denominator", [[0.0, 0.02], [-0.1, 0.4], [0.0, 0.0]])
+def test_interval_of_a_ratio_to_what_may_be_zero_is_unbounded(denominator):
+    assert bootstrap_ratio(np.array([0.1, 0.2]), np.array(denominator)) == (-np.inf, np.inf)
