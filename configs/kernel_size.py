@@ -35,7 +35,7 @@ def _short(config: ConfigDict) -> None:
     config.train.epochs = 54
     config.train.checkpoint_epochs = (0, 6, 18, 54)
     config.train.eval_epochs = (0, 18, 54)
-    config.population.seeds = 12
+    config.population.seeds = 24
 
 
 def _smoke(config: ConfigDict) -> None:
