@@ -7,9 +7,9 @@ This is kernel size 3; the study changes it to 5 and 7 (d = 27, 75, 147). Networ
 disjoint groups of at least 220 filters, the same for all kernel sizes.
 
 full: the recipe of fig5_upstream, 9 networks, each a group of 256 filters. Not measured.
-short: 3,000 images averaged down to 16x16, 12 networks of 64 filters and 32 dense units: 3 groups;
-15 minutes on 4 busy cores. Measured, corrected for the floor, for 3x3, 5x5, 7x7: M(data) .09 ± .03,
--.01 ± .13, -.30 ± .65; M(random bases) 6.6, 22.2, 45.6; train accuracy .95 to .97.
+short: 3,000 images averaged down to 16x16, 24 networks of 64 filters and 32 dense units: 6 groups;
+15 minutes on 4 cores. Measured, corrected for the floor, for 3x3, 5x5, 7x7: M(data) .08 ± .03,
+-.05 ± .10, -.12 ± .68; M(random bases) 6.6, 22.7, 45.7; train accuracy .95 to .98.
 """
 
 from ml_collections import ConfigDict
