@@ -51,7 +51,7 @@ def _smoke(config: ConfigDict) -> None:
     config.data.upstream_size = 64
     config.data.downstream_size = 64
     config.data.test_size = 16
-    config.model.channels = (4, 4, 4, 4)
+    config.model.channels = (14, 4, 4, 4)  # two networks pooled have more filters than 27
     config.model.widths = (4,)
     config.train.batch_size = 32
     config.train.epochs = 2

@@ -23,6 +23,23 @@ def test_stages_are_accepted(name, budget, tmp_path):
             assert config.init.run == str(tmp_path / stage.reads)
 
 
+def first_layer(model):
+    """(dimensions, filters) of the first convolution of a model config."""
+    filters = model.channels[0] if model.name == "conv_net" else model.filters
+    return 3 * (9 if model.name == "conv_net" else model.kernel_size**2), filters
+
+
+@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_pooled_networks_have_enough_filters_for_a_covariance(name, budget, tmp_path):
+    configs = {s.name: stage_config(s, tmp_path, budget, "datasets") for s in STUDIES[name].stages}
+    for stage in STUDIES[name].stages:
+        if "covariance" in configs[stage.name].init.arms:
+            upstream = configs[stage.reads]
+            dim, filters = first_layer(upstream.model)
+            assert filters * upstream.population.seeds > dim, stage.name
+
+
 @pytest.mark.parametrize("name", list(STUDIES))
 def test_claims_have_names_of_their_own(name):
     names = [claim.name for claim in STUDIES[name].claims]
