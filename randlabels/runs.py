@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 
 from randlabels import records
 from randlabels.errors import InputError
+from randlabels.networks import Network
 
 CHECKPOINTS = "checkpoints"
 
@@ -40,7 +41,7 @@ class Run:
 
     workdir: Path
     config: dict[str, Any]
-    networks: list[dict[str, Any]]
+    networks: tuple[Network, ...]
     metrics: list[dict[str, Any]]
     status: dict[str, Any]
     steps: tuple[int, ...]
@@ -74,7 +75,7 @@ class Run:
     @property
     def healthy_networks(self) -> list[int]:
         """The networks that did not diverge."""
-        return [row["network"] for row in self.networks if row["diverged_epoch"] is None]
+        return [row.network for row in self.networks if row.healthy]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,14 +93,15 @@ def load_run(workdir: str | Path) -> Run:
     workdir = Path(workdir)
     try:
         config = json.loads((workdir / "config.json").read_text())
-        networks = json.loads((workdir / "networks.json").read_text())
+        rows = json.loads((workdir / "networks.json").read_text())
+        networks = tuple(Network.from_json(row) for row in rows)
         status = json.loads((workdir / "status.json").read_text())
     except FileNotFoundError as error:
         raise InputError(
             f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
             f"of a training run."
         ) from error
-    except ValueError as error:  # not JSON, or not text
+    except (TypeError, ValueError) as error:  # not JSON, not text, or of another form
         raise InputError(f"The records of {workdir} are damaged ({error}).") from error
     metrics = records.read_json_lines(workdir / "metrics.jsonl")
     return Run(workdir, config, networks, metrics, status, checkpoint_steps(workdir))

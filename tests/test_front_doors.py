@@ -154,7 +154,7 @@ def test_a_run_from_the_command_line(tmp_path):
     assert done.stdout == f"Trained: {tmp_path / 'run'}\n"
     assert all(line.startswith("run: ") for line in done.stderr.splitlines() if line)  # the bar
     run = load_run(tmp_path / "run")
-    assert [row["learning_rate"] for row in run.networks] == [0.01, 0.003]
+    assert [row.learning_rate for row in run.networks] == [0.01, 0.003]
     assert run.config["optimizer"]["decay_at"] == [0.5, 0.75]
     assert run.config["model"]["widths"] == [4]
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "done"

@@ -112,7 +112,7 @@ def test_networks_and_checkpoints_are_listed(executed):
     run = load_run(workdir)
     listed = table_of(texts, "label_seed")
     assert [row["seed"] for row in listed] == ["0", "1"]
-    assert [row["arm"] for row in listed] == [row["arm"] for row in run.networks]
+    assert [row["arm"] for row in listed] == [row.arm for row in run.networks]
     checkpoints = table_of(texts, "step")
     assert tuple(int(row["step"]) for row in checkpoints) == run.steps == (0, 3, 6)
     assert [float(row["epoch"]) for row in checkpoints] == [0, 1, 2]

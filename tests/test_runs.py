@@ -30,7 +30,7 @@ def test_a_run_is_read_as_plain_records(workdir):
     assert run.steps == (0, 3, 6)
     assert run.steps_per_epoch == 3  # 50 examples, batches of 16
     assert run.config["model"] == json.loads((workdir / "config.json").read_text())["model"]
-    assert [row["seed"] for row in run.networks] == [0, 1, 2]
+    assert [row.seed for row in run.networks] == [0, 1, 2]
     assert run.status["state"] == "done"
     assert [record["epoch"] for record in run.metrics] == [0, 1, 2]
     assert [record["step"] for record in run.metrics] == [0, 3, 6]

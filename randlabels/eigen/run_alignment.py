@@ -38,6 +38,7 @@ from randlabels.eigen.layer_inputs import (
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError
+from randlabels.records import plain
 from randlabels.runs import Run
 
 # Columns of the network table in which networks of one group differ.
@@ -85,12 +86,13 @@ def groups_of(run: Run) -> list[Group]:
     """
     found: list[Group] = []
     for row in run.networks:
-        columns = {name: value for name, value in row.items() if name not in _WITHIN_GROUP}
-        if row["network"] not in run.healthy_networks:
+        fields = dataclasses.asdict(row).items()
+        columns = plain({name: value for name, value in fields if name not in _WITHIN_GROUP})
+        if row.network not in run.healthy_networks:
             continue
         if columns not in [group.columns for group in found]:
             found.append(Group(columns, []))
-        next(g for g in found if g.columns == columns).networks.append(row["network"])
+        next(g for g in found if g.columns == columns).networks.append(row.network)
     if not found:
         raise InputError(f"all networks of {run.workdir} diverged; there is nothing to analyse.")
     return found
@@ -281,7 +283,7 @@ def alignment_of_run(
         ]
     return {
         "networks": healthy,
-        "diverged": [row["network"] for row in run.networks if row["network"] not in healthy],
+        "diverged": [row.network for row in run.networks if row.network not in healthy],
         "skipped": too_large + [entry for part in parts for entry in part["skipped"]],
         "data": {layer.path: part["data"] for layer, part in zip(chosen, parts, strict=True)},
         "records": [record for part in parts for record in part["records"]],

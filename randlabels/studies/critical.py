@@ -54,7 +54,7 @@ CLAIMS = (
 
 def lengths(run: Run) -> list[int]:
     """The steps of the upstream checkpoints that a fine-tuned population starts from."""
-    return sorted({row["source_step"] for row in run.networks if row["source_step"] is not None})
+    return sorted({row.source_step for row in run.networks if row.source_step is not None})
 
 
 def benefits(run: Run, arm: str) -> np.ndarray:

@@ -124,9 +124,9 @@ def measure(results: Results) -> dict[str, np.ndarray]:
 
 def tried(run: Run) -> tuple[list[str], list[int]]:
     """The curves and numbers of layers that a run has, in the order of its table."""
-    rows = [row for row in run.networks if row["arm"] == "aligned"]
-    curves = list(dict.fromkeys(row["curve"] for row in rows))
-    depths = dict.fromkeys(int(row["layers"][0].removeprefix("first:")) for row in rows)
+    rows = [row for row in run.networks if row.arm == "aligned"]
+    curves = list(dict.fromkeys(row.curve for row in rows if row.curve))
+    depths = dict.fromkeys(int(row.layers[0].removeprefix("first:")) for row in rows if row.layers)
     return curves, list(depths)
 
 

@@ -63,7 +63,7 @@ def activities(workdir: Path, setting: str) -> Activities:
     """{moment: {layer: activity, arrays [seed, units]}} of the pre-trained arm of a setting."""
     before, after = load_run(workdir / setting), load_run(workdir / f"{setting}_real")
     chosen = measures.networks_of(after, "pretrained")
-    sources = [after.networks[network]["source"] for network in chosen]
+    sources = [after.networks[network].taken_over[0] for network in chosen]
     return {
         MOMENTS[0]: activity_of_run(before, before.steps[0], networks=sources),
         MOMENTS[1]: activity_of_run(before, before.steps[-1], networks=sources),

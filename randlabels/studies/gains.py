@@ -80,9 +80,9 @@ def faster_claims(
     )  # fmt: skip
 
 
-def first_layers(count: int) -> list[str]:
+def first_layers(count: int) -> tuple[str, ...]:
     """How the network table writes init.layers of the first `count` layers."""
-    return [f"first:{count}"]
+    return (f"first:{count}",)
 
 
 def by_number(run: Run, starts: Sequence[Start]) -> np.ndarray:

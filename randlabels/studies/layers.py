@@ -26,7 +26,7 @@ _CHANGES = {"init.arms": ("scratch", "pretrained"), "population.sweep": (("init.
 def start(end: str, count: int) -> dict[str, Any]:
     """Networks that take over the first or last layers; all of them are written as the first."""
     end = "first" if count == BODY else end
-    return {"arm": "pretrained", "layers": [f"{end}:{count}"]}
+    return {"arm": "pretrained", "layers": (f"{end}:{count}",)}
 
 
 def _claims() -> tuple[Claim, ...]:

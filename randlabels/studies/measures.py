@@ -19,11 +19,11 @@ def networks_of(run: Run, start: Start) -> list[int]:
         ValueError: if there is none, or two of one seed, so that the start is ambiguous.
     """
     wanted = {"arm": start} if isinstance(start, str) else dict(start)
-    rows = [r for r in run.networks if all(r[name] == value for name, value in wanted.items())]
-    seeds = [row["seed"] for row in rows]
+    rows = [r for r in run.networks if all(getattr(r, k) == v for k, v in wanted.items())]
+    seeds = [row.seed for row in rows]
     if not rows or len(set(seeds)) < len(seeds):
         raise ValueError(f"{run.workdir} has {len(rows)} networks of seeds {seeds} with {wanted}.")
-    return [row["network"] for row in sorted(rows, key=lambda row: row["seed"])]
+    return [row.network for row in sorted(rows, key=lambda row: row.seed)]
 
 
 def all_curves(run: Run, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:

@@ -63,26 +63,26 @@ def cells(workdir: Path, classes: int, scale: str) -> list[dict[str, Any]]:
     growth = {step: kernel_growth(up, step) for step in up.steps}
     rows = []
     for row in down.networks:
-        if row["arm"] == "scratch":
+        if row.arm == "scratch":
             continue
         baseline = next(
-            r["network"]
+            r.network
             for r in down.networks
-            if r["arm"] == "scratch"
-            and (r["seed"], r["learning_rate"]) == (row["seed"], row["learning_rate"])
+            if r.arm == "scratch" and (r.seed, r.learning_rate) == (row.seed, row.learning_rate)
         )
-        k = row["network"]
+        k = row.network
+        source, step = row.taken_over
         rows.append(
             {
                 "classes": classes,
                 "scale": scale,
-                "rate up": up.networks[row["source"]]["learning_rate"],
-                "rate down": row["learning_rate"],
-                "epochs": row["source_step"] // up.steps_per_epoch,
-                "arm": row["arm"],
-                "seed": up.networks[row["source"]]["seed"],
+                "rate up": up.networks[source].learning_rate,
+                "rate down": row.learning_rate,
+                "epochs": step // up.steps_per_epoch,
+                "arm": row.arm,
+                "seed": up.networks[source].seed,
                 "gain": _gain(down, k, baseline),
-                "kernel growth": float(growth[row["source_step"]][row["source"]]),
+                "kernel growth": float(growth[step][source]),
                 "inactive share": float(np.mean([share[k] for share in inactive.values()])),
                 "inactive by layer": {layer: float(s[k]) for layer, s in inactive.items()},
                 "logit scale": float(scales[k] / scales[baseline]),

@@ -27,6 +27,7 @@ from randlabels.data import sources, splits
 from randlabels.data.standardise import standardise
 from randlabels.errors import InputError
 from randlabels.models import build
+from randlabels.networks import Network
 from randlabels.training import checkpoints, workdir
 from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.evaluate import evaluation_batches, make_evaluate, summarise
@@ -59,7 +60,7 @@ class Setup:
 
     config: ConfigDict
     task: Task
-    table: list[dict[str, Any]]
+    table: list[Network]
     model: nn.Module
     layout: Layout
     vectorize: str
@@ -127,7 +128,7 @@ def _sample(config: ConfigDict, task: Task) -> np.ndarray:
     return np.asarray(standardise(task.images[chosen], task.mean, task.std))
 
 
-def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
+def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
     """The images of config.train.task, and the labels each network of the table learns."""
     dataset = sources.load(config.data)
     settings = config.labels
@@ -145,17 +146,17 @@ def load_task(config: ConfigDict, table: Sequence[dict[str, Any]]) -> Task:
 
     def labels_of(ids: np.ndarray, real: np.ndarray) -> np.ndarray:
         rows = {
-            (row["label_seed"], row["label_noise"]): label_functions.make_labels(
+            (row.label_seed, row.label_noise): label_functions.make_labels(
                 settings.kind,
-                row["label_seed"],
+                row.label_seed,
                 ids,
                 real,
                 settings.num_classes,
-                row["label_noise"],
+                row.label_noise,
             )
             for row in table
         }
-        return np.stack([rows[row["label_seed"], row["label_noise"]] for row in table])
+        return np.stack([rows[row.label_seed, row.label_noise] for row in table])
 
     test_labels = None
     if settings.test == "same":
@@ -285,7 +286,7 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
             if epoch * per_epoch in kept or due:
                 checkpoints.save(manager, epoch * per_epoch, epoch, layout.gather(state))
                 saved_at = time.monotonic()
-    return [row["network"] for row in setup.table if row["diverged_epoch"] is not None]
+    return [row.network for row in setup.table if not row.healthy]
 
 
 def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
@@ -296,9 +297,9 @@ def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
     done = step // setup.steps_per_epoch  # -1 if nothing was saved
     if found:
         tqdm.write(f"Continuing {directory} after epoch {done}.", file=sys.stderr)
-        for row, saved in zip(setup.table, workdir.read_table(directory), strict=True):
-            if saved["diverged_epoch"] is not None and saved["diverged_epoch"] <= done:
-                row["diverged_epoch"] = saved["diverged_epoch"]
+        for saved in workdir.read_table(directory):
+            if saved.diverged_epoch is not None and saved.diverged_epoch <= done:
+                setup.table[saved.network] = saved
     workdir.write_table(directory, setup.table)
     return done + 1, state
 
@@ -311,7 +312,7 @@ def _batches(setup: Setup, epoch: int) -> Tree:
         order = splits.epoch_order(config.data.seed, epoch, size, batch)
         seed = layout.replicate(np.uint32(config.data.seed))
     else:
-        seeds = [row["seed"] for row in setup.table]
+        seeds = [row.seed for row in setup.table]
         order = np.stack([splits.epoch_order(s, epoch, size, batch) for s in seeds])
         seed = layout.spread(np.asarray(seeds, np.uint32))
     shared = config.population.shared_batches

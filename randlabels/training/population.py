@@ -1,9 +1,9 @@
 """The network table and the initial state of a population.
 
-A population is networks of one architecture trained together. The table has one row (a dict) for
-each network and is the key to everything that is plotted later.
+A population is networks of one architecture trained together.
 """
 
+import dataclasses
 import itertools
 import math
 import zlib
@@ -18,13 +18,13 @@ from ml_collections import ConfigDict
 
 from randlabels.config import FROM_RUN_ARMS, MADE_ARMS, reads_run
 from randlabels.errors import InputError
-from randlabels.records import plain
+from randlabels.networks import Network
 
 # Columns of the table that a compiled step reads as one scalar for each network.
 HYPERPARAMETERS = ("learning_rate", "momentum", "weight_decay")
 
 
-def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[str, Any]]:
+def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Network]:
     """One row for each network: arms x points of the sweep x seeds, seeds fastest.
 
     Network k of an arm and sweep point has seed `config.seed + k`, label seed
@@ -34,7 +34,7 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[
     Raises:
         InputError: if the earlier run has fewer usable networks than `config.population.seeds`.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Network] = []
     names = [name for name, _ in config.population.sweep]
     points = list(itertools.product(*[values for _, values in config.population.sweep]))
     for arm in config.init.arms:
@@ -49,9 +49,8 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[dict[
             done.append(columns | {"label_seed": label_seed})
             for k in range(config.population.seeds):
                 source = _source(config, sources, k) if arm in FROM_RUN_ARMS else None
-                start = {"network": len(rows), "arm": arm, "seed": config.seed + k}
-                seeds = {"label_seed": label_seed + k, "source": source}
-                rows.append(start | seeds | columns | {"diverged_epoch": None})
+                seeds = {"seed": config.seed + k, "label_seed": label_seed + k, "source": source}
+                rows.append(Network(network=len(rows), arm=arm, **seeds, **columns))
     return rows
 
 
@@ -59,7 +58,7 @@ def _columns(arm: str, settings: ConfigDict) -> dict[str, Any]:
     """What networks of an arm at one point share; None for what the arm does not read."""
     init, aligned, made = settings.init, arm == "aligned", arm in MADE_ARMS
     return {
-        "layers": None if arm == "scratch" else plain(init.layers),
+        "layers": None if arm == "scratch" else tuple(init.layers),
         "source_step": init.step if reads_run(arm, init.curve) else None,
         "curve": init.curve if aligned else None,
         "centered": init.centered if aligned else None,
@@ -83,7 +82,7 @@ def _source(config: ConfigDict, sources: Sequence[int], k: int) -> int:
 
 
 def initial_variables(
-    model: nn.Module, table: Sequence[dict[str, Any]], task: str, example: np.ndarray
+    model: nn.Module, table: Sequence[Network], task: str, example: np.ndarray
 ) -> Any:
     """Fresh variables of every network, leading axis `network`, as host arrays.
 
@@ -103,32 +102,32 @@ def initial_variables(
         return model.clone(init_scale=init_scale).init(key, example)
 
     # map, not vmap: the bits of one network's weights must not depend on how many there are.
-    seeds = jnp.asarray([row["seed"] for row in table], jnp.uint32)
-    scales = jnp.asarray([row["init_scale"] for row in table], jnp.float32)
+    seeds = jnp.asarray([row.seed for row in table], jnp.uint32)
+    scales = jnp.asarray([row.init_scale for row in table], jnp.float32)
     variables = jax.jit(lambda *rows: jax.lax.map(lambda row: init(*row), rows))(seeds, scales)
     return jax.tree.map(np.array, variables)
 
 
-def hyperparameters(table: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+def hyperparameters(table: Sequence[Network]) -> dict[str, np.ndarray]:
     """The scalars of each network that a step reads: float32 [network], and its seed, uint32."""
-    found = {name: np.asarray([row[name] for row in table], np.float32) for name in HYPERPARAMETERS}
-    return found | {"seed": np.asarray([row["seed"] for row in table], np.uint32)}
+    found = {
+        name: np.asarray([getattr(row, name) for row in table], np.float32)
+        for name in HYPERPARAMETERS
+    }
+    return found | {"seed": np.asarray([row.seed for row in table], np.uint32)}
 
 
-def mark_diverged(
-    table: list[dict[str, Any]], metrics: dict[str, np.ndarray], epoch: int
-) -> list[int]:
+def mark_diverged(table: list[Network], metrics: dict[str, np.ndarray], epoch: int) -> list[int]:
     """Write into the table which networks' loss is no longer finite; return the new ones.
 
     `loss` is of the epoch's batches before their updates, `train_loss` of the state after them.
     """
     losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
     new = [
-        row["network"]
+        row.network
         for row in table
-        if row["diverged_epoch"] is None
-        and not all(math.isfinite(loss[row["network"]]) for loss in losses)
+        if row.healthy and not all(math.isfinite(loss[row.network]) for loss in losses)
     ]
     for network in new:
-        table[network]["diverged_epoch"] = epoch
+        table[network] = dataclasses.replace(table[network], diverged_epoch=epoch)
     return new

@@ -3,11 +3,13 @@
 All files but the metrics are replaced as a whole, so that a crash leaves the old or the new one.
 """
 
+import dataclasses
 import datetime
 import importlib.metadata
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from ml_collections import ConfigDict
 from randlabels import records, runs
 from randlabels.config import flatten
 from randlabels.errors import InputError
+from randlabels.networks import Network
 from randlabels.saved_config import differences, read_config, with_defaults
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -62,9 +65,9 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
     records.write_json(workdir / "config.json", config.to_dict())
 
 
-def write_table(workdir: Path, table: list[dict[str, Any]]) -> None:
+def write_table(workdir: Path, table: Sequence[Network]) -> None:
     """Write networks.json."""
-    records.write_json(workdir / "networks.json", table)
+    records.write_json(workdir / "networks.json", [dataclasses.asdict(row) for row in table])
 
 
 def write_status(workdir: Path, state: str, **details: Any) -> None:
@@ -87,9 +90,10 @@ def write_status(workdir: Path, state: str, **details: Any) -> None:
     records.write_json(path, record)
 
 
-def read_table(workdir: Path) -> list[dict[str, Any]]:
+def read_table(workdir: Path) -> list[Network]:
     """Read networks.json."""
-    return json.loads((workdir / "networks.json").read_text())
+    rows = json.loads((workdir / "networks.json").read_text())
+    return [Network.from_json(row) for row in rows]
 
 
 def append_metrics(workdir: Path, record: dict[str, Any]) -> None:

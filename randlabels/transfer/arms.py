@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from randlabels.config import GENERATED_DATA, arms_that_read, flatten
 from randlabels.errors import InputError
 from randlabels.models.naming import choose_layers, get_layer, layer_paths
+from randlabels.networks import Network
 from randlabels.records import plain
 from randlabels.runs import Run, load_run, newest_intact_step
 from randlabels.saved_config import differences, read_config, with_defaults
@@ -63,7 +64,7 @@ def open_source(config: ConfigDict) -> Run | None:
 
 def start_networks(
     config: ConfigDict,
-    table: Sequence[dict[str, Any]],
+    table: Sequence[Network],
     variables: Any,
     run: Run | None,
     inputs: LayerInputs,
@@ -90,22 +91,22 @@ def start_networks(
         return Source.read(run, newest_intact_step(run.workdir, wanted_step))
 
     for row in table:
-        if row["arm"] == "scratch":
+        if row.arm == "scratch":
             continue
-        layers = choose_layers(row["layers"], layer_paths(fresh))
+        layers = choose_layers(row.layers or (), layer_paths(fresh))
         source = None
-        if row["source_step"] is not None:
-            source = read(row["source_step"])
+        if row.source_step is not None:
+            source = read(row.source_step)
             _check_match(source.params, fresh, layers, source.run)
-        if row["arm"] in COPIED and source is not None:
-            start = _pick(source.params, layers, row["source"])
-            if row["arm"] == "pretrained":
-                start = rescale_to_reference(start, _pick(fresh, layers, row["network"]))
+        if row.arm in COPIED and source is not None:
+            start = _pick(source.params, layers, row.taken_over[0])
+            if row.arm == "pretrained":
+                start = rescale_to_reference(start, _pick(fresh, layers, row.network))
         else:
-            own = jax.tree.map(lambda x, k=row["network"]: x[k], variables)
-            pooled = config.init.covariance == "pooled" or row["arm"] != "covariance"
+            own = jax.tree.map(lambda x, k=row.network: x[k], variables)
+            pooled = config.init.covariance == "pooled" or row.arm != "covariance"
             start = draw_layers(row, layers, own, inputs, source, pooled)
-        _place(params, start, layers, row["network"])
+        _place(params, start, layers, row.network)
     return params
 
 

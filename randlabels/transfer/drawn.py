@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from randlabels.config import CURVES_FROM_RUN, MADE_ARMS
+from randlabels.config import CURVES_FROM_RUN
 from randlabels.eigen import (
     PatchStatistics,
     descending_eigh,
@@ -22,6 +22,7 @@ from randlabels.eigen import (
 from randlabels.eigen.layer_inputs import TaskInputs, open_inputs, read_variables
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
+from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.transfer import initialisers
 from randlabels.transfer.covariance import draw_filters
@@ -105,7 +106,7 @@ class LayerInputs:
 
 
 def draw_layers(
-    row: dict[str, Any],
+    row: Network,
     layers: Sequence[str],
     variables: Any,
     inputs: LayerInputs,
@@ -134,39 +135,38 @@ def draw_layers(
     variables = dict(variables)
     networks: tuple[int, ...] = ()
     if source is not None:
-        networks = tuple(source.run.healthy_networks) if pooled else (row["source"],)
+        networks = tuple(source.run.healthy_networks) if pooled else (row.taken_over[0],)
     for path in layers:
         first = path == layer_paths(variables["params"])[0]
         draw = _draw_of(row, path, first, source, networks)
         moments = functools.cache(functools.partial(inputs.moments, variables, path))
-        made = row["arm"] in MADE_ARMS
-        match, biases = (row["match"], row["biases"]) if made else ("weight_norm", "zero")
-        name = zlib.crc32(f"{row['arm']} {path}".encode())
-        key = jax.random.fold_in(jax.random.key(row["seed"], impl="threefry2x32"), name)
+        match, biases = row.match or "weight_norm", row.biases or "zero"
+        name = zlib.crc32(f"{row.arm} {path}".encode())
+        key = jax.random.fold_in(jax.random.key(row.seed, impl="threefry2x32"), name)
         try:
             variables["params"] = initialise_layer(
                 variables["params"], path, key, draw, moments, match, biases
             )
         except ValueError as error:
-            raise InputError(f"Arm {row['arm']} cannot set layer {path}: {error}") from error
+            raise InputError(f"Arm {row.arm} cannot set layer {path}: {error}") from error
     return variables["params"]
 
 
 def _draw_of(
-    row: dict[str, Any], path: str, first: bool, source: Source | None, networks: tuple[int, ...]
+    row: Network, path: str, first: bool, source: Source | None, networks: tuple[int, ...]
 ) -> Draw:
     """How the arm of a row draws the filters of a layer."""
-    if row["arm"] == "orthogonal":
+    if row.arm == "orthogonal":
         return lambda key, shape, moments: initialisers.orthogonal(key, shape)
-    if row["arm"] == "smooth":
+    if row.arm == "smooth":
         return lambda key, shape, moments: initialisers.smooth(key, shape)
-    if row["arm"] == "patch_whitening":
+    if row.arm == "patch_whitening":
         return lambda key, shape, moments: initialisers.patch_whitening(
             *descending_eigh(moments().covariance), shape
         )
-    if row["arm"] == "aligned":
-        curve = _curve(row["curve"], path, source, networks)
-        return functools.partial(draw_aligned, f=curve, centered=row["centered"])
+    if row.curve is not None:
+        curve = _curve(row.curve, path, source, networks)
+        return functools.partial(draw_aligned, f=curve, centered=bool(row.centered))
     assert source is not None  # the arm covariance reads a run
     if first:
         sigma_w = _pooled_covariance(path, source.kernels(path, networks))

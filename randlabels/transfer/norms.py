@@ -26,6 +26,7 @@ import jax
 import numpy as np
 
 from randlabels.models.naming import HEAD, choose_layers, get_layer, layer_paths
+from randlabels.networks import Network
 from randlabels.runs import Run, newest_intact_step
 from randlabels.transfer.arms import COPIED
 from randlabels.transfer.drawn import Source
@@ -33,7 +34,7 @@ from randlabels.transfer.drawn import Source
 LAST = "norm_last"
 
 
-def take_over_norms(table: Sequence[dict[str, Any]], variables: Any, run: Run | None) -> Any:
+def take_over_norms(table: Sequence[Network], variables: Any, run: Run | None) -> Any:
     """Variables in which the batch norms of layers that were taken over are taken over too.
 
     Args:
@@ -57,10 +58,10 @@ def take_over_norms(table: Sequence[dict[str, Any]], variables: Any, run: Run | 
         return Source.read(run, newest_intact_step(run.workdir, step))
 
     for row in table:
-        if row["arm"] not in COPIED:
+        if row.arm not in COPIED:
             continue
-        source, here, there = read(row["source_step"]), row["network"], row["source"]
-        layers = choose_layers(row["layers"], paths)
+        (there, step), here = row.taken_over, row.network
+        source, layers = read(step), choose_layers(row.layers or (), paths)
         factors = {
             path: _norm(params, path, here) / _norm(source.params, path, there) for path in layers
         }

@@ -1,5 +1,6 @@
 """Records of alignment against runs with planted weights, and against NumPy."""
 
+import dataclasses
 import itertools
 import math
 from functools import partial
@@ -36,7 +37,7 @@ def small_config(**changes):
 def drawn_variables(model, table, example):
     """Variables as networks would start with, drawn by NumPy, which compiles nothing."""
     rng = np.random.default_rng(0)
-    scales = np.array([row["init_scale"] for row in table])
+    scales = np.array([row.init_scale for row in table])
 
     def draw(path, leaf):
         shape = len(table), *leaf.shape
@@ -233,10 +234,19 @@ def test_leading_eigenvectors_of_few_filters_point_along_those_of_the_data(tmp_p
     np.testing.assert_allclose(signed, record["nearest_cosine"][kept], rtol=1e-10)
 
 
+def diverged(run, networks):
+    """The run, with these networks marked as diverged."""
+    rows = [
+        dataclasses.replace(row, diverged_epoch=1) if row.network in networks else row
+        for row in run.networks
+    ]
+    return dataclasses.replace(run, networks=tuple(rows))
+
+
 def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
     config = small_config(**{"population.sweep": (("model.init_scale", (0.5, 1.0)),)})
     run = write_run(tmp_path, config)
-    run.networks[3]["diverged_epoch"] = 1
+    run = diverged(run, [3])
     alignment = run_alignment.alignment_of_run(run, (), "checkpoint", 3)
     assert (alignment["networks"], alignment["diverged"]) == ([0, 1, 2], [3])
     last = [record for record in pooled(alignment) if record["step"] == 4]
@@ -251,8 +261,7 @@ def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
 
 def test_all_diverged_is_an_error(tmp_path):
     run = write_run(tmp_path, small_config())
-    for row in run.networks:
-        row["diverged_epoch"] = 1
+    run = diverged(run, [row.network for row in run.networks])
     with pytest.raises(InputError, match="all networks"):
         run_alignment.alignment_of_run(run, (), "checkpoint", 3)
 

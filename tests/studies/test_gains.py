@@ -1,10 +1,12 @@
 """Gains over scratch and the studies that are made of them, on planted curves."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.studies import appendix_b, fig6, gains, init_ladder, layers, table1
 from randlabels.studies.study import Results
@@ -22,9 +24,7 @@ def planted_run(starts, gain_of):
     networks, values = [], []
     for columns in starts:
         for seed in range(SEEDS):
-            networks.append(
-                {"network": len(networks), "seed": seed, "diverged_epoch": None} | columns
-            )
+            networks.append(Network(network=len(networks), seed=seed, **columns))
             base = np.array([0.1, 0.2 + 0.05 * seed, 0.4])
             ahead = 0 if columns["arm"] == "scratch" else gain_of(columns) * (1 + 0.01 * seed)
             values.append(base + ahead * np.array([0, 1, 2]))  # mean over steps: ahead
@@ -36,7 +36,7 @@ def planted_run(starts, gain_of):
         }
         for i, step in enumerate(STEPS)
     ]
-    return Run(Path("x"), {}, networks, metrics, {}, ())
+    return Run(Path("x"), {}, tuple(networks), metrics, {}, ())
 
 
 def results(runs):
@@ -134,8 +134,11 @@ def planted_ladder():
         starts = [s | {"arm": "x"} if s["arm"] == "scratch" else s for s in starts]
         rates = [s | {"learning_rate": rate} for s in starts for rate in init_ladder.RATES]
         runs[stage] = planted_run(rates, ahead)
-        for row in runs[stage].networks:
-            row["arm"] = row["arm"].replace("x", "scratch")
+        rows = [
+            dataclasses.replace(row, arm=row.arm.replace("x", "scratch"))
+            for row in runs[stage].networks
+        ]
+        runs[stage] = dataclasses.replace(runs[stage], networks=tuple(rows))
     return results(runs)
 
 

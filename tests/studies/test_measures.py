@@ -1,8 +1,10 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.studies import measures
 
@@ -11,15 +13,12 @@ STEPS = [0, 10, 20, 30]
 
 def make_run(curves, metric="train_accuracy"):
     """A run whose networks have the given (arm, seed, accuracy at STEPS)."""
-    networks = [
-        {"network": i, "arm": arm, "seed": seed, "diverged_epoch": None}
-        for i, (arm, seed, _) in enumerate(curves)
-    ]
+    networks = [Network(network=i, arm=arm, seed=seed) for i, (arm, seed, _) in enumerate(curves)]
     metrics = [
         {"step": step, "epoch": k, metric: [values[k] for _, _, values in curves]}
         for k, step in enumerate(STEPS)
     ]
-    return Run(Path("x"), {}, networks, metrics, {}, ())
+    return Run(Path("x"), {}, tuple(networks), metrics, {}, ())
 
 
 # Seeds are out of order on purpose: arms are compared seed by seed.
@@ -116,16 +115,18 @@ def test_table_says_what_was_not_reached():
 def test_networks_are_chosen_by_columns_of_the_table():
     curves = [("aligned", seed, [0.1, 0.2, 0.3, 0.4]) for seed in (1, 0, 1, 0)]
     run = make_run([*curves, ("scratch", 0, [0] * 4)])
-    for row, layers in zip(
-        run.networks, ("first:1", "first:1", "first:2", "first:2", None), strict=True
-    ):
-        row["layers"] = layers and [layers]
-    chosen = {"arm": "aligned", "layers": ["first:2"]}
+    of_row = (("first:1",), ("first:1",), ("first:2",), ("first:2",), None)
+    rows = [
+        dataclasses.replace(row, layers=layers)
+        for row, layers in zip(run.networks, of_row, strict=True)
+    ]
+    run = dataclasses.replace(run, networks=tuple(rows))
+    chosen = {"arm": "aligned", "layers": ("first:2",)}
     assert measures.networks_of(run, chosen) == [3, 2]
     with pytest.raises(ValueError, match="has 4 networks of seeds"):
         measures.networks_of(run, "aligned")  # two of each seed
     with pytest.raises(ValueError, match="has 0 networks"):
-        measures.networks_of(run, {"arm": "aligned", "layers": ["first:3"]})
+        measures.networks_of(run, {"arm": "aligned", "layers": ("first:3",)})
 
 
 def test_margins_of_networks_with_too_few_filters_are_missing():

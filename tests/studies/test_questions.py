@@ -50,7 +50,7 @@ def test_measures_are_those_of_the_runs(workdir):
     measured = STUDY.measures(load_results(STUDY, workdir))
     run = load_run(workdir / "plain_real")
     values = np.array([record["train_accuracy"] for record in run.metrics])
-    arms = np.array([row["arm"] for row in run.networks])
+    arms = np.array([row.arm for row in run.networks])
     steps = [record["step"] for record in run.metrics]
     ahead = values[:, arms == "pretrained"] - values[:, arms == "scratch"]
     wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]

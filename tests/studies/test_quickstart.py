@@ -48,11 +48,11 @@ def test_page_is_self_contained_and_shows_every_claim_and_figure(finished):
 def test_arms_share_seeds_and_differ_from_upstream(finished):
     run = load_run(finished[0] / "real")
     seeds = {
-        arm: [row["seed"] for row in run.networks if row["arm"] == arm]
+        arm: [row.seed for row in run.networks if row.arm == arm]
         for arm in ("scratch", "pretrained", "covariance")
     }
     assert seeds["scratch"] == seeds["pretrained"] == seeds["covariance"] == [1000, 1001]
-    assert [row["source"] for row in run.networks if row["arm"] == "pretrained"] == [0, 1]
+    assert [row.source for row in run.networks if row.arm == "pretrained"] == [0, 1]
 
 
 def test_complete_stages_are_not_run_again(finished, monkeypatch):

@@ -10,6 +10,7 @@ from randlabels.config import check
 from randlabels.eigen.activity import UnitActivity, activity_of_run
 from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
+from randlabels.networks import Network
 from randlabels.runs import Run, load_run
 from randlabels.studies import STUDIES, critical, fig1, fig7, fig8
 from randlabels.studies.runner import load_results, run_study, stage_config
@@ -52,15 +53,14 @@ def planted_run(starts, seeds=3, metric="train_accuracy"):
     networks, values = [], []
     for columns, curve in starts:
         for seed in range(seeds):
-            row = {"network": len(networks), "seed": seed, "source_step": None}
-            networks.append(row | columns | {"diverged_epoch": None})
+            networks.append(Network(network=len(networks), seed=seed, **columns))
             values.append(np.array(curve) + 0.01 * seed)
     metrics = [
         {"step": step, "epoch": k, metric: [float(v[k]) for v in values]}
         for k, step in enumerate(STEPS)
     ]
     config = {"data": {"upstream_size": 10}, "train": {"task": "upstream", "batch_size": 1}}
-    return Run(Path("planted"), config, networks, metrics, {}, ())
+    return Run(Path("planted"), config, tuple(networks), metrics, {}, ())
 
 
 def arms(**curves):
@@ -203,12 +203,12 @@ def test_critical_population_holds_the_checkpoints_it_names(workdir):
     config.init.arms = ("pretrained_unscaled",)
     setup = loop.prepare(check(config))
     upstream = load_run(workdir / "positive")
-    assert {row["source_step"] for row in setup.table} == {0, 2, 4}
+    assert {row.source_step for row in setup.table} == {0, 2, 4}
     for row in setup.table:
-        theirs = upstream.params(row["source_step"])
+        theirs = upstream.params(row.source_step)
         for path in layer_paths(theirs)[:-1]:
-            ours = get_layer(setup.state["params"], path)["kernel"][row["network"]]
-            source = get_layer(theirs, path)["kernel"][row["source"]]
+            ours = get_layer(setup.state["params"], path)["kernel"][row.network]
+            source = get_layer(theirs, path)["kernel"][row.source]
             np.testing.assert_array_equal(ours, source)
     kernels = {upstream.params(step)["conv1"]["kernel"].tobytes() for step in (0, 2, 4)}
     assert len(kernels) == 3

@@ -34,7 +34,7 @@ def test_others_end_as_if_nobody_had_diverged(tiny_config, tmp_path, vectorize):
     for k in (0, 2):
         jax.tree.map(lambda x, y, k=k: np.testing.assert_array_equal(x[k], y[k]), params, expected)
         assert np.isfinite(params["conv1"]["kernel"][k]).all()
-    assert [row["diverged_epoch"] for row in one.networks] == [None, 1, None]
+    assert [row.diverged_epoch for row in one.networks] == [None, 1, None]
     assert one.status["state"] == "done"
     assert one.status["diverged"] == [1]
     assert one.healthy_networks == [0, 2]
@@ -53,7 +53,7 @@ def test_divergence_in_the_very_last_update_is_noticed(tiny_config, tmp_path):
     run = load_run(tmp_path / "run")
     assert None not in run.metrics[-1]["loss"]
     assert run.metrics[-1]["train_loss"][1] is None
-    assert [row["diverged_epoch"] for row in run.networks] == [None, 1]
+    assert [row.diverged_epoch for row in run.networks] == [None, 1]
 
 
 def test_a_run_of_which_nothing_is_left_is_called_diverged(tiny_config, tmp_path):

@@ -33,13 +33,13 @@ def alone(make, changes, row):
     return make(
         changes
         | {
-            "seed": row["seed"],
-            "labels.seed": row["label_seed"],
-            "labels.noise": row["label_noise"],
-            "model.init_scale": row["init_scale"],
-            "optimizer.learning_rate": row["learning_rate"],
-            "optimizer.momentum": row["momentum"],
-            "optimizer.weight_decay": row["weight_decay"],
+            "seed": row.seed,
+            "labels.seed": row.label_seed,
+            "labels.noise": row.label_noise,
+            "model.init_scale": row.init_scale,
+            "optimizer.learning_rate": row.learning_rate,
+            "optimizer.momentum": row.momentum,
+            "optimizer.weight_decay": row.weight_decay,
             "population.seeds": 1,
             "population.sweep": (),
         }
@@ -70,9 +70,9 @@ def test_networks_equal_separate_runs(tiny_config, run_population, vectorize, sh
     population = run_population(tiny_config(changes | {"population.sweep": SWEEP}))
     assert len(population.table) == 128
     columns = ("seed", "learning_rate", "momentum", "weight_decay", "init_scale", "label_noise")
-    values = [tuple(row[c] for c in (*columns, "label_seed")) for row in population.table]
+    values = [tuple(getattr(row, c) for c in (*columns, "label_seed")) for row in population.table]
     assert len(set(values)) == 128
-    assert {(row["seed"], row["label_seed"]) for row in population.table} == {
+    assert {(row.seed, row.label_seed) for row in population.table} == {
         (k, first + k) for k in (0, 1) for first in (3, 7)
     }
     # Row 0 and the seven rows that differ from it in one column each: both the value and its
@@ -185,10 +185,7 @@ def test_table_is_arms_by_sweep_by_seeds(tiny_config):
         }
     )
     table = network_table(check(config), sources=[4, 6, 7])
-    shown = [
-        (r["network"], r["arm"], r["learning_rate"], r["seed"], r["label_seed"], r["source"])
-        for r in table
-    ]
+    shown = [(r.network, r.arm, r.learning_rate, r.seed, r.label_seed, r.source) for r in table]
     assert shown == [
         (0, "scratch", 0.1, 10, 20, None),
         (1, "scratch", 0.1, 11, 21, None),

@@ -41,14 +41,14 @@ def numpy_sgd(setup, row, start):
     step = 0
     for epoch in range(1, setup.config.train.epochs + 1):
         for batch in splits.epoch_order(0, epoch, len(task.images), 16):
-            labels = task.labels[row["network"]][batch]
+            labels = task.labels[row.network][batch]
             gradients = softmax_gradients(task.images[batch].astype(float), labels, kernel, bias)
-            rate = row["learning_rate"]
+            rate = row.learning_rate
             for fraction in settings.decay_at:
                 if step >= round(fraction * setup.total_steps):
                     rate *= settings.decay_factor
             for i, (weight, gradient) in enumerate(zip((kernel, bias), gradients, strict=True)):
-                speeds[i] = row["momentum"] * speeds[i] + gradient + row["weight_decay"] * weight
+                speeds[i] = row.momentum * speeds[i] + gradient + row.weight_decay * weight
                 weight -= rate * speeds[i]
             step += 1
     return kernel, bias
@@ -74,7 +74,7 @@ def test_sgd_equals_numpy_for_every_network(tiny_config, run_population):
     assert setup.total_steps == 9
     trained = run_population(config).params["head"]
     for row in setup.table:
-        k = row["network"]
+        k = row.network
         start = jax.tree.map(lambda x, k=k: x[k], setup.state["params"])
         kernel, bias = numpy_sgd(setup, row, start)
         np.testing.assert_allclose(trained["kernel"][k], kernel, atol=3e-6, err_msg=str(row))
@@ -109,7 +109,7 @@ def test_the_learning_rate_decays_from_the_stated_update_on(tiny_config, fractio
 
 def plain_optax(setup, optimizer, row, start):
     """The same training as a plain loop around optax, one network, no scan, no vmap."""
-    task, k = setup.task, row["network"]
+    task, k = setup.task, row.network
 
     @jax.jit
     def step(params, state, batch, labels):
@@ -156,10 +156,10 @@ def test_other_optimizers_equal_plain_optax(tiny_config, run_population, name, d
     setup = loop.prepare(check(config))
     trained = run_population(config).params
     for row in setup.table:
-        start = jax.tree.map(lambda x, k=row["network"]: x[k], setup.state["params"])
-        expected = plain_optax(setup, plain(row["learning_rate"], decay), row, start)
+        start = jax.tree.map(lambda x, k=row.network: x[k], setup.state["params"])
+        expected = plain_optax(setup, plain(row.learning_rate, decay), row, start)
         for path in ("dense1", "head"):
-            ours = trained[path]["kernel"][row["network"]]
+            ours = trained[path]["kernel"][row.network]
             # adam divides by sqrt(v), which amplifies rounding where gradients are small.
             np.testing.assert_allclose(ours, expected[path]["kernel"], atol=2e-5)
             assert np.abs(ours - start[path]["kernel"]).max() > 0.01

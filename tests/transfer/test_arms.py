@@ -1,5 +1,7 @@
 """How each arm starts: what is taken over, what differs from before, what stays as it was."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -40,11 +42,9 @@ def downstream(tiny_config, upstream, **changes):
 def start(config):
     """Initial parameters by (arm, seed), and the network table."""
     setup = loop.prepare(config)
-    assert [row["network"] for row in setup.table] == list(range(len(setup.table)))
+    assert [row.network for row in setup.table] == list(range(len(setup.table)))
     params = {
-        (row["arm"], row["seed"]): jax.tree.map(
-            lambda x, k=row["network"]: x[k], setup.state["params"]
-        )
+        (row.arm, row.seed): jax.tree.map(lambda x, k=row.network: x[k], setup.state["params"])
         for row in setup.table
     }
     return params, setup.table
@@ -90,8 +90,8 @@ def test_pretrained_unscaled_is_a_copy(started, upstream):
                 params["pretrained_unscaled", seed]["conv1"][name], source[name]
             )
         assert np.abs(source["bias"]).max() > 1e-3
-    assert [row["source"] for row in table if row["arm"] == "pretrained_unscaled"] == [0, 1]
-    assert [row["source"] for row in table if row["arm"] == "scratch"] == [None, None]
+    assert [row.source for row in table if row.arm == "pretrained_unscaled"] == [0, 1]
+    assert [row.source for row in table if row.arm == "scratch"] == [None, None]
 
 
 def test_pretrained_is_a_copy_with_the_norm_of_scratch(started, upstream):
@@ -128,14 +128,14 @@ def test_drawn_filters_have_the_covariance_of_the_source(tiny_config, upstream, 
     )
     setup = loop.prepare(config)
     row = setup.table[2]
-    table = [row | {"network": k, "seed": k} for k in range(400)]
+    table = [dataclasses.replace(row, network=k, seed=k) for k in range(400)]
     fresh = jax.tree.map(lambda x: np.repeat(x[2:3], 400, axis=0), setup.state["params"])
     inputs = LayerInputs(setup.model, setup.task.images[:1].astype(np.float32))
     params = start_networks(config, table, {"params": fresh}, open_source(config), inputs)
     filters = params["conv1"]["kernel"].reshape(400, 12, 16).transpose(1, 0, 2).reshape(12, -1)
     run = load_run(upstream)
     kernels = run.params(run.steps[-1])["conv1"]["kernel"].astype(np.float64)
-    sources = kernels if pooling == "pooled" else kernels[row["source"]][None]
+    sources = kernels if pooling == "pooled" else kernels[row.source][None]
     wanted = sources.transpose(1, 2, 3, 0, 4).reshape(12, -1)
     wanted = wanted @ wanted.T
     found = filters.astype(np.float64) @ filters.T
@@ -195,7 +195,7 @@ def test_networks_that_diverged_are_not_sources(tiny_config, tmp_path):
     loop.train(tiny_config(settings), directory)
     assert load_run(directory).healthy_networks == [2, 3]
     _, table = start(downstream(tiny_config, directory))
-    assert [row["source"] for row in table if row["arm"] == "pretrained"] == [2, 3]
+    assert [row.source for row in table if row.arm == "pretrained"] == [2, 3]
     with pytest.raises(InputError, match="has only 2 networks that did not diverge"):
         start(downstream(tiny_config, directory, **{"population.seeds": 3}))
 
@@ -291,28 +291,28 @@ def test_arms_made_from_data_and_a_sweep_over_their_settings(tiny_config):
     }
     setup = loop.prepare(check(tiny_config(settings)))
     table = setup.table
-    counts = {arm: sum(row["arm"] == arm for row in table) for arm in ("scratch", "aligned")}
+    counts = {arm: sum(row.arm == arm for row in table) for arm in ("scratch", "aligned")}
     assert counts == {"scratch": 1, "aligned": 4}
-    assert [row["curve"] for row in table if row["arm"] == "orthogonal"] == [None] * 2
-    assert all(row["source"] is None for row in table)
+    assert [row.curve for row in table if row.arm == "orthogonal"] == [None] * 2
+    assert all(row.source is None for row in table)
     params = setup.state["params"]
     variances = np.cov(layer_inputs(setup, 0, "conv1").T, bias=True)
     for row in table:
-        kernel = params["conv1"]["kernel"][row["network"]].reshape(12, 16).astype(np.float64)
-        scratch = params["conv1"]["kernel"][row["seed"]].reshape(12, 16).astype(np.float64)
-        if row["arm"] == "scratch":
+        kernel = params["conv1"]["kernel"][row.network].reshape(12, 16).astype(np.float64)
+        scratch = params["conv1"]["kernel"][row.seed].reshape(12, 16).astype(np.float64)
+        if row.arm == "scratch":
             continue
         moment = layer_inputs(setup, 0, "conv1")
         power = [np.mean((moment @ k) ** 2) for k in (kernel, scratch)]
         assert power[0] == pytest.approx(power[1], rel=0.02)  # 48 of 50 images
         dense = params["dense1"]["kernel"]
-        same = np.array_equal(dense[row["network"]], dense[row["seed"]])
-        assert same == (row["layers"] == ["conv1"])
-        if row["arm"] == "orthogonal":
+        same = np.array_equal(dense[row.network], dense[row.seed])
+        assert same == (row.layers == ("conv1",))
+        if row.arm == "orthogonal":
             gram = kernel @ kernel.T  # 16 filters in 12 dimensions: orthogonal rows
             np.testing.assert_allclose(gram / gram[0, 0], np.eye(12), atol=1e-5)
     along = np.linalg.eigh(variances)[1][:, -1]
-    first = {row["curve"]: row["network"] for row in table if row["layers"] == ["conv1"]}
+    first = {row.curve: row.network for row in table if row.layers == ("conv1",)}
     share = {
         curve: np.sum((along @ params["conv1"]["kernel"][network].reshape(12, 16)) ** 2)
         / np.sum(params["conv1"]["kernel"][network] ** 2)
@@ -327,7 +327,7 @@ def test_a_swept_step_is_read_for_each_network(tiny_config, upstream):
     arms = ("scratch", "pretrained_unscaled")
     changes = {"init.arms": arms, "population.sweep": sweep, "population.seeds": 1}
     setup = loop.prepare(downstream(tiny_config, upstream, **changes))
-    assert [row["source_step"] for row in setup.table] == [None, 0, 12]
+    assert [row.source_step for row in setup.table] == [None, 0, 12]
     for network, step in ((1, 0), (2, 12)):
         np.testing.assert_array_equal(
             setup.state["params"]["conv1"]["kernel"][network],
@@ -344,7 +344,7 @@ def test_a_measured_curve_needs_a_run(tiny_config, upstream):
     params, table = start(
         downstream(tiny_config, upstream, **{"init.arms": ("aligned",), "init.curve": "measured"})
     )
-    assert [row["source_step"] for row in table] == [-1, -1]
+    assert [row.source_step for row in table] == [-1, -1]
     assert norm(params["aligned", 0]["conv1"]) > 0
     with pytest.raises(InputError, match="The curve 'cubic' is none of"):
         loop.prepare(check(tiny_config({"init.arms": ("aligned",), "init.curve": "cubic"})))

@@ -82,11 +82,11 @@ def test_exactly_the_named_layers_are_copied(name, arm, monkeypatch, tmp_path):
     assert 0 < len(wanted) < len(paths) - 1
     for row in table:
         for path in paths:
-            ours, before = (get_layer(p, path)["kernel"][row["network"]] for p in (params, fresh))
-            if row["arm"] == "scratch" or path not in wanted:
+            ours, before = (get_layer(p, path)["kernel"][row.network] for p in (params, fresh))
+            if row.arm == "scratch" or path not in wanted:
                 np.testing.assert_array_equal(ours, before)
                 continue
-            theirs = get_layer(trained, path)["kernel"][row["source"]]
+            theirs = get_layer(trained, path)["kernel"][row.source]
             assert np.abs(theirs - before).max() > 0.05  # different before
             factor = np.linalg.norm(before) / np.linalg.norm(theirs) if arm == "pretrained" else 1.0
             np.testing.assert_allclose(ours, factor * theirs, rtol=1e-5, atol=1e-7)

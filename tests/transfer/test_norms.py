@@ -66,13 +66,13 @@ def planted(tiny_config, tmp_path, monkeypatch):
         )
         started = jax.tree.map(np.array, fresh)
         for row in table:
-            picked = jax.tree.map(lambda x, k=row["source"]: x[k], trained["params"])
-            reference = jax.tree.map(lambda x, k=row["network"]: x[k], fresh["params"])
+            picked = jax.tree.map(lambda x, k=row.source: x[k], trained["params"])
+            reference = jax.tree.map(lambda x, k=row.network: x[k], fresh["params"])
             if arm == "pretrained":
                 picked = rescale_to_reference(picked, reference)
             for path in layer_paths(picked):
                 new = get_layer(picked, path)["kernel"]
-                get_layer(started["params"], path)["kernel"][row["network"]] = new
+                get_layer(started["params"], path)["kernel"][row.network] = new
         run = Run(tmp_path, {}, [], [], {}, ())
         found = take_over_norms(table, started, run)
         return SimpleNamespace(
@@ -97,7 +97,7 @@ def logits(apply, variables, network, head):
 
 def test_predictions_stay_where_all_that_adds_to_a_stream_has_the_same_factor(planted):
     p = planted(same_stream)
-    sources = [row["source"] for row in p.table]
+    sources = [row.source for row in p.table]
     stale = p.found | {
         "batch_stats": jax.tree.map(lambda theirs: theirs[sources], p.trained["batch_stats"])
     }

@@ -1,0 +1,84 @@
+"""The network table: one record for each network of a population, the key to all that is plotted.
+
+Saved as `networks.json`, a list of objects with the fields of `Network`.
+"""
+
+import dataclasses
+from typing import Any, Self
+
+from randlabels.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One row of the network table. A field that the network's arm does not read is None.
+
+    Attributes:
+        network: its number, the position along the leading axis of every array.
+        arm: how it starts.
+        seed: of its initial weights.
+        label_seed: of its random labels.
+        source: the network of the earlier run that it starts from.
+        layers: config.init.layers, that its arm sets.
+        source_step: the checkpoint of the earlier run, in updates.
+        curve: config.init.curve.
+        centered: config.init.centered.
+        match: config.init.match.
+        biases: config.init.biases.
+        label_noise: share of its labels that are redrawn.
+        init_scale: of its fresh weights.
+        learning_rate: before any decay.
+        momentum: of the optimizer.
+        weight_decay: of the optimizer.
+        diverged_epoch: the first epoch whose loss was not finite; None for a healthy network.
+    """
+
+    network: int
+    arm: str
+    seed: int
+    label_seed: int = 0
+    source: int | None = None
+    layers: tuple[str, ...] | None = None
+    source_step: int | None = None
+    curve: str | None = None
+    centered: bool | None = None
+    match: str | None = None
+    biases: str | None = None
+    label_noise: float = 0.0
+    init_scale: float = 1.0
+    learning_rate: float = 0.0
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    diverged_epoch: int | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether its loss stayed finite."""
+        return self.diverged_epoch is None
+
+    @property
+    def taken_over(self) -> tuple[int, int]:
+        """(source, source_step) of a network whose arm reads an earlier run.
+
+        Raises:
+            ValueError: for any other network.
+        """
+        if self.source is None or self.source_step is None:
+            raise ValueError(f"network {self.network}, arm {self.arm}, starts from no earlier run.")
+        return self.source, self.source_step
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """The row that `dataclasses.asdict` and JSON made a record of.
+
+        Raises:
+            InputError: if a field is missing or unknown.
+        """
+        layers = record.get("layers")
+        try:
+            return cls(**(record | {"layers": None if layers is None else tuple(layers)}))
+        except TypeError as error:
+            raise InputError(f"a row of the network table cannot be read ({error}).") from error
+
+
+Table = tuple[Network, ...]
