@@ -1,0 +1,32 @@
+"""What a study found, once its stages have run: the page and the record are made of it."""
+
+import dataclasses
+from typing import Generic, TypeVar
+
+from randlabels.studies.declare import Results, Row, Study
+from randlabels.studies.verdicts import Verdict
+
+Reading = TypeVar("Reading")
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding(Generic[Reading]):
+    """A study, its results and its conclusions.
+
+    Attributes:
+        study: what was run.
+        budget: at which.
+        results: of its stages.
+        verdicts: on its claims.
+        tables: {name: rows}.
+        captions: {file name in figures/: caption}.
+        seconds: that the call took, training included where it was not done before.
+    """
+
+    study: Study[Reading]
+    budget: str
+    results: Results
+    verdicts: list[Verdict]
+    tables: dict[str, list[Row]]
+    captions: dict[str, str]
+    seconds: float

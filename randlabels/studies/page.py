@@ -1,0 +1,52 @@
+"""The page of a study: one self-contained HTML file with verdicts, figures and provenance."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from randlabels.runs import Run
+from randlabels.studies.finding import Finding
+
+TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def render(finding: Finding[Any]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(TEMPLATE.read_text())
+    results = finding.results
+    return template.render(
+        study=finding.study,
+        verdicts=finding.verdicts,
+        figures=[
+            {"source": _data_uri(results.workdir / "figures" / name), "caption": caption}
+            for name, caption in finding.captions.items()
+        ],
+        tables=[rows for rows in finding.tables.values() if rows],
+        budget=finding.budget,
+        seconds=finding.seconds,
+        status=next(iter(results.runs.values())).status,
+        stages=[_stage(name, run) for name, run in results.runs.items()],
+    )
+
+
+def _data_uri(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _stage(name: str, run: Run) -> dict[str, Any]:
+    """What the page says about one run."""
+    config = run.config
+    return {
+        "name": name,
+        "data": f"{config['data'][config['train']['task'] + '_size']:,} images of "
+        f"{config['data']['name']}, {config['labels']['kind']} labels, "
+        f"{config['labels']['num_classes']} classes",
+        "model": config["model"]["name"],
+        "networks": len(run.networks),
+        "diverged": len(run.networks) - len(run.healthy_networks),
+        "epochs": config["train"]["epochs"],
+        "steps": run.metrics[-1]["step"],
+    }

@@ -1,0 +1,1 @@
+"""Studies of the items of the paper: one module for each figure, table, appendix, proposition."""

@@ -1,0 +1,113 @@
+"""Training curves of the networks that start in one way, and how far ahead of others they are."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from randlabels.runs import Run
+from randlabels.studies.verdicts import bootstrap_ratio
+
+# How networks start: the arm, or values of several columns of the network table.
+Start = str | Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """Accuracies of the networks that start in one way, by seed.
+
+    Attributes:
+        steps: [evaluation], ascending, in updates.
+        train: train accuracy [seed, evaluation]; NaN where a network has diverged.
+        test: test accuracy likewise; None where test labels mean nothing.
+    """
+
+    steps: np.ndarray
+    train: np.ndarray
+    test: np.ndarray | None = None
+
+    def gain_over(self, other: "Curves") -> np.ndarray:
+        """Mean train accuracy over all steps minus that of the other, of the same seed, [seed].
+
+        Unlike steps to a level it exists for every pair of curves.
+        """
+        difference = np.trapezoid(self.train - other.train, self.steps, axis=1)
+        return difference / (self.steps[-1] - self.steps[0])
+
+    def steps_to(self, level: float) -> np.ndarray:
+        """Steps until each curve first reaches a train accuracy, [seed], by linear interpolation.
+
+        Infinite where the level is never reached (a censored observation).
+        """
+        reached = np.full(len(self.train), np.inf)
+        for i, row in enumerate(self.train):
+            above = np.flatnonzero(row >= level)
+            if not len(above):
+                continue
+            k = above[0]
+            share = (level - row[k - 1]) / (row[k] - row[k - 1]) if k else 0.0
+            before = self.steps[max(k - 1, 0)]
+            reached[i] = before + share * (self.steps[k] - before)
+        return reached
+
+    def speed_up(self, slower: "Curves", level: float) -> np.ndarray:
+        """Steps of the other over steps of this to reach a train accuracy, [seed].
+
+        Above 1 this one is faster. Where one of the two never gets there, the end of training
+        stands in for its steps, so the ratio is a bound that understates the difference; NaN where
+        neither does, or this one is there before its first step.
+        """
+        ours, theirs = self.steps_to(level), slower.steps_to(level)
+        undefined = (np.isinf(ours) & np.isinf(theirs)) | (ours == self.steps[0])
+        ours = np.where(undefined, np.nan, np.minimum(ours, self.steps[-1]))
+        return np.minimum(theirs, self.steps[-1]) / ours
+
+
+def networks_of(run: Run, start: Start) -> list[int]:
+    """The networks that start in one way, by seed.
+
+    Raises:
+        ValueError: if there is none, or two of one seed, so that the start is ambiguous.
+    """
+    wanted = {"arm": start} if isinstance(start, str) else dict(start)
+    rows = [r for r in run.networks if all(getattr(r, k) == v for k, v in wanted.items())]
+    seeds = [row.seed for row in rows]
+    if not rows or len(set(seeds)) < len(seeds):
+        raise ValueError(f"{run.workdir} has {len(rows)} networks of seeds {seeds} with {wanted}.")
+    return [row.network for row in sorted(rows, key=lambda row: row.seed)]
+
+
+def all_curves(run: Run, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
+    """(steps [evaluation], values [network, evaluation]); NaN where a network has diverged."""
+    records = [record for record in run.metrics if metric in record]
+    values = np.array([[np.nan if v is None else v for v in r[metric]] for r in records], float)
+    return np.array([record["step"] for record in records]), values.T
+
+
+def read_curves(run: Run, start: Start) -> Curves:
+    """The curves of the networks of one start, by seed.
+
+    Raises:
+        ValueError: as `networks_of`.
+    """
+    chosen = networks_of(run, start)
+    steps, train = all_curves(run)
+    tested = "test_accuracy" in run.metrics[-1]
+    test = all_curves(run, "test_accuracy")[1][chosen] if tested else None
+    return Curves(steps, train[chosen], test)
+
+
+def arm_curves(run: Run, arms: tuple[str, ...]) -> dict[str, Curves]:
+    """{arm: curves} of a run in which an arm has one network for each seed."""
+    return {arm: read_curves(run, arm) for arm in arms}
+
+
+def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
+    """Share of a gain [seed] that another keeps: (share, low, high).
+
+    The ratio of means over seeds with its bootstrap interval; a single seed's gain can be close to
+    zero, so ratios are not averaged. NaN and an unbounded interval where the whole gain is zero.
+    """
+    share = part.mean() / whole.mean() if whole.mean() else np.nan
+    return (float(share), *bootstrap_ratio(part, whole))

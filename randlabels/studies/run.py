@@ -1,0 +1,101 @@
+"""Runs a study from nothing to its page: train, analyse, read, judge, draw.
+
+A stage that is complete is not run again, and one that was interrupted continues, so the same
+command finishes a study that was stopped anywhere.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import TypeVar
+
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from randlabels import records
+from randlabels.analysis.records import load_alignment
+from randlabels.analyze import alignment_path, analyze
+from randlabels.data.errors import DataError
+from randlabels.errors import InputError
+from randlabels.figures import style
+from randlabels.runs import load_run
+from randlabels.studies import page
+from randlabels.studies.declare import Drawings, Results, Stage, Study
+from randlabels.studies.finding import Finding
+from randlabels.studies.recipes import stage_config
+from randlabels.studies.verdicts import judge
+from randlabels.training.loop import train
+
+Reading = TypeVar("Reading")
+
+
+def run_study(
+    study: Study[Reading], workdir: Path, budget: str, data_dir: str = ""
+) -> Finding[Reading]:
+    """Run all stages of a study, write verdicts.json, figures/ and report.html.
+
+    Raises:
+        InputError: if the budget, the data or the workdir cannot be used.
+    """
+    stage_configs = {
+        stage.name: stage_config(stage, workdir, budget, data_dir) for stage in study.stages
+    }
+    started = time.monotonic()
+    for number, stage in enumerate(study.stages, start=1):
+        tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
+        if not _train(stage, stage_configs[stage.name], workdir):
+            continue
+        if stage.analyze and not alignment_path(workdir / stage.name).exists():
+            analyze(workdir / stage.name, layers=stage.analyze)
+    results = load_results(study, workdir)
+    if not results.runs:
+        raise InputError("The data sets are missing, so no stage of the study could be run.")
+    reading = study.read(results)
+    finding = Finding(
+        study,
+        budget,
+        results,
+        verdicts=judge(study.claims, reading),
+        tables={name: list(rows) for name, rows in study.tables(reading).items()},
+        captions=_save_figures(study.figures(reading), workdir / "figures"),
+        seconds=time.monotonic() - started,
+    )
+    judged = [dataclasses.asdict(verdict) for verdict in finding.verdicts]
+    records.write_json(workdir / "verdicts.json", {"study": study.name, "verdicts": judged})
+    records.replace_text(workdir / "report.html", page.render(finding))
+    return finding
+
+
+def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
+    """Train a stage; False if it is optional and its data set is not prepared."""
+    if stage.optional and stage.reads and not (workdir / stage.reads).exists():
+        return False
+    try:
+        train(config, workdir / stage.name)
+    except DataError as error:
+        if not stage.optional:
+            raise
+        tqdm.write(f"{stage.name} is left out: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def load_results(study: Study[Reading], workdir: Path) -> Results:
+    """Open the runs and analyses that a study's stages left in its workdir."""
+    done = [s for s in study.stages if not s.optional or (workdir / s.name).exists()]
+    return Results(
+        workdir,
+        runs={stage.name: load_run(workdir / stage.name) for stage in done},
+        alignments={
+            stage.name: load_alignment(workdir / stage.name) for stage in done if stage.analyze
+        },
+    )
+
+
+def _save_figures(drawings: Drawings, folder: Path) -> dict[str, str]:
+    """Save the figures; {file name: caption}."""
+    folder.mkdir(exist_ok=True)
+    for name, (figure, _) in drawings.items():
+        style.save(figure, folder / f"{name}.png")
+    return {f"{name}.png": caption for name, (_, caption) in drawings.items()}
