@@ -60,8 +60,8 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 
 def _unknown_field(arguments: Sequence[str]) -> str | None:
     """The sentence about the first --config.<field> that no config has."""
-    from configs import base
     from randlabels.config import flatten, nearest
+    from randlabels.configs import base
 
     known = tuple(flatten(base.get_config()))
     for argument in arguments[1:]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from ml_collections import ConfigDict
 
-from configs import base
 from randlabels import records
 from randlabels.config import CHOICES, arms_that_read, check, flatten, optimizer_parameters
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.saved_config import differences
 
