@@ -13,6 +13,8 @@ from ml_collections import ConfigDict
 
 from randlabels.errors import InputError
 
+# {recipe: {budget: {"group.field": value}}}
+Recipes = Mapping[str, Mapping[str, Mapping[str, object]]]
 BUDGETS = ("full", "short", "smoke")  # a GPU where there are images; minutes on a CPU; seconds
 
 
@@ -99,13 +101,11 @@ def get_config() -> ConfigDict:
     return config
 
 
-def from_recipes(
-    recipes: Mapping[str, Mapping[str, Mapping[str, object]]], argument: str
-) -> ConfigDict:
+def from_recipes(recipes: Recipes, argument: str) -> ConfigDict:
     """The default config with the changes of one recipe of a family of networks at one budget.
 
     Args:
-        recipes: {name: {budget: {"group.field": value}}}; the first is the family's default.
+        recipes: of a family; the first is its default.
         argument: of the config file: "", "budget", "recipe" or "recipe.budget"; full by default.
 
     Raises:
@@ -121,7 +121,8 @@ def from_recipes(
     if name not in recipes:
         raise InputError(f"recipe {name!r} is unknown; it may be {', '.join(recipes)}.")
     if budget not in BUDGETS:
-        more = f" (recipes: {', '.join(recipes)})" if len(recipes) > 1 else ""
+        meant = argument == budget and len(recipes) > 1  # or a recipe was
+        more = f" (recipes: {', '.join(recipes)})" if meant else ""
         raise InputError(f"budget {budget!r} is unknown; it may be {', '.join(BUDGETS)}{more}.")
     config = get_config()
     config.update_from_flattened_dict(recipes[name][budget])

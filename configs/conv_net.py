@@ -58,7 +58,7 @@ SMOKE = {
     "population.seeds": 2,
 }
 
-RECIPES = {"conv_net": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
+RECIPES: base.Recipes = {"conv_net": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
 
 
 def get_config(argument: str = "full") -> ConfigDict:

@@ -56,7 +56,7 @@ _PROPOSITION1_LARGE = {
     "train.eval_epochs": (0, 40),
 }
 
-RECIPES = {
+RECIPES: base.Recipes = {
     "fig20": {
         "full": {**_FIG20_LARGE, "population.seeds": 5},
         "short": {**_FIG20_LARGE, "population.seeds": 3},

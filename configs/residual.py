@@ -46,7 +46,7 @@ _SMOKE = {
 }
 
 
-RECIPES = {
+RECIPES: base.Recipes = {
     "resnet18": {
         "full": {**_FULL, "model.name": "resnet18", "model.width": 1.0},
         "short": {**_SHORT, "model.name": "resnet18", "model.width": 0.125},

@@ -57,7 +57,7 @@ _DEAD_LEAVES = {
     "population.seeds": 8,
 }
 
-RECIPES = {
+RECIPES: base.Recipes = {
     "dead_leaves": {
         "full": _DEAD_LEAVES,
         "short": _DEAD_LEAVES,

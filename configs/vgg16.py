@@ -56,7 +56,7 @@ SMOKE = {
     "population.seeds": 2,
 }
 
-RECIPES = {"vgg16": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
+RECIPES: base.Recipes = {"vgg16": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
 
 
 def get_config(argument: str = "full") -> ConfigDict:

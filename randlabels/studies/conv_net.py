@@ -16,7 +16,7 @@ TASKS = {
 SMALL = {"model.init_scale": 0.8, "optimizer.learning_rate": 0.01}
 
 
-_UPSTREAM_AT = {
+_UPSTREAM_AT: dict[str, dict[str, Any]] = {
     "full": {"train.eval_epochs": tuple(range(0, 101, 10))},
     "short": {"train.eval_epochs": (0, 20, 40, 60, 80)},
 }
