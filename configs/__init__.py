@@ -1,0 +1,1 @@
+"""The configs that come with the package; its code imports them as `randlabels.configs`."""

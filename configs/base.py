@@ -1,17 +1,21 @@
 """Every field with its default. Runs by itself, without any download, on dead-leaves images.
 
-    python -m randlabels.main --config=configs/base.py --workdir=runs/base
+    python -m randlabels.main --config=base --workdir=runs/base
 
-Four networks (simple_cnn) learn 1,200 images of 16x16 with 5 random classes: about 40 s on 4 cores.
-Other configs start from this one and change what differs. A field that the chosen data set, model
-or optimizer does not read must keep its default: a value that nothing reads is an error.
+Four networks (simple_cnn) learn images of 16x16 with 5 random classes. Every other file here writes
+what a family of networks changes in this one, at each budget. A field that the chosen data set,
+model or optimizer does not read must keep its default: a value that nothing reads is an error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
 from randlabels.errors import InputError
+
+# {recipe: {budget: {"group.field": value}}}
+Recipes = Mapping[str, Mapping[str, Mapping[str, object]]]
+BUDGETS = ("full", "short", "smoke")  # a GPU where there are images; minutes on a CPU; seconds
 
 
 def get_config() -> ConfigDict:
@@ -97,27 +101,29 @@ def get_config() -> ConfigDict:
     return config
 
 
-def cifar10() -> ConfigDict:
-    """The default with CIFAR-10 as the paper splits it: 20,000 images, then 25,000 others."""
-    config = get_config()
-    config.data.name = "cifar10"
-    config.data.upstream_size = 20_000
-    config.data.downstream_size = 25_000
-    config.data.test_size = 0
-    config.data.image_size = 0
-    return config
+def from_recipes(recipes: Recipes, argument: str) -> ConfigDict:
+    """The default config with the changes of one recipe of a family of networks at one budget.
 
-
-def at_budget(
-    config: ConfigDict, budget: str, changes: Mapping[str, Callable[[ConfigDict], None]]
-) -> ConfigDict:
-    """Apply the changes of a budget ("full" has none) to a config and return it.
+    Args:
+        recipes: of a family; the first is its default.
+        argument: of the config file: "", "budget", "recipe" or "recipe.budget"; full by default.
 
     Raises:
-        InputError: if the budget is unknown.
+        InputError: if the recipe or the budget is unknown.
     """
-    if budget != "full":
-        if budget not in changes:
-            raise InputError(f"budget {budget!r} is unknown; it may be full, {', '.join(changes)}.")
-        changes[budget](config)
+    name, budget = next(iter(recipes)), "full"
+    if "." in argument:
+        name, _, budget = argument.partition(".")
+    elif argument in recipes:
+        name = argument
+    elif argument:
+        budget = argument
+    if name not in recipes:
+        raise InputError(f"recipe {name!r} is unknown; it may be {', '.join(recipes)}.")
+    if budget not in BUDGETS:
+        meant = argument == budget and len(recipes) > 1  # or a recipe was
+        more = f" (recipes: {', '.join(recipes)})" if meant else ""
+        raise InputError(f"budget {budget!r} is unknown; it may be {', '.join(BUDGETS)}{more}.")
+    config = get_config()
+    config.update_from_flattened_dict(recipes[name][budget])
     return config

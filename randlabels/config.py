@@ -17,7 +17,7 @@ import optax
 import optax.contrib
 from ml_collections import ConfigDict
 
-from configs import base
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.models import MODELS
 from randlabels.models.layers import ACTIVATIONS

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -47,6 +48,8 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     """Parse flags; an unknown or ill-typed one is one sentence, not a traceback."""
+    if "config" in flags.FLAGS:
+        arguments = _with_paths(arguments)
     try:
         rest = flags.FLAGS(arguments)
         if "config" in flags.FLAGS:
@@ -58,10 +61,39 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     return rest
 
 
+def _with_paths(arguments: Sequence[str]) -> list[str]:
+    """The arguments with --config=NAME, of a config that comes with the package, made a path."""
+    found = list(arguments)
+    for place, argument in enumerate(found[1:], start=1):
+        flag, equals, value = argument.partition("=")
+        if flag not in ("--config", "-config"):
+            continue
+        if equals:
+            found[place] = f"{flag}={_path(value)}"
+        elif place + 1 < len(found):
+            found[place + 1] = _path(found[place + 1])
+    return found
+
+
+def _path(value: str) -> str:
+    """The file, with its argument, that a value of --config names."""
+    from randlabels import configs
+    from randlabels.config import nearest
+
+    name, colon, argument = value.partition(":")
+    if not name or "/" in name or name.endswith(".py") or Path(name).exists():
+        return value
+    (folder,) = configs.__path__
+    shipped = tuple(sorted(path.stem for path in Path(folder).glob("[a-z]*.py")))
+    if name not in shipped:
+        _fail(f"--config={name} is neither a file nor a name; {nearest(name, shipped)}")
+    return f"{Path(folder) / name}.py{colon}{argument}"
+
+
 def _unknown_field(arguments: Sequence[str]) -> str | None:
     """The sentence about the first --config.<field> that no config has."""
-    from configs import base
     from randlabels.config import flatten, nearest
+    from randlabels.configs import base
 
     known = tuple(flatten(base.get_config()))
     for argument in arguments[1:]:

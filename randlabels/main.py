@@ -1,6 +1,8 @@
 """Front door 1: train one run.
 
-python -m randlabels.main --config=configs/base.py --workdir=runs/base [--config.train.epochs=5 ...]
+python -m randlabels.main --config=base --workdir=runs/base [--config.train.epochs=5 ...]
+
+--config is a file, or the name of one in configs/; its argument follows a colon.
 """
 
 from absl import flags

@@ -1,20 +1,31 @@
 """Front door 3: a study from nothing to verdicts and a page.
 
 python -m randlabels.reproduce --study=quickstart --workdir=runs/quickstart [--budget=smoke]
+python -m randlabels.reproduce --study=fig5 --budget=short --print_config    (runs nothing)
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from randlabels import frontdoor
 
 _STUDY = flags.DEFINE_string("study", None, "Name of the study.", required=True)
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the study.")
 _BUDGET = flags.DEFINE_enum("budget", "full", ["smoke", "short", "full"], "How much to compute.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", "", "Where the prepared data sets are; TFDS's default if not given."
 )
+_PRINT_CONFIG = flags.DEFINE_bool(
+    "print_config", False, "Print the recipe of every stage and run nothing."
+)
+
+
+@flags.multi_flags_validator(["workdir", "print_config"], "give --workdir, or --print_config.")
+def _has_workdir(values: Mapping[str, Any]) -> bool:
+    return bool(values["workdir"] or values["print_config"])
 
 
 def main() -> None:
@@ -23,12 +34,17 @@ def main() -> None:
     from randlabels.config import nearest
     from randlabels.errors import InputError
     from randlabels.studies import STUDIES
+    from randlabels.studies.recipe_text import recipe_text
     from randlabels.studies.runner import run_study
 
     if _STUDY.value not in STUDIES:
         raise InputError(f"--study {_STUDY.value!r}; {nearest(_STUDY.value, tuple(STUDIES))}")
+    study = STUDIES[_STUDY.value]
+    if _PRINT_CONFIG.value:
+        print(recipe_text(study, _BUDGET.value))
+        return
     workdir = Path(_WORKDIR.value)
-    judged = run_study(STUDIES[_STUDY.value], workdir, _BUDGET.value, _DATA_DIR.value)
+    judged = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
     print()
     for verdict in judged:
         print(f"{verdict['outcome']:>12}  {verdict['statement']}")

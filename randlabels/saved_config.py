@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from configs import base
 from randlabels.config import flatten
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.records import plain
 

@@ -17,7 +17,7 @@ import jax
 import pytest
 from ml_collections import ConfigDict
 
-from configs import base
+from randlabels.configs import base
 
 # Not shared between processes: JAX does not write entries atomically.
 COMPILATION_CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")

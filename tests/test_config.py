@@ -1,52 +1,121 @@
 """What a config may be: every field, its type, its range, and who reads it."""
 
 import ast
-import glob
 import importlib
-import inspect
 import json
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
-from configs import base
 from randlabels import records
-from randlabels.config import CHOICES, arms_that_read, check, flatten, optimizer_parameters
+from randlabels.config import CHOICES, check, flatten, optimizer_parameters
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.saved_config import differences
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted(Path(path).stem for path in glob.glob(str(ROOT / "configs" / "[a-z]*.py")))
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*.py"))
+FAMILIES = [name for name in CONFIGS if name not in ("base", "study")]
 DEFAULTS = flatten(base.get_config())
 
 
-def load(name, budget):
-    get_config = importlib.import_module(f"configs.{name}").get_config
-    return get_config(budget) if inspect.signature(get_config).parameters else get_config()
+def family(name):
+    return importlib.import_module(f"randlabels.configs.{name}")
 
 
-def filled(config):
-    """Configs of fine-tuning leave the earlier run to the command line or to their study."""
-    if not config.init.run and arms_that_read(flatten(config)):
-        config.init.run = "runs/earlier"
-    return config
+RECIPES = [f"{name}:{recipe}" for name in FAMILIES for recipe in family(name).RECIPES]
 
 
-@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
-@pytest.mark.parametrize("name", CONFIGS)
-def test_every_config_is_accepted_and_survives_json(name, budget):
-    config = check(filled(load(name, budget)))
+def load(recipe, budget):
+    name, _, argument = recipe.partition(":")
+    return family(name).get_config(f"{argument}.{budget}")
+
+
+@pytest.mark.parametrize("budget", base.BUDGETS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_accepted_and_survives_json(recipe, budget):
+    config = check(load(recipe, budget))
     assert config.is_locked
-    back = load(name, budget)
+    back = load(recipe, budget)
     back.update(json.loads(json.dumps(records.plain(config.to_dict()))))  # casts lists to tuples
     assert check(back) == config
     assert flatten(check(config)) == flatten(config)
 
 
 def test_configs_are_collected():
-    assert "base" in CONFIGS
-    assert len(CONFIGS) > 1
+    assert {"base", "study"} < set(CONFIGS)
+    assert len(FAMILIES) == 5
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_recipe_is_one_step_from_base(name):
+    """A family's file imports no other, and what it writes at a budget is all that it changes."""
+    tree = ast.parse((ROOT / "configs" / f"{name}.py").read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == [
+        "from ml_collections import ConfigDict",
+        "from randlabels.configs import base",
+    ]
+    for recipe, budgets in family(name).RECIPES.items():
+        assert tuple(budgets) == base.BUDGETS
+        for budget, changes in budgets.items():
+            assert flatten(load(f"{name}:{recipe}", budget)) == DEFAULTS | changes
+
+
+@pytest.mark.parametrize(
+    ("argument", "same"),
+    [
+        ("", "one.full"),
+        ("short", "one.short"),
+        ("two", "two.full"),
+        ("two.smoke", "two.smoke"),
+    ],
+)
+def test_recipe_and_budget_may_be_left_out(argument, same):
+    recipes = {
+        name: {budget: {"data.name": f"{name}.{budget}"} for budget in base.BUDGETS}
+        for name in ("one", "two")
+    }
+    assert base.from_recipes(recipes, argument).data.name == same
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("tiny", "budget 'tiny' is unknown; it may be full, short, smoke (recipes: one, two)."),
+        ("two.tiny", "budget 'tiny' is unknown; it may be full, short, smoke."),
+        ("three.full", "recipe 'three' is unknown; it may be one, two."),
+    ],
+)
+def test_unknown_recipes_and_budgets_are_named(argument, sentence):
+    with pytest.raises(InputError) as error:
+        base.from_recipes({"one": {}, "two": {}}, argument)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("fig55.random", "study 'fig55' is unknown; did you mean 'fig5'?"),
+        ("fig5.randm.short", "stage 'randm' of study 'fig5' is unknown; did you mean 'random'?"),
+        ("fig5.random.tiny", "budget 'tiny' is unknown; it may be full, short, smoke."),
+        ("fig5", "'fig5' is no stage of a study; name one as 'study.stage' or"),
+        ("", "'' is no stage of a study"),
+    ],
+)
+def test_unknown_stages_are_named(argument, sentence):
+    with pytest.raises(InputError) as error:
+        family("study").get_config(argument)
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_stage_by_its_name():
+    config = family("study").get_config("fig5.random.short")
+    assert (config.train.epochs, config.labels.num_classes) == (28, 10)
+    assert config.init.arms[1] == "pretrained"
+    assert config.init.run == ""  # front door 1 asks for it
+    assert family("study").get_config("fig5.random").train.epochs == 45
 
 
 def _attribute_paths(tree):

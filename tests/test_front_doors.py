@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,11 +26,16 @@ TINY = [
 ]
 
 
-def start(*arguments, devices=1):
+def start(*arguments, devices=1, door="main", cwd=ROOT, source=ROOT):
+    environment = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": str(devices),
+        "PYTHONPATH": str(source),  # the current directory comes before it
+    }
     return subprocess.run(
-        [sys.executable, "-m", "randlabels.main", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)},
+        [sys.executable, "-m", f"randlabels.{door}", *arguments],
+        cwd=cwd,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=200,
@@ -69,8 +75,16 @@ BAD = {
         "Found --config.seed=1 in argv before a value for --config was specified",
     ),
     "unknown budget": (
-        ["--config=configs/quickstart_upstream.py:tiny"],
+        ["--config=configs/simple_cnn.py:tiny"],
         "budget 'tiny' is unknown; it may be full",
+    ),
+    "misspelt config": (
+        ["--config=simple_cn:short"],
+        "--config=simple_cn is neither a file nor a name; did you mean 'simple_cnn'?",
+    ),
+    "stage without the run that it reads": (
+        ["--config", "study:fig5.random.smoke"],
+        "arm pretrained starts from an earlier run: give its workdir as config.init.run.",
     ),
     "networks over devices": (
         with_base("--config.population.devices=networks"),
@@ -122,6 +136,46 @@ def test_a_config_file_with_an_error_is_one_sentence(tmp_path, text, sentence):
     assert done.stderr.startswith(f"randlabels: {sentence}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(params=["checkout", "installed"])
+def source(request, tmp_path):
+    """Where the package is imported from: the repository, or as a wheel installs it."""
+    if request.param == "checkout":
+        return ROOT
+    shutil.copytree(ROOT / "randlabels", tmp_path / "site" / "randlabels")
+    shutil.copytree(ROOT / "configs", tmp_path / "site" / "randlabels" / "configs")
+    return tmp_path / "site"
+
+
+def test_configs_by_name_beside_a_folder_of_the_users_own(tmp_path, source):
+    """From another directory, with a `configs` package there that is not ours."""
+    own = tmp_path / "user" / "configs"
+    own.mkdir(parents=True)
+    (own / "__init__.py").write_text("")
+    (own / "mine.py").write_text(
+        "from randlabels.configs import base\n"
+        "def get_config():\n"
+        "    config = base.get_config()\n"
+        "    config.train.epochs = 1\n"
+        "    return config\n"
+    )
+    for config in ("base", "configs/mine.py"):
+        arguments = [f"--config={config}", *TINY, f"--workdir={config.replace('/', '_')}"]
+        done = start(*arguments, cwd=own.parent, source=source)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("Trained: ")
+
+
+def test_the_recipe_of_every_stage_is_printed_and_nothing_is_run(tmp_path):
+    arguments = ["--study=fig5", "--budget=short", "--print_config"]
+    done = start(*arguments, door="reproduce", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "learning_rate = 0.002 [0.01]" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    without = start("--study=fig5", door="reproduce", cwd=tmp_path)
+    assert (without.returncode, without.stderr.count("\n")) == (1, 1)
+    assert "give --workdir, or --print_config." in without.stderr
 
 
 def test_a_data_set_that_is_missing_is_said_at_once(tmp_path):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from configs import base
+from randlabels.configs import base
 from randlabels.data import sources, splits
 from randlabels.data.standardise import standardise
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics

@@ -15,7 +15,7 @@ STUDY = question(
             f"few_{name}",
             f"{name}, few images",
             changes={"model.activation": name},
-            recipes=FEW_IMAGES,
+            recipe=FEW_IMAGES,
         )
         for name in ("relu", "sigmoid")
     ),

@@ -13,7 +13,40 @@ from randlabels.studies.network_groups import LAYER
 from randlabels.studies.study import Stage
 
 LABELS = {"random": "random labels", "real": "real labels"}
-STAGES = tuple(Stage(kind, f"fig2_{kind}", analyze=(LAYER,)) for kind in LABELS)
+
+
+def _kept(*epochs: int) -> dict[str, Any]:
+    """Checkpoints after these epochs, and evaluation at each."""
+    return {"train.checkpoint_epochs": epochs, "train.eval_epochs": epochs}
+
+
+# The paper's epochs are 195 steps each. Steps are what moves the weights, so fewer images stand in
+# for its 50,000 with more epochs: 13, 25, 50, 100 and 16, 31, 63, 126 are its 5, 10, 20, 40.
+STAGES = tuple(
+    Stage(
+        kind,
+        "simple_cnn.cifar10",
+        analyze=(LAYER,),
+        changes={"labels.kind": kind, "data.downstream_size": 0},
+        at={
+            "full": {"population.seeds": 8, **_kept(0, 2, 5, 13, 25, 50, 100, 150, 200)},
+            "short": {
+                "data.test_size": 1_000,
+                "train.epochs": 126,
+                "population.seeds": 6,
+                **_kept(0, 4, 8, 16, 31, 63, 94, 126),
+            },
+            "smoke": {
+                "labels.num_classes": 5,  # as many as real ones: both label kinds are one program
+                "train.epochs": 4,
+                "train.batch_size": 32,
+                "train.checkpoint_epochs": (0, 1, 2, 3, 4),
+                "population.seeds": 3,
+            },
+        },
+    )
+    for kind in LABELS
+)
 
 PAPER_STEPS_PER_EPOCH = 195  # 50,000 images in batches of 256
 PAPER_EPOCHS = (5, 10, 20, 40)  # Figure 4

@@ -20,15 +20,45 @@ LEVEL = 0.4  # train accuracy; chance is .1
 PLACE = "Appendix B"
 
 
+# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
+# upstream networks.
+FINE_TUNING = {
+    "seed": 1000,
+    "labels.seed": 1000,
+    "train.task": "downstream",
+    "init.arms": ARMS,
+}
+
+
+def _upstream(model: str) -> Stage:
+    return Stage(
+        model,
+        f"residual.{model}",
+        changes={"optimizer.decay_at": (0.5,)},
+        at={
+            "full": {"train.eval_epochs": tuple(range(0, 61, 10))},
+            "short": {"train.eval_epochs": (0, 25, 50)},
+        },
+    )
+
+
+def _downstream(model: str, task: str) -> Stage:
+    at = {"labels.num_classes": 10, "train.epochs": 20}  # dead leaves, in smoke, have 5 classes
+    return Stage(
+        f"{model}_{task}",
+        f"residual.{model}",
+        reads=model,
+        changes=FINE_TUNING | {"labels.kind": task},
+        at={"full": at, "short": at},
+    )
+
+
 def _stages() -> tuple[Stage, ...]:
-    found: list[Stage] = []
-    for model in MODELS:
-        found.append(Stage(model, f"appendix_b_{model}_upstream"))
-        for task in TASKS:
-            changes = {"labels.kind": task}
-            stage = Stage(f"{model}_{task}", f"appendix_b_{model}", reads=model, changes=changes)
-            found.append(stage)
-    return tuple(found)
+    return tuple(
+        stage
+        for model in MODELS
+        for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
+    )
 
 
 def _claims() -> tuple[Claim, ...]:

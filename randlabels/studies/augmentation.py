@@ -12,7 +12,7 @@ STUDY = question(
         Setting("none", "no augmentation"),
         Setting("upstream", "crops and flips upstream", upstream=_CROPS),
         Setting("both", "crops and flips in both", changes=_CROPS),
-        Setting("few_none", "few images, no augmentation", recipes=FEW_IMAGES),
-        Setting("few_upstream", "few images, crops and flips", upstream=_CROPS, recipes=FEW_IMAGES),
+        Setting("few_none", "few images, no augmentation", recipe=FEW_IMAGES),
+        Setting("few_upstream", "few images, crops and flips", upstream=_CROPS, recipe=FEW_IMAGES),
     ),
 )

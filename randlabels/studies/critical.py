@@ -13,13 +13,55 @@ from matplotlib.figure import Figure
 from randlabels.figures import gap_curves
 from randlabels.runs import Run
 from randlabels.studies import measures
-from randlabels.studies.fig1 import ARMS, LEVELS, SETTINGS, UPSTREAM
+from randlabels.studies.fig1 import ARMS, FINE_TUNING, LEVELS, SETTINGS, UPSTREAM, every_two
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 COPIED = ARMS[1:]
 LEVEL = LEVELS["real"]
 PLACE = "A question asked of the paper: the link to critical stages"
 UNIT = "gain over scratch in mean train accuracy, the former minus the latter"
+
+
+def _from_steps(*steps: int) -> dict[str, Any]:
+    """Start from the upstream checkpoints of these steps."""
+    return {"population.sweep": (("init.step", steps),)}
+
+
+# What fine-tuning changes at each budget; the steps are those of all checkpoints of UPSTREAM.
+_AT: dict[str, dict[str, dict[str, Any]]] = {
+    "positive": {
+        "full": {
+            "labels.num_classes": 10,
+            **every_two(24),
+            **_from_steps(0, 234, 936, 3120, 9360),
+        },
+        "short": {
+            "labels.num_classes": 10,
+            **every_two(12),
+            **_from_steps(0, 100, 300, 750, 1500),
+        },
+        "smoke": {"train.epochs": 1, **_from_steps(0, 2, 4)},
+    },
+    "negative": {
+        "full": {
+            "labels.num_classes": 10,
+            "optimizer.learning_rate": 0.003,
+            **every_two(24),
+            **_from_steps(0, 468, 1950, 7800, 19500),
+        },
+        "short": {
+            "labels.num_classes": 10,
+            "optimizer.learning_rate": 0.001,
+            **every_two(14),
+            **_from_steps(0, 100, 300, 1000, 3000),
+        },
+        "smoke": {
+            "optimizer.learning_rate": 0.001,
+            "train.epochs": 1,
+            **_from_steps(0, 2, 4),
+        },
+    },
+}
 
 CLAIMS = (
     Claim(
@@ -125,7 +167,16 @@ STUDY = Study(
     paper_item="Critical stages (a question asked of the paper)",
     stages=(
         *UPSTREAM,
-        *(Stage(f"{setting}_real", f"critical_{setting}", reads=setting) for setting in SETTINGS),
+        *(
+            Stage(
+                f"{setting}_real",
+                "vgg16",
+                reads=setting,
+                changes=FINE_TUNING | {"labels.kind": "real"},
+                at=_AT[setting],
+            )
+            for setting in SETTINGS
+        ),
     ),
     claims=CLAIMS,
     measures=measure,

@@ -16,7 +16,7 @@ def _stored(name: str, label: str, classes: int = 10, size: int = 16) -> Setting
         name,
         label,
         changes={"data.name": name, "data.image_size": size},
-        downstream={"labels.num_classes": classes},
+        classes=classes,
         optional=True,
     )
 
@@ -35,13 +35,13 @@ STUDY = question(
             "dead_leaves",
             "dead leaves",
             changes=_GENERATED | {"data.name": "dead_leaves"},
-            downstream={"labels.num_classes": 5},
+            classes=5,
         ),
         Setting(
             "pink_noise",
             "1/f noise",
             changes=_GENERATED | {"data.name": "pink_noise"},
-            downstream={"labels.num_classes": 5},
+            classes=5,
         ),
     ),
 )

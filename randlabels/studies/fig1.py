@@ -19,13 +19,82 @@ SETTINGS = ("positive", "negative")
 TASKS = {"real": "real labels", "random": "10 random labels"}
 LEVELS = {"real": 0.5, "random": 0.3}  # train accuracy; chance is 0.1
 
-UPSTREAM = tuple(Stage(setting, f"fig1_{setting}_upstream") for setting in SETTINGS)
+
+def _kept(*epochs: int) -> dict[str, tuple[int, ...]]:
+    """Checkpoints, and evaluation every ten epochs and at each of them."""
+    evaluated = tuple(sorted({*range(0, epochs[-1] + 1, 10), *epochs}))
+    return {"train.checkpoint_epochs": epochs, "train.eval_epochs": evaluated}
+
+
+# As many networks and the same schedule as downstream: where programs are cached, one serves.
+_UPSTREAM_SMOKE = {"train.checkpoint_epochs": (0, 1, 2), "population.seeds": 6}
+
+# What pre-training changes at each budget; in the negative setting it is hotter and longer.
+UPSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
+    "positive": {
+        "full": {"optimizer.decay_at": (0.5,), **_kept(0, 3, 12, 40, 120)},
+        "short": {"optimizer.decay_at": (0.5,), **_kept(0, 4, 12, 30, 60)},
+        "smoke": _UPSTREAM_SMOKE,
+    },
+    "negative": {
+        "full": {
+            "labels.num_classes": 50,
+            "optimizer.learning_rate": 0.03,
+            "optimizer.decay_at": (0.7,),
+            "train.epochs": 250,
+            **_kept(0, 6, 25, 100, 250),
+        },
+        "short": {
+            "labels.num_classes": 50,
+            "optimizer.learning_rate": 0.012,
+            "optimizer.decay_at": (0.7,),
+            "train.epochs": 120,
+            **_kept(0, 4, 12, 40, 120),
+        },
+        "smoke": {"optimizer.learning_rate": 0.01, **_UPSTREAM_SMOKE},
+    },
+}
+
+# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
+# upstream networks.
+FINE_TUNING = {
+    "seed": 1000,
+    "labels.seed": 1000,
+    "train.task": "downstream",
+    "init.arms": ARMS,
+}
+
+
+def every_two(epochs: int) -> dict[str, Any]:
+    """Training for so many epochs, evaluated every two."""
+    return {"train.epochs": epochs, "train.eval_epochs": tuple(range(0, epochs + 1, 2))}
+
+
+# What it changes at each budget. Dead leaves, in smoke, have 5 classes.
+DOWNSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
+    "positive": {
+        "full": {"labels.num_classes": 10, **every_two(24)},
+        "short": {"labels.num_classes": 10, **every_two(16)},
+    },
+    "negative": {
+        "full": {"labels.num_classes": 10, "optimizer.learning_rate": 0.003, **every_two(24)},
+        "short": {"labels.num_classes": 10, "optimizer.learning_rate": 0.001, **every_two(20)},
+        "smoke": {"optimizer.learning_rate": 0.001},
+    },
+}
+
+UPSTREAM = tuple(Stage(setting, "vgg16", at=UPSTREAM_AT[setting]) for setting in SETTINGS)
 
 
 def downstream(setting: str, kind: str) -> Stage:
     """Fine-tuning in a setting on labels of a kind."""
-    changes = {"labels.kind": kind}
-    return Stage(f"{setting}_{kind}", f"fig1_{setting}", reads=setting, changes=changes)
+    return Stage(
+        f"{setting}_{kind}",
+        "vgg16",
+        reads=setting,
+        changes=FINE_TUNING | {"labels.kind": kind},
+        at=DOWNSTREAM_AT[setting],
+    )
 
 
 def _claims() -> tuple[Claim, ...]:

@@ -16,12 +16,35 @@ from randlabels.studies.study import Claim, Results, Stage, Study
 
 LAYER = "dense1"
 READINGS = {"standard_deviations": "standard deviations", "variances": "variances"}
-# {setting: (module in configs/, changes)}
-SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "left": ("fig20_left", {}),
-    "middle": ("fig20", {}),
-    "middle_256": ("fig20", {"model.widths": (256, 256)}),
-    "right": ("fig20_right", {}),
+
+
+def _kept(*epochs: int) -> dict[str, Any]:
+    """Training to the last of these epochs, with a checkpoint and an evaluation at each."""
+    return {
+        "train.epochs": epochs[-1],
+        "train.checkpoint_epochs": epochs,
+        "train.eval_epochs": epochs,
+    }
+
+
+# What each setting changes at full and at short; ten dimensions are slow to memorise.
+_LARGE: dict[str, dict[str, Any]] = {
+    "left": {"optimizer.learning_rate": 0.02, **_kept(0, 20, 60, 200)},
+    "middle": _kept(0, 20, 40, 60),
+    "middle_256": _kept(0, 20, 40, 60),
+    "right": {
+        "data.upstream_size": 2_000,
+        "model.widths": (256, 256),
+        "optimizer.learning_rate": 0.01,
+        **_kept(0, 20, 60, 400),
+    },
+}
+# What it changes at every budget.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "left": {"data.diagonal": tuple(round(1 + 0.1 * i, 1) for i in range(10))},
+    "middle": {},
+    "middle_256": {"model.widths": (256, 256)},
+    "right": {},
 }
 TITLES = {
     "left": "left: d = 10, 2048-256, 10,000 inputs",
@@ -136,12 +159,17 @@ STUDY = Study(
     stages=tuple(
         Stage(
             _stage(setting, reading),
-            config,
+            "gaussian_mlp.fig20",
             analyze=(LAYER,),
             changes=changes | {"data.diagonal_holds": reading},
+            at={
+                "full": _LARGE[setting],
+                "short": _LARGE[setting],
+                "smoke": {"train.checkpoint_epochs": (0, 1, 2)},
+            },
         )
         for reading in READINGS
-        for setting, (config, changes) in SETTINGS.items()
+        for setting, changes in SETTINGS.items()
     ),
     claims=tuple(_claim(*shape, reading) for reading in READINGS for shape in SHAPES),
     measures=measure,

@@ -28,6 +28,45 @@ from randlabels.studies.network_groups import (
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 STAGE = "random"
+STAGES = (
+    Stage(
+        STAGE,
+        "residual.wide_resnet",
+        analyze=(LAYER,),
+        changes={
+            "data.downstream_size": 0,
+            "labels.num_classes": 10,
+            "model.kernel_size": 5,
+            # Gradients of what batch norm follows are as 1 / scale: small weights turn faster.
+            "model.init_scale": 0.5,
+            "optimizer.learning_rate": 0.02,
+            "optimizer.decay_at": (0.75,),
+        },
+        at={
+            "full": {
+                "train.epochs": 100,
+                "train.checkpoint_epochs": (0, 10, 30, 100),
+                "train.eval_epochs": (0, 10, 30, 50, 80, 100),
+                "population.seeds": 70,
+            },
+            "short": {
+                "data.upstream_size": 2_000,
+                "model.width": 0.5,
+                "train.epochs": 30,
+                "train.checkpoint_epochs": (0, 3, 10, 30),
+                "train.eval_epochs": (0, 3, 10, 20, 30),
+                "population.seeds": 24,
+            },
+            "smoke": {
+                "data.upstream_size": 64,
+                "model.filters": 120,
+                "model.width": 0.125,
+                "train.batch_size": 32,
+                "train.checkpoint_epochs": (0, 2),
+            },
+        },
+    ),
+)
 RANKS = (*range(1, 11), 15, 20, 30, 40)
 CLAIMED_RANKS = (1, 2, 5, 10)
 PLACE = "Section 2.3, Figure 3"
@@ -115,7 +154,7 @@ STUDY = Study(
     name="fig3",
     title="Eigenvectors of a WideResNet's first layer, CIFAR-10 with random labels",
     paper_item="Figure 3",
-    stages=(Stage(STAGE, "fig3", analyze=(LAYER,)),),
+    stages=STAGES,
     claims=CLAIMS,
     measures=measure,
     figures=figures,

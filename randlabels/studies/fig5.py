@@ -7,15 +7,57 @@ from randlabels.studies.study import Stage, Study
 
 LEVELS = {"real": 0.6, "random": 0.4}  # train accuracy; chance is 0.1
 
+STAGES = (
+    Stage(
+        "upstream",
+        "simple_cnn.cifar10",
+        analyze=(transfer_study.LAYER,),
+        at={
+            "full": {
+                "train.checkpoint_epochs": (0, 5, 10, 20, 40, 80, 120, 160, 200),
+                "train.eval_epochs": tuple(range(0, 201, 10)),
+            },
+            "short": {
+                "train.checkpoint_epochs": (0, 5, 10, 20, 40, 80, 120),
+                "train.eval_epochs": tuple(range(0, 121, 10)),
+            },
+            "smoke": {"train.checkpoint_epochs": (0, 1, 2)},
+        },
+    ),
+    Stage(
+        "real",
+        "simple_cnn.cifar10",
+        reads="upstream",
+        changes=transfer_study.FINE_TUNING
+        | {"labels.kind": "real", "optimizer.learning_rate": 0.01},
+        at={
+            "full": {"train.epochs": 45},
+            "short": {"train.epochs": 16},
+            "smoke": {"train.epochs": 3, "labels.num_classes": 5},  # dead leaves
+        },
+    ),
+    Stage(
+        "random",
+        "simple_cnn.cifar10",
+        reads="upstream",
+        changes=transfer_study.FINE_TUNING,
+        at={
+            "full": {"train.epochs": 45},
+            "short": {"train.epochs": 28},
+            "smoke": {
+                "train.epochs": 3,
+                "labels.num_classes": 5,
+                "optimizer.learning_rate": 0.01,
+            },
+        },
+    ),
+)
+
 STUDY = Study(
     name="fig5",
     title="Transfer of a first layer trained on random labels, CIFAR-10",
     paper_item="Figure 5",
-    stages=(
-        Stage("upstream", "fig5_upstream", analyze=(transfer_study.LAYER,)),
-        Stage("real", "fig5_real", reads="upstream"),
-        Stage("random", "fig5_random", reads="upstream"),
-    ),
+    stages=STAGES,
     claims=transfer_study.claims(LEVELS, place="Section 2.4, Figure 5"),
     measures=partial(transfer_study.measure, levels=LEVELS),
     figures=transfer_study.figures,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from randlabels.figures import by_layers
 from randlabels.runs import Run
 from randlabels.studies import gains
-from randlabels.studies.conv_net import SMALL, TASKS
+from randlabels.studies.conv_net import SMALL, TASKS, downstream
 from randlabels.studies.gains import first_layers
 from randlabels.studies.study import Claim, Results, Stage, Study
 
@@ -58,21 +58,37 @@ def _changes(depths: tuple[int, ...], curves: tuple[str, ...], **more: Any) -> d
 _SMALL = SMALL | {"seed": 5000}
 
 STAGES = (
-    Stage("real", "conv_net_real", changes=_changes(DEPTHS, tuple(CURVES))),
-    Stage("random", "conv_net_random", changes=_changes(DEPTHS, VGG_CURVES)),
-    Stage("small_real", "conv_net_real", changes=_changes(DEPTHS, tuple(CURVES)) | _SMALL),
-    Stage("small_random", "conv_net_random", changes=_changes(DEPTHS, VGG_CURVES) | _SMALL),
+    downstream("real", "real", _changes(DEPTHS, tuple(CURVES))),
+    downstream("random", "random", _changes(DEPTHS, VGG_CURVES)),
+    downstream("small_real", "real", _changes(DEPTHS, tuple(CURVES)) | _SMALL),
+    downstream("small_random", "random", _changes(DEPTHS, VGG_CURVES) | _SMALL),
+    downstream("uncentred", "real", _changes(DEPTHS, tuple(CURVES), init__centered=False)),
+    downstream("weight_norm", "real", _changes(DEPTHS, tuple(CURVES), init__match="weight_norm")),
     Stage(
-        "uncentred",
-        "conv_net_real",
-        changes=_changes(DEPTHS, tuple(CURVES), init__centered=False),
+        "vgg16",
+        "vgg16",
+        changes=_changes(VGG_DEPTHS, VGG_CURVES)
+        | {"train.task": "downstream", "labels.kind": "real", "optimizer.learning_rate": 0.01},
+        at={
+            "full": {"labels.num_classes": 10, "train.epochs": 12},
+            "short": {
+                "data.upstream_size": 0,
+                "data.downstream_size": 1_000,
+                "data.test_size": 500,
+                "labels.num_classes": 10,
+                "train.epochs": 16,
+                "train.batch_size": 64,
+                "train.eval_epochs": tuple(range(0, 17, 2)),
+                "init.images": 400,
+            },
+            "smoke": {
+                "data.upstream_size": 0,
+                "data.test_size": 16,
+                "model.width": 0.03,
+                "init.images": 16,
+            },
+        },
     ),
-    Stage(
-        "weight_norm",
-        "conv_net_real",
-        changes=_changes(DEPTHS, tuple(CURVES), init__match="weight_norm"),
-    ),
-    Stage("vgg16", "fig6_vgg16", changes=_changes(VGG_DEPTHS, VGG_CURVES)),
 )
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from randlabels.figures import gap_curves, training_curves
 from randlabels.studies import measures
-from randlabels.studies.fig1 import ARMS, LEVELS
+from randlabels.studies.fig1 import ARMS, DOWNSTREAM_AT, FINE_TUNING, LEVELS, UPSTREAM_AT
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 WIDTHS = (1, 2, 4)
@@ -51,8 +51,16 @@ def _stages() -> tuple[Stage, ...]:
     found = []
     for width in WIDTHS:
         name, changes = f"width_{width}", {"model.last_width": float(width)}
-        found.append(Stage(name, "fig1_negative_upstream", changes=changes))
-        found.append(Stage(f"{name}_real", "fig1_negative", reads=name, changes=changes))
+        found.append(Stage(name, "vgg16", changes=changes, at=UPSTREAM_AT["negative"]))
+        found.append(
+            Stage(
+                f"{name}_real",
+                "vgg16",
+                reads=name,
+                changes=FINE_TUNING | {"labels.kind": "real"} | changes,
+                at=DOWNSTREAM_AT["negative"],
+            )
+        )
     return tuple(found)
 
 

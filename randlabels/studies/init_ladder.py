@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from randlabels.figures import gain_bars
 from randlabels.runs import Run
 from randlabels.studies import gains
+from randlabels.studies.network_groups import LAYER
+from randlabels.studies.questions import QUESTIONS, UPSTREAM_AT, downstream
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 LEVEL = 0.6  # train accuracy of real labels; chance is .1
@@ -145,13 +147,18 @@ STUDY = Study(
     title="A ladder of initialisations for the first layer",
     paper_item="Figures 5 and 6, beside initialisations of other work",
     stages=(
-        Stage("upstream", "question_upstream"),
-        Stage("upstream_real", "question_upstream_real"),
+        Stage("upstream", QUESTIONS, at=UPSTREAM_AT[QUESTIONS]),
         Stage(
+            "upstream_real",
+            QUESTIONS,
+            changes={"labels.kind": "real"},
+            at=UPSTREAM_AT[QUESTIONS]
+            | {"smoke": {"labels.num_classes": 5, "train.checkpoint_epochs": (0, 2)}},
+        ),
+        downstream(
             "ladder",
-            "question_real",
-            reads="upstream",
-            changes={
+            "upstream",
+            {
                 "init.arms": (
                     "scratch",
                     "orthogonal",
@@ -161,35 +168,34 @@ STUDY = Study(
                     "covariance",
                     "pretrained",
                 ),
+                "init.layers": (LAYER,),
                 "population.sweep": (
                     ("init.curve", ("closed_form:1", "fitted", "measured")),
                     _RATE_SWEEP,
                 ),
             },
         ),
-        Stage(
+        downstream(
             "by_norm",
-            "question_real",
-            changes={
+            "",
+            {
                 "init.arms": ("scratch", "patch_whitening"),
+                "init.layers": (LAYER,),
                 "init.match": "weight_norm",
                 "population.sweep": (_RATE_SWEEP,),
             },
         ),
-        Stage(
+        downstream(
             "from_real",
-            "question_real",
-            reads="upstream_real",
-            changes={"init.arms": ("scratch", "pretrained"), "population.sweep": (_RATE_SWEEP,)},
-        ),
-        Stage(
-            "scales",
-            "question_real",
-            changes={
-                "init.arms": ("scratch",),
-                "init.layers": ("all",),
-                "population.sweep": (("model.init_scale", _SCALES), _RATE_SWEEP),
+            "upstream_real",
+            {
+                "init.arms": ("scratch", "pretrained"),
+                "init.layers": (LAYER,),
+                "population.sweep": (_RATE_SWEEP,),
             },
+        ),
+        downstream(
+            "scales", "", {"population.sweep": (("model.init_scale", _SCALES), _RATE_SWEEP)}
         ),
     ),
     claims=_claims(),

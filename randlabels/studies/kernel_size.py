@@ -45,6 +45,34 @@ FLOOR_SAMPLES = 200
 RANDOM_BASES = 50
 PLACE = "A reviewer's conjecture, not in the paper"
 
+# What a run changes at each budget.
+_AT: dict[str, dict[str, Any]] = {
+    "full": {
+        "train.checkpoint_epochs": (0, 13, 50, 100, 200),
+        "train.eval_epochs": tuple(range(0, 201, 10)),
+        "population.seeds": 9,
+    },
+    "short": {
+        "data.upstream_size": 3_000,
+        "data.test_size": 500,
+        "model.widths": (32,),
+        "optimizer.decay_at": (),
+        "train.epochs": 54,
+        "train.checkpoint_epochs": (0, 6, 18, 54),
+        "train.eval_epochs": (0, 18, 54),
+        "population.seeds": 24,
+    },
+    "smoke": {
+        "data.test_size": 16,
+        "model.filters": 224,
+        "model.widths": (8,),
+        "optimizer.decay_at": (),
+        "train.batch_size": 32,
+        "train.checkpoint_epochs": (0, 2),
+        "population.seeds": 3,
+    },
+}
+
 
 def _stage(size: int) -> str:
     return f"kernel_{size}"
@@ -211,7 +239,12 @@ STUDY = Study(
     title="Kernel size and misalignment, CIFAR-10 with random labels",
     paper_item="A reviewer's question about Figure 2",
     stages=tuple(
-        Stage(_stage(size), "kernel_size", changes={"model.kernel_size": size})
+        Stage(
+            _stage(size),
+            "simple_cnn.cifar10",
+            changes={"model.kernel_size": size, "data.downstream_size": 0},
+            at=_AT,
+        )
         for size in KERNEL_SIZES
     ),
     claims=CLAIMS,

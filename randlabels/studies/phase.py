@@ -38,16 +38,88 @@ EXPLANATIONS = {
 }
 
 
+_FULL_IMAGES = {"data.upstream_size": 10_000, "data.downstream_size": 10_000}
+_SHORT_IMAGES = {
+    "data.upstream_size": 1_000,
+    "data.downstream_size": 1_000,
+    "data.test_size": 500,
+}
+
+
+def _rates(*rates: float) -> tuple[str, tuple[float, ...]]:
+    return "optimizer.learning_rate", rates
+
+
+# What pre-training changes at each budget: it keeps checkpoints of three lengths.
+_UPSTREAM_AT: dict[str, dict[str, Any]] = {
+    "full": {
+        **_FULL_IMAGES,
+        "train.checkpoint_epochs": (0, 10, 30, 100),
+        "train.eval_epochs": tuple(range(0, 101, 10)),
+        "population.seeds": 3,
+        "population.sweep": (_rates(0.003, 0.01, 0.03),),
+    },
+    "short": {
+        **_SHORT_IMAGES,
+        "train.checkpoint_epochs": (0, 10, 30, 80),
+        "train.eval_epochs": (0, 20, 40, 60, 80),
+        "population.seeds": 3,
+        "population.sweep": (_rates(0.003, 0.015),),
+    },
+    "smoke": {
+        "train.epochs": 3,
+        "train.checkpoint_epochs": (0, 1, 2, 3),
+        "population.sweep": (_rates(0.003, 0.015),),
+    },
+}
+
+# What fine-tuning changes at each budget. It has as many seeds as there are upstream networks:
+# network k starts from network k, whatever its learning rate was, at each of the kept steps.
+_DOWNSTREAM_AT: dict[str, dict[str, Any]] = {
+    "full": {
+        **_FULL_IMAGES,
+        "labels.num_classes": 10,
+        "train.epochs": 12,
+        "population.seeds": 9,
+        "population.sweep": (("init.step", (390, 1170, 3900)), _rates(*RATES_DOWN)),
+    },
+    "short": {
+        **_SHORT_IMAGES,
+        "labels.num_classes": 10,
+        "train.epochs": 10,
+        "population.seeds": 6,
+        "population.sweep": (("init.step", (150, 450, 1200)), _rates(*RATES_DOWN)),
+    },
+    "smoke": {
+        "population.seeds": 4,
+        "population.sweep": (("init.step", (2, 4, 6)), _rates(*RATES_DOWN)),
+    },
+}
+_FINE_TUNING = {
+    "seed": 1000,  # fresh weights are independent of the upstream networks
+    "train.task": "downstream",
+    "labels.kind": "real",
+    "init.arms": ("scratch", *ARMS),
+}
+
+
 def _stages() -> tuple[Stage, ...]:
     found: list[Stage] = []
     for classes in CLASSES:
         for name, scale in SCALES.items():
             up, down = f"up_{classes}_{name}", f"real_{classes}_{name}"
             changes = {"model.init_scale": scale}
+            upstream = changes | {"labels.num_classes": classes}
+            found.append(Stage(up, "conv_net", changes=upstream, at=_UPSTREAM_AT))
             found.append(
-                Stage(up, "phase_upstream", changes=changes | {"labels.num_classes": classes})
+                Stage(
+                    down,
+                    "conv_net",
+                    reads=up,
+                    changes=_FINE_TUNING | changes,
+                    at=_DOWNSTREAM_AT,
+                )
             )
-            found.append(Stage(down, "phase_real", reads=up, changes=changes))
     return tuple(found)
 
 

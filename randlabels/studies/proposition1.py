@@ -30,6 +30,7 @@ from randlabels.runs import Run
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 LAYER = "dense1"
+RECIPE = "gaussian_mlp.proposition1"
 POOL = 16  # networks pooled for one value of a claim
 ALIGNED: dict[str, dict[str, Any]] = {
     "base": {},
@@ -200,9 +201,9 @@ STUDY = Study(
     title="Alignment of weights with Gaussian inputs, where it must hold and where it must fail",
     paper_item="Proposition 1",
     stages=(
-        *(Stage(s, "proposition1", "", (LAYER,), changes) for s, changes in ALIGNED.items()),
+        *(Stage(s, RECIPE, "", (LAYER,), changes) for s, changes in ALIGNED.items()),
         *(
-            Stage(s, "proposition1", "rotated" if "init.arms" in changes else "", (LAYER,), changes)
+            Stage(s, RECIPE, "rotated" if "init.arms" in changes else "", (LAYER,), changes)
             for s, changes in MISALIGNED.items()
         ),
     ),

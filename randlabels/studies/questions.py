@@ -19,8 +19,43 @@ from randlabels.studies.study import Claim, Results, Stage, Study
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
 
-# The usual recipes end before some settings have learned their random labels; these do not.
-FEW_IMAGES = ("question_few_upstream", "question_few_real")
+QUESTIONS = "simple_cnn.questions"
+# The usual recipe ends before some settings have learned their random labels; this one does not.
+FEW_IMAGES = "simple_cnn.few_images"
+
+_FEW_KEPT = {
+    "train.checkpoint_epochs": (0, 1_600),
+    "train.eval_epochs": (0, 400, 800, 1_200, 1_600),
+}
+# {recipe: what pre-training changes at each budget}
+UPSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
+    QUESTIONS: {
+        "full": {
+            "train.checkpoint_epochs": (0, 20, 80, 200),
+            "train.eval_epochs": tuple(range(0, 201, 20)),
+        },
+        "short": {"train.checkpoint_epochs": (0, 50), "train.eval_epochs": (0, 25, 50)},
+        "smoke": {"train.checkpoint_epochs": (0, 2)},
+    },
+    FEW_IMAGES: {
+        "full": _FEW_KEPT,
+        "short": _FEW_KEPT,
+        "smoke": {"train.checkpoint_epochs": (0, 2)},
+    },
+}
+
+# What fine-tuning changes: fresh weights and filters are independent of the upstream networks.
+FINE_TUNING = {
+    "seed": 1000,
+    "train.task": "downstream",
+    "labels.kind": "real",
+    "optimizer.learning_rate": 0.01,
+}
+# {recipe: its epochs at each budget}; longer for networks that are slow.
+DOWNSTREAM_EPOCHS = {
+    QUESTIONS: {"full": 45, "short": 8, "smoke": 2},
+    FEW_IMAGES: {"full": 45, "short": 40, "smoke": 2},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +67,8 @@ class Setting:
         label: for people.
         changes: {"group.field": value} in both runs.
         upstream: changes in pre-training alone.
-        downstream: changes in fine-tuning alone.
-        recipes: modules in configs/ of pre-training and of fine-tuning.
+        classes: real ones; None for CIFAR-10, which smoke replaces by dead leaves.
+        recipe: in configs/, of both runs.
         optional: left out where its data set is not prepared.
     """
 
@@ -41,8 +76,8 @@ class Setting:
     label: str
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     upstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    downstream: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    recipes: tuple[str, str] = ("question_upstream", "question_real")
+    classes: int | None = None
+    recipe: str = QUESTIONS
     optional: bool = False
 
 
@@ -72,18 +107,43 @@ def _stages(setting: Setting) -> tuple[Stage, Stage]:
     return (
         Stage(
             up,
-            setting.recipes[0],
+            setting.recipe,
             analyze=(LAYER,),
             changes={**setting.changes, **setting.upstream},
+            at=UPSTREAM_AT[setting.recipe],
             optional=setting.optional,
         ),
-        Stage(
+        downstream(
             down,
-            setting.recipes[1],
-            reads=up,
-            changes={**setting.changes, **setting.downstream},
-            optional=setting.optional,
+            up,
+            {"init.arms": ("scratch", *ARMS), "init.layers": (LAYER,), **setting.changes},
+            setting,
         ),
+    )
+
+
+_CIFAR10 = Setting("cifar10", "CIFAR-10")
+
+
+def downstream(
+    name: str, reads: str, changes: Mapping[str, Any], setting: Setting = _CIFAR10
+) -> Stage:
+    """Fine-tuning on real labels, with these changes at every budget; see Stage and Setting."""
+    at: dict[str, dict[str, Any]] = {
+        budget: {"train.epochs": epochs}
+        for budget, epochs in DOWNSTREAM_EPOCHS[setting.recipe].items()
+    }
+    if setting.classes is None:
+        at["smoke"]["labels.num_classes"] = 5  # dead leaves
+    else:
+        changes = {"labels.num_classes": setting.classes, **changes}
+    return Stage(
+        name,
+        setting.recipe,
+        reads=reads,
+        changes={**FINE_TUNING, **changes},
+        at=at,
+        optional=setting.optional,
     )
 
 

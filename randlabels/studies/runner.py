@@ -4,7 +4,6 @@ A stage that is complete is not run again, and one that was interrupted continue
 command finishes a study that was stopped anywhere.
 """
 
-import importlib
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from randlabels.data.errors import DataError
 from randlabels.errors import InputError
 from randlabels.runs import load_run
 from randlabels.studies import report, verdicts
+from randlabels.studies.resolve import resolve
 from randlabels.studies.study import Results, Stage, Study
 from randlabels.training.loop import train
 
@@ -68,18 +68,12 @@ def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
 
 def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> ConfigDict:
     """The config of a stage at a budget, with the run it starts from filled in."""
-    config = load_config(stage.config, budget)
-    config.update_from_flattened_dict(stage.changes)
+    config = resolve(stage, budget)
     if stage.reads:
         config.init.run = str(workdir / stage.reads)
     if data_dir and config.data.name not in GENERATED_DATA:
         config.data.data_dir = data_dir
     return config
-
-
-def load_config(module: str, budget: str) -> ConfigDict:
-    """get_config(budget) of a module in configs/."""
-    return importlib.import_module(f"configs.{module}").get_config(budget)
 
 
 def load_results(study: Study, workdir: Path) -> Results:

@@ -21,18 +21,20 @@ class Stage:
 
     Attributes:
         name: of its folder below the study's workdir.
-        config: module in configs/ whose get_config(budget) describes it.
+        recipe: in configs/, as "family" or "family.recipe".
         reads: the earlier stage whose run its arms start from ("" for none).
         analyze: layers whose alignment is analysed after training (() for none).
-        changes: {"group.field": value} that this stage changes in the config, at every budget.
+        changes: {"group.field": value} that this stage changes in the recipe, at every budget.
+        at: {budget: {"group.field": value}} that it changes at that budget; of other fields.
         optional: left out, with all that reads it, where its data set is not prepared.
     """
 
     name: str
-    config: str
+    recipe: str
     reads: str = ""
     analyze: tuple[str, ...] = ()
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    at: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     optional: bool = False
 
 

@@ -18,6 +18,16 @@ ARMS = ("scratch", "pretrained", "covariance", "pretrained_unscaled")
 TASKS = {"real": "real labels", "random": "random labels"}
 LAYER = "conv1"
 
+# What fine-tuning changes. Its seeds are its own: fresh weights, labels and filters are independent
+# of the upstream networks.
+FINE_TUNING = {
+    "seed": 1000,
+    "labels.seed": 1000,
+    "train.task": "downstream",
+    "init.arms": ("scratch", "pretrained", "pretrained_unscaled", "covariance"),
+    "init.layers": (LAYER,),
+}
+
 
 def claims(levels: dict[str, float], place: str) -> tuple[Claim, ...]:
     """The claims of a first-layer transfer.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from configs import base
+from randlabels.configs import base
 from randlabels.data import sources
 from randlabels.data.errors import DataError
 from randlabels.data.pink_noise import EXPONENTS, pink_noise

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
 from randlabels import records
 from randlabels.config import check
+from randlabels.configs import base
 from randlabels.data import sources, splits
 from randlabels.eigen import costs, layer_inputs, run_alignment
 from randlabels.errors import InputError

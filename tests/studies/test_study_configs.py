@@ -1,9 +1,12 @@
 """Every stage of every study is a config that training accepts, at every budget."""
 
+import math
+
 import numpy as np
 import pytest
 
 from randlabels.config import check
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import STUDIES
 from randlabels.studies.runner import run_study, stage_config
@@ -21,6 +24,39 @@ def test_stages_are_accepted(name, budget, tmp_path):
         assert stage.reads in ("", *names[:i])
         if stage.reads:
             assert config.init.run == str(tmp_path / stage.reads)
+
+
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_a_stage_sets_a_field_in_one_place(name):
+    for stage in STUDIES[name].stages:
+        assert set(stage.at) <= set(base.BUDGETS), stage.name
+        for changes in stage.at.values():
+            assert not set(changes) & set(stage.changes), stage.name
+
+
+@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
+@pytest.mark.parametrize("name", list(STUDIES))
+def test_steps_that_are_swept_over_are_kept_upstream(name, budget, tmp_path):
+    configs = {s.name: stage_config(s, tmp_path, budget, "datasets") for s in STUDIES[name].stages}
+    for stage in STUDIES[name].stages:
+        swept = dict(configs[stage.name].population.sweep).get("init.step", ())
+        if swept:
+            upstream = configs[stage.reads]
+            per_epoch = upstream.data.upstream_size // upstream.train.batch_size
+            kept = (*upstream.train.checkpoint_epochs, upstream.train.epochs)
+            assert set(swept) <= {per_epoch * epoch for epoch in kept}, stage.name
+
+
+@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
+def test_phase_takes_over_every_upstream_network(budget, tmp_path):
+    for stage in STUDIES["phase"].stages:
+        if stage.reads:
+            upstream, down = (
+                stage_config(s, tmp_path, budget, "").population
+                for s in (next(u for u in STUDIES["phase"].stages if u.name == stage.reads), stage)
+            )
+            points = math.prod(len(values) for _, values in upstream.sweep)
+            assert down.seeds == points * upstream.seeds
 
 
 def first_layer(model):
@@ -50,11 +86,17 @@ def study_of(optional):
     """A study that needs a data set which is not prepared."""
     missing = Stage(
         "missing",
-        "quickstart_upstream",
+        "simple_cnn.dead_leaves",
         changes={"data.name": "cifar10", "data.data_dir": "nowhere"},
         optional=optional,
     )
-    reading = Stage("reading", "quickstart_real", reads="missing", optional=optional)
+    reading = Stage(
+        "reading",
+        "simple_cnn.dead_leaves",
+        reads="missing",
+        changes={"init.arms": ("pretrained",)},
+        optional=optional,
+    )
     return Study(
         name="s",
         title="t",

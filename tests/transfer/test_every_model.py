@@ -29,7 +29,7 @@ PLAIN = ("mlp", "simple_cnn", "conv_net", "vgg16")  # without batch norm
 
 def planted(name, arm):
     """(config, table, fresh variables, "trained" parameters): kernels larger, biases not zero."""
-    from configs import base
+    from randlabels.configs import base
 
     changes, size, layers = MODELS[name]
     config = base.get_config()

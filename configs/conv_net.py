@@ -1,0 +1,66 @@
+"""conv_net, four convolutions and a dense layer: Figure 6, Table 1, `layers`, the phase diagram.
+
+python -m randlabels.main --config=conv_net:short --workdir=runs/conv_net
+"""
+
+from ml_collections import ConfigDict
+
+from randlabels.configs import base
+
+# Few random classes and the He scale: the setting in which vgg16's transfer is positive.
+_SHARED = {
+    "labels.num_classes": 5,
+    "model.name": "conv_net",
+    "model.init_scale": 2**0.5,
+    # At a larger rate gains of aligned layers do not grow with their number.
+    "optimizer.learning_rate": 0.003,
+}
+
+FULL = {
+    **_SHARED,
+    "data.name": "cifar10",
+    "data.upstream_size": 20_000,
+    "data.downstream_size": 25_000,
+    "data.test_size": 0,
+    "data.image_size": 0,
+    "model.channels": (64, 128, 128, 128),
+    "model.widths": (128,),
+    "train.epochs": 100,
+    "train.batch_size": 256,
+    "train.precision": "bfloat16",
+    "population.seeds": 5,
+}
+
+SHORT = {
+    **_SHARED,
+    "data.name": "cifar10",
+    "data.upstream_size": 1_500,
+    "data.downstream_size": 1_500,
+    "data.test_size": 1_000,
+    "data.image_size": 16,
+    "model.channels": (16, 32, 32, 32),
+    "model.widths": (64,),
+    "train.epochs": 80,
+    "train.batch_size": 64,
+    "population.seeds": 4,
+}
+
+SMOKE = {
+    **_SHARED,
+    "data.name": "dead_leaves",
+    "data.upstream_size": 64,
+    "data.downstream_size": 64,
+    "data.test_size": 16,
+    "model.channels": (14, 4, 4, 4),  # two networks pooled have more filters than 27
+    "model.widths": (4,),
+    "train.epochs": 2,
+    "train.batch_size": 32,
+    "population.seeds": 2,
+}
+
+RECIPES: base.Recipes = {"conv_net": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
+
+
+def get_config(argument: str = "full") -> ConfigDict:
+    """The recipe at a budget."""
+    return base.from_recipes(RECIPES, argument)

@@ -1,0 +1,25 @@
+"""The config of a stage: base, the recipe at a budget, then what the stage changes."""
+
+import importlib
+
+from ml_collections import ConfigDict
+
+from randlabels.studies.study import Stage
+
+
+def resolve(stage: Stage, budget: str) -> ConfigDict:
+    """The config of a stage at a budget, without the run that it reads.
+
+    Raises:
+        InputError: if the budget is unknown.
+    """
+    family, _, recipe = stage.recipe.partition(".")
+    module = importlib.import_module(f"randlabels.configs.{family}")
+    config: ConfigDict = module.get_config(f"{recipe}.{budget}" if recipe else budget)
+    config.update_from_flattened_dict(changed(stage, budget))
+    return config
+
+
+def changed(stage: Stage, budget: str) -> dict[str, object]:
+    """{"group.field": value} that a stage changes in its recipe at a budget."""
+    return {**stage.changes, **stage.at.get(budget, {})}
