@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from randlabels.config import nearest
 from randlabels.errors import InputError
-from randlabels.studies import STUDIES
+from randlabels.studies import find_study
 from randlabels.studies.resolve import resolve
 
 
@@ -32,9 +32,7 @@ def get_config(argument: str = "") -> ConfigDict:
             f"{argument!r} is no stage of a study; name one as 'study.stage' or "
             "'study.stage.budget', such as 'fig5.random.short'."
         )
-    if name not in STUDIES:
-        raise InputError(f"study {name!r} is unknown; {nearest(name, tuple(STUDIES))}")
-    stages = {stage.name: stage for stage in STUDIES[name].stages}
+    stages = {stage.name: stage for stage in find_study(name).stages}
     if stage_name not in stages:
         hint = nearest(stage_name, tuple(stages))
         raise InputError(f"stage {stage_name!r} of study {name!r} is unknown; {hint}")

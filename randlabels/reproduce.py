@@ -31,23 +31,19 @@ def _has_workdir(values: Mapping[str, Any]) -> bool:
 def main() -> None:
     """Run the study that the flags name and print its verdicts."""
     # Imported late, so that a wrong flag is answered at once.
-    from randlabels.config import nearest
-    from randlabels.errors import InputError
-    from randlabels.studies import STUDIES
+    from randlabels.studies import find_study
     from randlabels.studies.recipe_text import recipe_text
-    from randlabels.studies.runner import run_study
+    from randlabels.studies.run import run_study
 
-    if _STUDY.value not in STUDIES:
-        raise InputError(f"--study {_STUDY.value!r}; {nearest(_STUDY.value, tuple(STUDIES))}")
-    study = STUDIES[_STUDY.value]
+    study = find_study(_STUDY.value)
     if _PRINT_CONFIG.value:
         print(recipe_text(study, _BUDGET.value))
         return
     workdir = Path(_WORKDIR.value)
-    judged = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
+    finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
     print()
-    for verdict in judged:
-        print(f"{verdict['outcome']:>12}  {verdict['statement']}")
+    for verdict in finding.verdicts:
+        print(f"{verdict.outcome:>12}  {verdict.statement}")
     print(f"\nVerdicts: {workdir / 'verdicts.json'}\nPage:     {workdir / 'report.html'}")
 
 

@@ -1,55 +1,52 @@
-"""Studies: each module declares one item of the paper as stages, claims, measures and figures."""
+"""Studies: declared in `paper` (items of the paper) and in `questions` (what it leaves open).
 
-from randlabels.studies import (
-    activations,
-    appendix_b,
-    augmentation,
-    critical,
-    datasets,
-    fig1,
-    fig2,
-    fig3,
-    fig4,
-    fig5,
-    fig6,
-    fig7,
-    fig8,
-    fig20,
-    init_ladder,
-    kernel_size,
-    layers,
-    optimisers,
-    phase,
-    proposition1,
-    quickstart,
-    table1,
-)
-from randlabels.studies.study import Study
+A study is one module with a `STUDY`, found by its folder, or given by its import path
+("my_package.my_study").
+"""
 
-STUDIES: dict[str, Study] = {
-    study.name: study
-    for study in (
-        quickstart.STUDY,
-        fig1.STUDY,
-        fig2.STUDY,
-        fig3.STUDY,
-        fig4.STUDY,
-        fig5.STUDY,
-        fig6.STUDY,
-        fig7.STUDY,
-        fig8.STUDY,
-        fig20.STUDY,
-        table1.STUDY,
-        init_ladder.STUDY,
-        layers.STUDY,
-        critical.STUDY,
-        kernel_size.STUDY,
-        phase.STUDY,
-        appendix_b.STUDY,
-        augmentation.STUDY,
-        activations.STUDY,
-        optimisers.STUDY,
-        datasets.STUDY,
-        proposition1.STUDY,
-    )
-}
+import importlib
+import pkgutil
+import re
+from typing import Any
+
+from randlabels.config import nearest
+from randlabels.errors import InputError
+from randlabels.studies import paper, questions
+from randlabels.studies.declare import Study
+
+
+def study_modules() -> dict[str, str]:
+    """{name of a study: its module}, items of the paper first, each folder in natural order."""
+    return {
+        name: f"{folder.__name__}.{name}"
+        for folder in (paper, questions)
+        for name in sorted((m.name for m in pkgutil.iter_modules(folder.__path__)), key=_natural)
+    }
+
+
+def find_study(name: str) -> Study[Any]:
+    """The study of a name, or in the module of an import path.
+
+    Raises:
+        InputError: if there is none.
+    """
+    modules = study_modules()
+    path = modules.get(name, name)
+    if name not in modules and "." not in name:
+        raise InputError(f"--study {name!r}; {nearest(name, tuple(modules))}")
+    try:
+        study = getattr(importlib.import_module(path), "STUDY", None)
+    except ImportError as error:
+        raise InputError(f"--study {name!r} cannot be imported ({error}).") from error
+    if not isinstance(study, Study):
+        raise InputError(f"--study {name!r}: the module {path} has no STUDY.")
+    return study
+
+
+def all_studies() -> dict[str, Study[Any]]:
+    """{name: study} of all studies of this package."""
+    return {name: find_study(name) for name in study_modules()}
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    return [(text, int(number or 0)) for text, number in re.findall(r"([^\d]+)(\d*)", name)]

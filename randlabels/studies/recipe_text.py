@@ -6,15 +6,15 @@ from typing import Any
 
 from randlabels.config import flatten
 from randlabels.configs import base
+from randlabels.studies.declare import Stage, Study
 from randlabels.studies.resolve import changed, resolve
-from randlabels.studies.study import Stage, Study
 
 WIDTH = 100
 _INDENT = 14
 _NO_BREAK = "\xa0"
 
 
-def recipe_text(study: Study, budget: str) -> str:
+def recipe_text(study: Study[Any], budget: str) -> str:
     """What each stage of a study comes to at a budget.
 
     Raises:

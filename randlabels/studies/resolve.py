@@ -1,10 +1,12 @@
 """The config of a stage: base, the recipe at a budget, then what the stage changes."""
 
 import importlib
+from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from randlabels.studies.study import Stage
+from randlabels.config import GENERATED_DATA
+from randlabels.studies.declare import Stage
 
 
 def resolve(stage: Stage, budget: str) -> ConfigDict:
@@ -17,6 +19,16 @@ def resolve(stage: Stage, budget: str) -> ConfigDict:
     module = importlib.import_module(f"randlabels.configs.{family}")
     config: ConfigDict = module.get_config(f"{recipe}.{budget}" if recipe else budget)
     config.update_from_flattened_dict(changed(stage, budget))
+    return config
+
+
+def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> ConfigDict:
+    """The config of a stage at a budget, with the run it starts from filled in."""
+    config = resolve(stage, budget)
+    if stage.reads:
+        config.init.run = str(workdir / stage.reads)
+    if data_dir and config.data.name not in GENERATED_DATA:
+        config.data.data_dir = data_dir
     return config
 
 

@@ -23,7 +23,7 @@ from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
-from randlabels.studies.recipes import stage_config
+from randlabels.studies.resolve import stage_config
 from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 

@@ -2,63 +2,109 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
 
-from randlabels.studies.study import Claim
+from randlabels.studies.declare import Claim
+
+Reading = TypeVar("Reading")
 
 LEVEL = 0.95
 MAX_EXACT = 100_000  # resamples that are enumerated rather than drawn
 NUM_DRAWN = 20_000
 
 
-def judge(claims: Sequence[Claim], measures: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What was claimed, and what the numbers say.
+
+    Attributes:
+        name: of the claim, as are statement, place, unit and threshold.
+        values: over seeds, NaN for a seed without one.
+        seeds: how many values are finite.
+        value: their mean; None without any.
+        interval: of the mean, 95%; None with too few values.
+        p: of sign flips, see `sign_flip_p`; None with too few values.
+        outcome: supported, contradicted, undecided.
+        reason: in words.
+    """
+
+    name: str
+    statement: str
+    place: str
+    unit: str
+    threshold: float
+    values: tuple[float, ...]
+    seeds: int
+    value: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+    outcome: str
+    reason: str
+
+
+def judge(claims: Sequence[Claim[Reading]], reading: Reading) -> list[Verdict]:
     """One verdict for each claim.
 
     The outcome is `supported` if the whole interval of the mean lies above the threshold,
     `contradicted` if it lies below, otherwise `undecided`; also undecided with fewer finite values
     than the claim needs.
-
-    Args:
-        claims: what is claimed.
-        measures: {measure: values over seeds}; NaN marks a seed without a value.
-
-    Returns:
-        Records with the claim's fields and value, interval, values, seeds, outcome, reason.
     """
-    return [_judge_one(claim, measures[claim.measure]) for claim in claims]
+    return [_judge_one(claim, np.asarray(claim.of(reading), np.float64)) for claim in claims]
 
 
-def _judge_one(claim: Claim, values: np.ndarray) -> dict[str, Any]:
-    values = np.asarray(values, np.float64)
+def _judge_one(claim: Claim[Reading], values: np.ndarray) -> Verdict:
     finite = values[np.isfinite(values)]
-    verdict = dataclasses.asdict(claim) | {"values": values, "seeds": len(finite)}
-    if len(finite) < max(claim.seeds_needed, 2):
-        reason = f"{len(finite)} of {len(values)} seeds have a value, {claim.seeds_needed} needed"
-        return verdict | {
-            "value": finite.mean() if len(finite) else None,
-            "interval": None,
-            "outcome": "undecided",
-            "reason": reason,
-        }
-    low, high = bootstrap_mean(finite)
-    if low > claim.threshold:
-        outcome = "supported"
-    elif high < claim.threshold:
-        outcome = "contradicted"
-    else:
-        outcome = "undecided"
+    few = len(finite) < max(claim.seeds_needed, 2)
+    interval = None if few else bootstrap_mean(finite)
+    outcome = "undecided" if interval is None else _outcome(interval, claim.threshold)
     place = {"supported": "above", "contradicted": "below", "undecided": "on both sides of"}
     reason = f"the interval lies {place[outcome]} {claim.threshold:g}"
-    return verdict | {
-        "value": finite.mean(),
-        "interval": [low, high],
-        "outcome": outcome,
-        "reason": reason,
-    }
+    if few:
+        reason = f"{len(finite)} of {len(values)} seeds have a value, {claim.seeds_needed} needed"
+    return Verdict(
+        name=claim.name,
+        statement=claim.statement,
+        place=claim.place,
+        unit=claim.unit,
+        threshold=claim.threshold,
+        values=tuple(values.tolist()),
+        seeds=len(finite),
+        value=float(finite.mean()) if len(finite) else None,
+        interval=interval,
+        p=None if few else sign_flip_p(finite - claim.threshold),
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _outcome(interval: tuple[float, float], threshold: float) -> str:
+    low, high = interval
+    if low > threshold:
+        return "supported"
+    return "contradicted" if high < threshold else "undecided"
+
+
+def sign_flip_p(differences: np.ndarray) -> float:
+    """One-sided p-value of a mean above 0: the share of sign flips with a mean at least as large.
+
+    Exact for values that are symmetric about 0 under the null; 2^n flips are enumerated where they
+    are few, otherwise drawn with a fixed seed (and then the observed signs count as one of them).
+    """
+    n = len(differences)
+    sizes = np.abs(differences)
+    if 2**n <= MAX_EXACT:
+        signs = np.array(list(itertools.product((-1, 1), repeat=n)))
+        extra = 0
+    else:
+        signs = np.random.default_rng(0).choice((-1, 1), (NUM_DRAWN, n))
+        extra = 1
+    # To rounding: the observed flip itself has to count.
+    reached = signs @ sizes >= differences.sum() - 1e-12 * sizes.sum()
+    return float((reached.sum() + extra) / (len(signs) + extra))
 
 
 def bootstrap_mean(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:

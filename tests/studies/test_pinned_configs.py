@@ -13,8 +13,8 @@ import pytest
 
 from randlabels.config import flatten
 from randlabels.records import plain
-from randlabels.studies import STUDIES
-from randlabels.studies.runner import stage_config
+from randlabels.studies import find_study, study_modules
+from randlabels.studies.resolve import stage_config
 
 PINS = Path(__file__).with_name("pinned_configs.json")
 BUDGETS = ("smoke", "short", "full")
@@ -33,7 +33,7 @@ def resolved(study, budget):
     """{stage: flattened config}, with the study's folder called `study`."""
     return {
         stage.name: plain(flatten(stage_config(stage, Path("study"), budget, "datasets")))
-        for stage in STUDIES[study].stages
+        for stage in find_study(study).stages
     }
 
 
@@ -46,7 +46,7 @@ def pins_of(study, budget):
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-@pytest.mark.parametrize("study", list(STUDIES))
+@pytest.mark.parametrize("study", list(study_modules()))
 def test_stages_resolve_to_the_pinned_configs(study, budget):
     assert pins_of(study, budget) == json.loads(PINS.read_text())["digests"][study][budget]
 
@@ -59,11 +59,13 @@ def test_one_stage_of_each_family_field_by_field(name, budget):
 
 
 def test_every_study_is_pinned():
-    assert sorted(json.loads(PINS.read_text())["digests"]) == sorted(STUDIES)
+    assert sorted(json.loads(PINS.read_text())["digests"]) == sorted(study_modules())
 
 
 if __name__ == "__main__":
-    digests = {study: {budget: pins_of(study, budget) for budget in BUDGETS} for study in STUDIES}
+    digests = {
+        study: {budget: pins_of(study, budget) for budget in BUDGETS} for study in study_modules()
+    }
     whole = {
         name: {
             budget: resolved(name.partition(".")[0], budget)[name.partition(".")[2]]

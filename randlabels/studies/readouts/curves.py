@@ -103,6 +103,11 @@ def arm_curves(run: Run, arms: tuple[str, ...]) -> dict[str, Curves]:
     return {arm: read_curves(run, arm) for arm in arms}
 
 
+def train_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """{label: (steps [evaluation], train accuracy [seed, evaluation])}, for figures."""
+    return {label: (of.steps, of.train) for label, of in curves.items()}
+
+
 def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
     """Share of a gain [seed] that another keeps: (share, low, high).
 

@@ -1,9 +1,8 @@
 """Figure 5: the first layer of simple_cnn on CIFAR-10, transferred as it is and redrawn."""
 
-from functools import partial
-
-from randlabels.studies import transfer_study
-from randlabels.studies.study import Stage, Study
+from randlabels.studies.declare import Stage, Tuning
+from randlabels.studies.families.first_layer import FINE_TUNING, first_layer_study
+from randlabels.studies.readouts.alignment import LAYER
 
 LEVELS = {"real": 0.6, "random": 0.4}  # train accuracy; chance is 0.1
 
@@ -11,7 +10,7 @@ STAGES = (
     Stage(
         "upstream",
         "simple_cnn.cifar10",
-        analyze=(transfer_study.LAYER,),
+        analyze=(LAYER,),
         at={
             "full": {
                 "train.checkpoint_epochs": (0, 5, 10, 20, 40, 80, 120, 160, 200),
@@ -28,8 +27,7 @@ STAGES = (
         "real",
         "simple_cnn.cifar10",
         reads="upstream",
-        changes=transfer_study.FINE_TUNING
-        | {"labels.kind": "real", "optimizer.learning_rate": 0.01},
+        changes=FINE_TUNING | {"labels.kind": "real", "optimizer.learning_rate": 0.01},
         at={
             "full": {"train.epochs": 45},
             "short": {"train.epochs": 16},
@@ -40,7 +38,7 @@ STAGES = (
         "random",
         "simple_cnn.cifar10",
         reads="upstream",
-        changes=transfer_study.FINE_TUNING,
+        changes=FINE_TUNING,
         at={
             "full": {"train.epochs": 45},
             "short": {"train.epochs": 28},
@@ -53,13 +51,13 @@ STAGES = (
     ),
 )
 
-STUDY = Study(
+STUDY = first_layer_study(
     name="fig5",
     title="Transfer of a first layer trained on random labels, CIFAR-10",
     paper_item="Figure 5",
     stages=STAGES,
-    claims=transfer_study.claims(LEVELS, place="Section 2.4, Figure 5"),
-    measures=partial(transfer_study.measure, levels=LEVELS),
-    figures=transfer_study.figures,
-    summary=partial(transfer_study.summary, levels=LEVELS),
+    levels=LEVELS,
+    tuning=Tuning(
+        note="Learning rates and levels were chosen on earlier runs; their seeds are not known."
+    ),
 )

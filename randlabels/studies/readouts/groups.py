@@ -5,17 +5,15 @@ eigenvectors are noisy. All networks together give one value, which no interval 
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from randlabels.eigen import PatchStatistics, descending_eigh, flatten_kernel, pool_networks
+from randlabels.eigen import descending_eigh, flatten_kernel, pool_networks
 from randlabels.eigen.layer_inputs import open_inputs, read_kernels
-from randlabels.runs import load_run
+from randlabels.runs import Run
+from randlabels.studies.readouts.alignment import LAYER
 
-LAYER = "conv1"
 FILTERS_PER_DIMENSION = 1.5  # in a group, at least
 
 
@@ -41,14 +39,12 @@ class DataBasis:
     vectors: np.ndarray
 
 
-@functools.cache
-def data_basis(workdir: Path) -> DataBasis:
+def data_basis(run: Run) -> DataBasis:
     """The eigenbasis of the patches that the first layer of a run sees, padded as it pads them."""
-    statistics: PatchStatistics = open_inputs(load_run(workdir)).data_statistics()
-    return DataBasis(*descending_eigh(statistics.covariance))
+    return DataBasis(*descending_eigh(open_inputs(run).data_statistics().covariance))
 
 
-def pooled_filters(workdir: Path, step: int, groups: Sequence[Sequence[int]]) -> np.ndarray:
+def pooled_filters(run: Run, step: int, groups: Sequence[Sequence[int]]) -> np.ndarray:
     """First-layer filters [group, d, m] of the networks of each group, at one checkpoint."""
-    kernels = read_kernels(load_run(workdir), step, LAYER)
+    kernels = read_kernels(run, step, LAYER)
     return np.stack([flatten_kernel(pool_networks(kernels[list(group)])) for group in groups])

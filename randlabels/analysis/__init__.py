@@ -1,0 +1,1 @@
+"""What is read off the workdir of a run."""

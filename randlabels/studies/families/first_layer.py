@@ -1,0 +1,173 @@
+"""Studies of first-layer transfer: what they read, claim, draw and list (the paper's Figure 5).
+
+Stages are called `upstream`, `real` and `random`: pre-training on random labels, then fine-tuning
+on real and on random labels in four arms.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from randlabels.analysis.records import Alignment
+from randlabels.figures import training_curves
+from randlabels.figures.alignment_figures import alignment_figures
+from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.readouts.alignment import LAYER, MARGIN_UNIT, read_misalignments
+from randlabels.studies.readouts.cells import arm_rows
+from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
+
+ARMS = ("scratch", "pretrained", "covariance", "pretrained_unscaled")
+TASKS = {"real": "real labels", "random": "random labels"}
+PLACE = "Section 2.4, Figure 5"
+
+# What fine-tuning changes. Its seeds are its own: fresh weights, labels and filters are independent
+# of the upstream networks.
+FINE_TUNING = {
+    "seed": 1000,
+    "labels.seed": 1000,
+    "train.task": "downstream",
+    "init.arms": ("scratch", "pretrained", "pretrained_unscaled", "covariance"),
+    "init.layers": (LAYER,),
+}
+
+_STARTS = {
+    "pretrained": "a first layer pre-trained on random labels",
+    "covariance": "a first layer drawn from the covariance of pre-trained filters",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """What a first-layer transfer left behind.
+
+    Attributes:
+        curves: {task: {arm: curves of fine-tuning}}.
+        alignment: of the first layer while it learned random labels.
+        last_step: of pre-training.
+        levels: {task: train accuracy whose time of arrival is compared}.
+    """
+
+    curves: Mapping[str, Mapping[str, Curves]]
+    alignment: Alignment
+    last_step: int
+    levels: Mapping[str, float]
+
+    @property
+    def margin(self) -> np.ndarray:
+        """Misalignment to the nearest random basis minus that to the data, [network]."""
+        return read_misalignments(self.alignment, self.last_step).margin
+
+    def speed_up(self, task: str, arm: str) -> np.ndarray:
+        """Steps from scratch over steps of an arm to the task's level, [seed]."""
+        arms = self.curves[task]
+        return arms[arm].speed_up(arms["scratch"], self.levels[task])
+
+    def gain(self, task: str, arm: str) -> np.ndarray:
+        """Mean train accuracy of an arm over all steps above scratch, [seed]."""
+        return self.curves[task][arm].gain_over(self.curves[task]["scratch"])
+
+
+def first_layer_study(
+    name: str, title: str, paper_item: str, stages: tuple[Stage, ...], levels: Mapping[str, float],
+    tuning: Tuning,
+) -> Study[Transfer]:  # fmt: skip
+    """A study of first-layer transfer.
+
+    Args:
+        name: of the study.
+        title: for the page.
+        paper_item: what it reproduces.
+        stages: called `upstream`, `real` and `random`.
+        levels: for each task, the train accuracy whose time of arrival is compared.
+        tuning: on what settings and levels were chosen.
+    """
+    return Study(
+        name=name,
+        title=title,
+        paper_item=paper_item,
+        stages=stages,
+        read=partial(_read, levels=levels),
+        claims=_claims(levels),
+        figures=_figures,
+        tables=_tables,
+        headline=("alignment", "pretrained_real", "covariance_real", "pretrained_random"),
+        tuning=tuning,
+    )
+
+
+def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
+    return Transfer(
+        curves={task: arm_curves(results.runs[task], ARMS) for task in TASKS},
+        alignment=results.alignments["upstream"],
+        last_step=results.runs["upstream"].steps[-1],
+        levels=levels,
+    )
+
+
+def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
+    alignment = Claim[Transfer](
+        name="alignment",
+        statement="The first layer's weights are closer to the eigenvectors of the data than to "
+        "any of 200 random orthonormal bases.",
+        place="Section 2.3, Figure 2",
+        unit=MARGIN_UNIT,
+        of=lambda found: found.margin,
+    )
+    transfer = (claim for task in TASKS for claim in _transfer_claims(task, levels[task]))
+    return (alignment, *transfer)
+
+
+def _transfer_claims(task: str, level: float) -> tuple[Claim[Transfer], ...]:
+    faster = (
+        Claim[Transfer](
+            name=f"{arm}_{task}",
+            statement=f"With {TASKS[task]} downstream, {start} reaches {level:.0%} train accuracy "
+            "in fewer steps than scratch.",
+            place=PLACE,
+            unit="steps from scratch over steps of the arm",
+            of=lambda found, arm=arm: found.speed_up(task, arm),  # type: ignore[misc]
+            threshold=1.0,
+        )
+        for arm, start in _STARTS.items()
+    )
+    keeps = Claim[Transfer](
+        name=f"covariance_keeps_half_{task}",
+        statement=f"With {TASKS[task]} downstream, covariance keeps at least half of what "
+        "pre-training gains over scratch.",
+        place=PLACE,
+        unit="gain of covariance minus half the gain of pretrained, mean train accuracy",
+        of=lambda found: found.gain(task, "covariance") - found.gain(task, "pretrained") / 2,
+    )
+    return (*faster, keeps)
+
+
+def _figures(found: Transfer) -> Drawings:
+    """Transfer curves, misalignment, eigenvalue map, eigenvectors."""
+    panels = {label: train_lines(found.curves[task]) for task, label in TASKS.items()}
+    return {
+        "transfer": (
+            training_curves.plot(panels),
+            "Fine-tuning from a first layer pre-trained on random labels (rescaled or not), drawn "
+            "from its covariance, or from scratch. Lines are means over seeds, bands go from the "
+            "lowest to the highest seed.",
+        ),
+        **alignment_figures(found.alignment, LAYER),
+    }
+
+
+def _tables(found: Transfer) -> Tables:
+    """Every arm of both tasks, and what covariance keeps."""
+    rows = []
+    for task, label in TASKS.items():
+        kept = {"covariance": _share_cell(found, task), "pretrained": "1"}
+        for row in arm_rows(found.curves[task], found.levels[task]):
+            share = {"share of the pre-trained gain": kept.get(row["arm"], "")}
+            rows.append({"downstream": label, **row, **share})
+    return {"arms": rows}
+
+
+def _share_cell(found: Transfer, task: str) -> str:
+    share, low, high = share_kept(found.gain(task, "covariance"), found.gain(task, "pretrained"))
+    return f"{share:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "not determined"
