@@ -2,6 +2,8 @@
 
 python -m randlabels.reproduce --study=quickstart --workdir=runs/quickstart [--budget=smoke]
 python -m randlabels.reproduce --study=fig5 --budget=short --print_config    (runs nothing)
+
+With --record the numbers and pictures go to docs/results, and the documents are made anew.
 """
 
 from collections.abc import Mapping
@@ -21,6 +23,12 @@ _DATA_DIR = flags.DEFINE_string(
 _PRINT_CONFIG = flags.DEFINE_bool(
     "print_config", False, "Print the recipe of every stage and run nothing."
 )
+_RECORD = flags.DEFINE_bool(
+    "record", False, "Write numbers and pictures to docs/results and make the documents anew."
+)
+_NOTE = flags.DEFINE_string(
+    "note", "", "For --record: what the numbers do not show, such as which copy of the data."
+)
 
 
 @flags.multi_flags_validator(["workdir", "print_config"], "give --workdir, or --print_config.")
@@ -32,7 +40,9 @@ def main() -> None:
     """Run the study that the flags name and print its verdicts."""
     # Imported late, so that a wrong flag is answered at once.
     from randlabels.studies import find_study
+    from randlabels.studies.documents import refresh_all
     from randlabels.studies.recipe_text import recipe_text
+    from randlabels.studies.record import write_record
     from randlabels.studies.run import run_study
 
     study = find_study(_STUDY.value)
@@ -41,6 +51,9 @@ def main() -> None:
         return
     workdir = Path(_WORKDIR.value)
     finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
+    if _RECORD.value:
+        print(f"Record:   {write_record(finding, _NOTE.value)}")
+        refresh_all()
     print()
     for verdict in finding.verdicts:
         print(f"{verdict.outcome:>12}  {verdict.statement}")

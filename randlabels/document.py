@@ -1,0 +1,28 @@
+"""Front door 4: documents whose numbers come from the records of studies.
+
+python -m randlabels.document [--check]
+
+Makes the generated parts of README.md, docs/results.md and docs/results/*.md anew.
+"""
+
+from absl import flags
+
+from randlabels import frontdoor
+
+_CHECK = flags.DEFINE_bool("check", False, "Change nothing; fail if a document is out of date.")
+
+
+def main() -> None:
+    """Refresh or check the documents."""
+    from randlabels.errors import InputError
+    from randlabels.studies import documents
+
+    stale = documents.refresh_all(write=not _CHECK.value)
+    names = ", ".join(str(path.relative_to(documents.ROOT)) for path in stale)
+    if _CHECK.value and stale:
+        raise InputError(f"{names}: out of date; run `python -m randlabels.document`.")
+    print(f"Made anew: {names or 'nothing'}")
+
+
+if __name__ == "__main__":
+    frontdoor.run(main)

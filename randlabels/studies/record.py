@@ -1,0 +1,117 @@
+"""The record of a study in the repository: docs/results/<study>.json and its pictures.
+
+It holds all that a document may say in numbers, and what is needed to get them again: resolved
+configs, seeds, versions, revision, hardware, time.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+from randlabels import records
+from randlabels.config import flatten
+from randlabels.configs import base
+from randlabels.errors import InputError
+from randlabels.runs import Run
+from randlabels.studies.declare import Stage
+from randlabels.studies.finding import Finding
+from randlabels.studies.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+
+# Fields that name a place on a machine, not a choice.
+_PLACES = ("init.run", "data.data_dir")
+
+
+def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) -> Path:
+    """Write the record and the pictures of a study; returns the path of the JSON file.
+
+    Args:
+        finding: of a study that ran.
+        note: what the numbers do not show, such as which copy of a data set was used.
+        folder: of the records.
+
+    Raises:
+        InputError: if there is no such folder (outside a checkout).
+    """
+    if not folder.is_dir():
+        raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
+    name = finding.study.name
+    for old in folder.glob(f"{name}-*.png"):
+        old.unlink()
+    pictures = {}
+    for file, caption in finding.captions.items():
+        shutil.copyfile(finding.results.workdir / "figures" / file, folder / f"{name}-{file}")
+        pictures[f"{name}-{file}"] = caption
+    path = folder / f"{name}.json"
+    records.write_json(path, _record(finding, note) | {"pictures": pictures})
+    return path
+
+
+def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+    """The record of a study, None if it was not recorded."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def config_digest(stage: Stage, budget: str) -> str:
+    """Digest of the resolved config of a stage, but for fields that name places on a machine."""
+    fields = {k: v for k, v in flatten(resolve(stage, budget)).items() if k not in _PLACES}
+    text = json.dumps(records.plain(fields) | {"reads": stage.reads}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
+    study, results = finding.study, finding.results
+    stages = [stage for stage in study.stages if stage.name in results.runs]
+    statuses = [run.status for run in results.runs.values()]
+    data = {results.runs[stage.name].config["data"]["data_dir"] for stage in stages} - {""}
+    command = (
+        f"python -m randlabels.reproduce --study={study.name} --budget={finding.budget} "
+        f"--workdir=runs/{study.name}" + (" --data_dir=datasets" if data else "")
+    )
+    return {
+        "study": study.name,
+        "title": study.title,
+        "paper_item": study.paper_item,
+        "budget": finding.budget,
+        "command": shlex.join(shlex.split(command)),
+        "note": note,
+        "finished": max(status["updated"] for status in statuses),
+        "versions": statuses[-1]["versions"],
+        "hardware": {"devices": statuses[-1]["devices"], "cpus": statuses[-1]["cpus"]},
+        "training_seconds": sum(_seconds(run) for run in results.runs.values()),
+        "tuning": dataclasses.asdict(study.tuning),
+        "headline": study.headline,
+        "stages": {s.name: _stage_record(s, results.runs[s.name], finding.budget) for s in stages},
+        "claims": {v.name: dataclasses.asdict(v) for v in finding.verdicts},
+        "tables": finding.tables,
+    }
+
+
+def _stage_record(stage: Stage, run: Run, budget: str) -> dict[str, Any]:
+    config, defaults = flatten(resolve(stage, budget)), flatten(base.get_config())
+    return {
+        "recipe": stage.recipe,
+        "reads": stage.reads,
+        "differs_from_base": {k: v for k, v in config.items() if v != defaults[k]},
+        "digest": config_digest(stage, budget),
+        "seeds": sorted({network.seed for network in run.networks}),
+        "label_seeds": sorted({network.label_seed for network in run.networks}),
+        "networks": len(run.networks),
+        "diverged": len(run.networks) - len(run.healthy_networks),
+        "git_revision": run.status["git_revision"],
+        "seconds": _seconds(run),
+    }
+
+
+def _seconds(run: Run) -> float:
+    """From the start of training, or of its last continuation, to its end."""
+    began, ended = (datetime.datetime.fromisoformat(run.status[k]) for k in ("started", "updated"))
+    return (ended - began).total_seconds()
