@@ -157,14 +157,17 @@ def test_configs_by_name_beside_a_folder_of_the_users_own(tmp_path, source):
         "from randlabels.configs import base\n"
         "def get_config():\n"
         "    config = base.get_config()\n"
-        "    config.train.epochs = 1\n"
+        "    config.train.epochs = -3\n"
         "    return config\n"
     )
-    for config in ("base", "configs/mine.py"):
-        arguments = [f"--config={config}", *TINY, f"--workdir={config.replace('/', '_')}"]
-        done = start(*arguments, cwd=own.parent, source=source)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("Trained: ")
+    # Values that are refused: the config was loaded, and nothing has to be trained to see it.
+    for arguments, epochs in (
+        (["--config=base", "--config.train.epochs=-2"], -2),
+        (["--config=configs/mine.py"], -3),
+    ):
+        done = start(*arguments, "--workdir=run", cwd=own.parent, source=source)
+        sentence = f"randlabels: config.train.epochs must be at least 1, not {epochs}.\n"
+        assert (done.returncode, done.stderr) == (1, sentence)
 
 
 def test_the_recipe_of_every_stage_is_printed_and_nothing_is_run(tmp_path):
