@@ -2,21 +2,21 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from randlabels.config import check
 from randlabels.configs import base
 from randlabels.errors import InputError
-from randlabels.studies import STUDIES
-from randlabels.studies.runner import run_study, stage_config
-from randlabels.studies.study import Stage, Study
+from randlabels.studies import all_studies, find_study, study_modules
+from randlabels.studies.declare import Stage, Study
+from randlabels.studies.resolve import stage_config
+from randlabels.studies.run import run_study
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(study_modules()))
 def test_stages_are_accepted(name, budget, tmp_path):
-    study = STUDIES[name]
+    study = find_study(name)
     names = [stage.name for stage in study.stages]
     assert len(set(names)) == len(names)
     for i, stage in enumerate(study.stages):
@@ -26,19 +26,21 @@ def test_stages_are_accepted(name, budget, tmp_path):
             assert config.init.run == str(tmp_path / stage.reads)
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(study_modules()))
 def test_a_stage_sets_a_field_in_one_place(name):
-    for stage in STUDIES[name].stages:
+    for stage in find_study(name).stages:
         assert set(stage.at) <= set(base.BUDGETS), stage.name
         for changes in stage.at.values():
             assert not set(changes) & set(stage.changes), stage.name
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(study_modules()))
 def test_steps_that_are_swept_over_are_kept_upstream(name, budget, tmp_path):
-    configs = {s.name: stage_config(s, tmp_path, budget, "datasets") for s in STUDIES[name].stages}
-    for stage in STUDIES[name].stages:
+    configs = {
+        s.name: stage_config(s, tmp_path, budget, "datasets") for s in find_study(name).stages
+    }
+    for stage in find_study(name).stages:
         swept = dict(configs[stage.name].population.sweep).get("init.step", ())
         if swept:
             upstream = configs[stage.reads]
@@ -49,11 +51,14 @@ def test_steps_that_are_swept_over_are_kept_upstream(name, budget, tmp_path):
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
 def test_phase_takes_over_every_upstream_network(budget, tmp_path):
-    for stage in STUDIES["phase"].stages:
+    for stage in find_study("phase").stages:
         if stage.reads:
             upstream, down = (
                 stage_config(s, tmp_path, budget, "").population
-                for s in (next(u for u in STUDIES["phase"].stages if u.name == stage.reads), stage)
+                for s in (
+                    next(u for u in find_study("phase").stages if u.name == stage.reads),
+                    stage,
+                )
             )
             points = math.prod(len(values) for _, values in upstream.sweep)
             assert down.seeds == points * upstream.seeds
@@ -66,20 +71,47 @@ def first_layer(model):
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(study_modules()))
 def test_pooled_networks_have_enough_filters_for_a_covariance(name, budget, tmp_path):
-    configs = {s.name: stage_config(s, tmp_path, budget, "datasets") for s in STUDIES[name].stages}
-    for stage in STUDIES[name].stages:
+    configs = {
+        s.name: stage_config(s, tmp_path, budget, "datasets") for s in find_study(name).stages
+    }
+    for stage in find_study(name).stages:
         if "covariance" in configs[stage.name].init.arms:
             upstream = configs[stage.reads]
             dim, filters = first_layer(upstream.model)
             assert filters * upstream.population.seeds > dim, stage.name
 
 
-@pytest.mark.parametrize("name", list(STUDIES))
+@pytest.mark.parametrize("name", list(study_modules()))
 def test_claims_have_names_of_their_own(name):
-    names = [claim.name for claim in STUDIES[name].claims]
+    study = find_study(name)
+    names = [claim.name for claim in study.claims]
     assert len(set(names)) == len(names)
+    assert 1 <= len(study.headline) <= 4
+    assert set(study.headline) <= set(names)
+
+
+def test_studies_are_found_by_their_folder():
+    studies = all_studies()
+    assert list(studies)[:4] == ["appendix_b", "fig1", "fig2", "fig3"]
+    assert "phase" in studies
+    assert all(study.name == name for name, study in studies.items())
+
+
+def test_a_study_may_come_from_elsewhere(tmp_path, monkeypatch):
+    text = "from randlabels.studies.paper.fig5 import STUDY\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my_study.py").write_text(text)
+    (tmp_path / "mine" / "empty.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_study("mine.my_study") is find_study("fig5")
+    with pytest.raises(InputError, match=r"the module mine.empty has no STUDY"):
+        find_study("mine.empty")
+    with pytest.raises(InputError, match="cannot be imported"):
+        find_study("mine.absent")
+    with pytest.raises(InputError, match=r"did you mean 'fig5'\?"):
+        find_study("fig55")
 
 
 def study_of(optional):
@@ -102,10 +134,10 @@ def study_of(optional):
         title="t",
         paper_item="p",
         stages=(missing, reading),
+        read=lambda results: list(results.runs),
         claims=(),
-        measures=lambda results: {"stages": np.array(list(results.runs))},
-        figures=lambda results: {},
-        summary=lambda results: [],
+        figures=lambda reading: {},
+        tables=lambda reading: {},
     )
 
 

@@ -2,32 +2,56 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from randlabels.studies.study import Claim
-from randlabels.studies.verdicts import bootstrap_mean, bootstrap_ratio, judge
+from randlabels.studies.declare import Claim
+from randlabels.studies.verdicts import bootstrap_mean, bootstrap_ratio, judge, sign_flip_p
 
-CLAIM = Claim("c", "statement", "Figure 1", "m", threshold=1.0, unit="x", seeds_needed=4)
+CLAIM = Claim(
+    name="c",
+    statement="statement",
+    place="Figure 1",
+    unit="x",
+    of=lambda values: values,
+    threshold=1.0,
+    seeds_needed=4,
+)
 
 
-def outcome(values):
-    return judge([CLAIM], {"m": np.asarray(values, float)})[0]["outcome"]
+def verdict_on(values):
+    (verdict,) = judge([CLAIM], np.asarray(values, float))
+    return verdict
 
 
 def test_outcomes():
-    assert outcome([1.2, 1.3, 1.4, 1.25]) == "supported"
-    assert outcome([0.7, 0.6, 0.8, 0.75]) == "contradicted"
-    assert outcome([0.9, 1.3, 1.4, 1.25]) == "undecided"  # one of four disagrees
+    assert verdict_on([1.2, 1.3, 1.4, 1.25]).outcome == "supported"
+    assert verdict_on([0.7, 0.6, 0.8, 0.75]).outcome == "contradicted"
+    assert verdict_on([0.9, 1.3, 1.4, 1.25]).outcome == "undecided"  # one of four disagrees
 
 
 def test_too_few_seeds_are_undecided_and_the_reason_says_so():
-    verdict = judge([CLAIM], {"m": np.array([2.0, 2.1, np.nan, 2.2])})[0]
-    assert verdict["outcome"] == "undecided"
-    assert verdict["reason"] == "3 of 4 seeds have a value, 4 needed"
-    assert verdict["value"] == pytest.approx(2.1)
+    verdict = verdict_on([2.0, 2.1, np.nan, 2.2])
+    assert verdict.outcome == "undecided"
+    assert verdict.reason == "3 of 4 seeds have a value, 4 needed"
+    assert verdict.value == pytest.approx(2.1)
+    assert (verdict.interval, verdict.p) == (None, None)
 
 
 def test_no_value_at_all():
-    verdict = judge([CLAIM], {"m": np.full(4, np.nan)})[0]
-    assert (verdict["outcome"], verdict["value"], verdict["interval"]) == ("undecided", None, None)
+    verdict = verdict_on(np.full(4, np.nan))
+    assert (verdict.outcome, verdict.value, verdict.interval) == ("undecided", None, None)
+
+
+def test_sign_flip_p_counts_the_flips_that_reach_the_mean():
+    assert sign_flip_p(np.array([1.0, 2.0, 3.0])) == 1 / 8
+    assert sign_flip_p(np.array([-1.0, 2.0, 3.0])) == 2 / 8  # the observed signs, and all positive
+    assert sign_flip_p(np.array([-1.0, -2.0])) == 1.0
+    assert sign_flip_p(np.array([0.1, 0.1, 0.1, 0.1])) == 1 / 16
+
+
+def test_sign_flip_p_of_many_seeds_is_drawn_and_near_the_t_test():
+    values = np.random.default_rng(3).normal(0.3, 1.0, 60)
+    exact = stats.ttest_1samp(values, 0, alternative="greater").pvalue
+    assert sign_flip_p(values) == pytest.approx(exact, rel=0.25)
+    assert sign_flip_p(np.abs(values)) == 1 / 20_001
 
 
 def test_interval_of_four_seeds_is_their_range():
@@ -51,11 +75,12 @@ def test_coverage_for_few_normal_seeds():
 
 
 def test_verdict_records_what_was_claimed_and_measured():
-    verdict = judge([CLAIM], {"m": np.array([1.2, 1.3, 1.4, 1.25])})[0]
-    assert verdict["statement"] == "statement"
-    assert verdict["seeds"] == 4
-    assert verdict["interval"] == [1.2, 1.4]
-    assert verdict["value"] == pytest.approx(1.2875)
+    verdict = verdict_on([1.2, 1.3, 1.4, 1.25])
+    assert verdict.statement == "statement"
+    assert verdict.seeds == 4
+    assert verdict.interval == (1.2, 1.4)
+    assert verdict.p == 1 / 16
+    assert verdict.value == pytest.approx(1.2875)
 
 
 def test_interval_of_a_ratio():

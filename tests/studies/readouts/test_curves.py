@@ -1,3 +1,5 @@
+"""Curves of one start, and how far ahead of others they are, on planted runs."""
+
 import dataclasses
 from pathlib import Path
 
@@ -6,7 +8,14 @@ import pytest
 
 from randlabels.networks import Network
 from randlabels.runs import Run
-from randlabels.studies import measures
+from randlabels.studies.readouts.cells import arm_rows
+from randlabels.studies.readouts.curves import (
+    Curves,
+    arm_curves,
+    networks_of,
+    read_curves,
+    share_kept,
+)
 
 STEPS = [0, 10, 20, 30]
 
@@ -32,81 +41,65 @@ RUN = make_run(
         ("covariance", 2, [0.1, 0.25, 0.5, 0.7]),
     ]
 )
+ARMS = arm_curves(RUN, ("scratch", "pretrained", "covariance"))
 
 
 def test_curves_come_by_seed():
-    steps, values = measures.curve(RUN, "scratch")
-    np.testing.assert_array_equal(steps, STEPS)
-    np.testing.assert_array_equal(values[:, -1], [0.5, 0.6])
+    curves = read_curves(RUN, "scratch")
+    np.testing.assert_array_equal(curves.steps, STEPS)
+    np.testing.assert_array_equal(curves.train[:, -1], [0.5, 0.6])
+    assert curves.test is None  # random labels have none
 
 
 def test_diverged_values_become_nan():
     run = make_run([("scratch", 0, [0.1, None, None, None])])
-    assert np.isnan(measures.curve(run, "scratch")[1][0, 1:]).all()
+    assert np.isnan(read_curves(run, "scratch").train[0, 1:]).all()
 
 
 def test_steps_to_interpolates_and_marks_what_is_never_reached():
-    steps = np.array(STEPS)
     values = np.array([[0.1, 0.2, 0.4, 0.6], [0.5, 0.6, 0.7, 0.8], [0.1, 0.2, 0.3, 0.35]])
-    np.testing.assert_allclose(measures.steps_to(steps, values, 0.5), [25.0, 0.0, np.inf])
+    np.testing.assert_allclose(Curves(np.array(STEPS), values).steps_to(0.5), [25.0, 0.0, np.inf])
 
 
 def test_steps_to_takes_the_first_crossing():
-    values = np.array([[0.0, 0.6, 0.4, 0.8]])
-    np.testing.assert_allclose(measures.steps_to(np.array(STEPS), values, 0.5), [10 * 0.5 / 0.6])
+    curves = Curves(np.array(STEPS), np.array([[0.0, 0.6, 0.4, 0.8]]))
+    np.testing.assert_allclose(curves.steps_to(0.5), [10 * 0.5 / 0.6])
 
 
 def test_speed_up_by_seed():
     # to 0.5: scratch 30 (seed 1), 25 (seed 2); pretrained 10 and 16.67
-    np.testing.assert_allclose(measures.speed_up(RUN, "pretrained", 0.5), [3.0, 1.5])
+    np.testing.assert_allclose(ARMS["pretrained"].speed_up(ARMS["scratch"], 0.5), [3.0, 1.5])
 
 
 def test_censored_speed_up_understates():
     # to 0.65: scratch never, so the end of training (30) stands in
-    ours = [17.5, 22.5]
-    np.testing.assert_allclose(measures.speed_up(RUN, "pretrained", 0.65), 30 / np.array(ours))
-    assert np.isnan(measures.speed_up(RUN, "pretrained", 0.95)).all()
+    found = ARMS["pretrained"].speed_up(ARMS["scratch"], 0.65)
+    np.testing.assert_allclose(found, 30 / np.array([17.5, 22.5]))
+    assert np.isnan(ARMS["pretrained"].speed_up(ARMS["scratch"], 0.95)).all()
 
 
-def test_area_between_is_the_mean_difference_over_steps():
+def test_speed_up_of_what_is_there_at_the_start_is_undefined():
+    ahead = Curves(np.array(STEPS), np.array([[0.6, 0.7, 0.8, 0.9]]))
+    behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))
+    assert np.isnan(ahead.speed_up(behind, 0.5)).all()
+
+
+def test_gain_is_the_mean_difference_over_steps():
     # seed 1: differences 0, .4, .4, .4; seed 2: 0, .1, .2, .2
     expected = [(0.2 + 0.4 + 0.4) / 3, (0.05 + 0.15 + 0.2) / 3]
-    np.testing.assert_allclose(measures.area_between(RUN, "pretrained"), expected)
+    np.testing.assert_allclose(ARMS["pretrained"].gain_over(ARMS["scratch"]), expected)
 
 
 def test_share_kept():
-    gains = {arm: measures.area_between(RUN, arm) for arm in ("covariance", "pretrained")}
-    share, low, high = measures.share_kept(RUN)
+    gains = {arm: ARMS[arm].gain_over(ARMS["scratch"]) for arm in ("covariance", "pretrained")}
+    share, low, high = share_kept(gains["covariance"], gains["pretrained"])
     assert share == pytest.approx(gains["covariance"].sum() / gains["pretrained"].sum())
     by_seed = gains["covariance"] / gains["pretrained"]
     assert by_seed.min() - 1e-12 <= low <= share <= high <= by_seed.max() + 1e-12
 
 
-def record(network, data, random, step=5, layer="conv1"):
-    return {
-        "layer": layer,
-        "step": step,
-        "network": network,
-        "misalignment_data": data,
-        "misalignment_random": np.array(random),
-    }
-
-
-def test_misalignment_margin_is_to_the_nearest_random_basis_of_each_network():
-    alignment = {
-        "records": [
-            record(None, 1.0, [9.0]),
-            record(0, 2.0, [5.0, 4.0]),
-            record(1, 3.0, [2.5, 7.0]),
-            record(0, 0.0, [100.0], step=0),
-            record(0, 0.0, [100.0], layer="dense1"),
-        ]
-    }
-    np.testing.assert_allclose(measures.misalignment_margin(alignment, "conv1", 5), [2.0, -0.5])
-
-
-def test_table_says_what_was_not_reached():
-    row = measures.table(RUN, ["scratch"], 0.55)[0]
+def test_rows_say_what_was_not_reached():
+    (row,) = arm_rows({"scratch": ARMS["scratch"]}, 0.55)
     assert row["steps to the level"] == "not reached by 1 of 2"
     assert row["train accuracy at the end"] == "0.550 ± 0.071"
     assert row["test accuracy at the end"] == ""  # random labels have none
@@ -121,19 +114,8 @@ def test_networks_are_chosen_by_columns_of_the_table():
         for row, layers in zip(run.networks, of_row, strict=True)
     ]
     run = dataclasses.replace(run, networks=tuple(rows))
-    chosen = {"arm": "aligned", "layers": ("first:2",)}
-    assert measures.networks_of(run, chosen) == [3, 2]
+    assert networks_of(run, {"arm": "aligned", "layers": ("first:2",)}) == [3, 2]
     with pytest.raises(ValueError, match="has 4 networks of seeds"):
-        measures.networks_of(run, "aligned")  # two of each seed
+        networks_of(run, "aligned")  # two of each seed
     with pytest.raises(ValueError, match="has 0 networks"):
-        measures.networks_of(run, {"arm": "aligned", "layers": ("first:3",)})
-
-
-def test_margins_of_networks_with_too_few_filters_are_missing():
-    def record(network, data, random):
-        place = {"layer": "conv1", "step": 5, "network": network}
-        return place | {"misalignment_data": data, "misalignment_random": random}
-
-    alignment = {"records": [record(0, 1.0, [4.0, 3.0]), record(1, None, None)]}
-    found = measures.misalignment_margin(alignment, "conv1", 5)
-    np.testing.assert_array_equal(found, [2.0, np.nan])
+        networks_of(run, {"arm": "aligned", "layers": ("first:3",)})
