@@ -80,7 +80,7 @@ def analyze(
         InputError: if there is no run, no checkpoint or no such layer; nothing is written then.
     """
     # Imported late, so that a wrong flag is answered at once.
-    from randlabels.eigen.run_alignment import alignment_of_run
+    from randlabels.analysis.alignment_of_run import alignment_of_run
 
     if inputs not in INPUTS:
         raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from randlabels.eigen import KindDistances, compare_label_kinds, filter_covariance
-from randlabels.eigen.layer_inputs import read_kernels
+from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
+from randlabels.analysis.layer_inputs import read_kernels
+from randlabels.eigen import filter_covariance
 from randlabels.figures import misalignment_over_training, misalignment_panels
 from randlabels.studies import measures
 from randlabels.studies.alignment_study import (

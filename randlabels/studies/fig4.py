@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.eigen import ClosedFormFit, energy_profile
-from randlabels.eigen.layer_inputs import read_kernels
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import load_run

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from randlabels.analysis.layer_inputs import open_inputs, read_kernels
 from randlabels.eigen import PatchStatistics, descending_eigh, flatten_kernel, pool_networks
-from randlabels.eigen.layer_inputs import open_inputs, read_kernels
 from randlabels.runs import load_run
 
 LAYER = "conv1"

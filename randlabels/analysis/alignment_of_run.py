@@ -23,11 +23,10 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from randlabels.eigen.costs import expected_seconds
-from randlabels.eigen.filter_sets import bootstrap, describe_sets
-from randlabels.eigen.filters import flatten_kernel, pool_networks
-from randlabels.eigen.input_spectrum import profile_agreement
-from randlabels.eigen.layer_inputs import (
+from randlabels.analysis.costs import expected_seconds
+from randlabels.analysis.filter_sets import bootstrap, describe_sets
+from randlabels.analysis.input_spectrum import profile_agreement
+from randlabels.analysis.layer_inputs import (
     Layer,
     TaskInputs,
     choose_layers,
@@ -35,6 +34,7 @@ from randlabels.eigen.layer_inputs import (
     read_kernels,
     read_variables,
 )
+from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError

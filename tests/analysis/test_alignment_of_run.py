@@ -11,9 +11,9 @@ import pytest
 
 from configs import base
 from randlabels import records
+from randlabels.analysis import alignment_of_run, costs, layer_inputs
 from randlabels.config import check
 from randlabels.data import sources, splits
-from randlabels.eigen import costs, layer_inputs, run_alignment
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.models.naming import get_layer
@@ -123,7 +123,7 @@ def planted(tmp_path_factory):
                 variables["params"]["conv1"]["kernel"][network] = kernel.reshape(3, 3, 3, -1)
 
     run = write_run(tmp_path_factory.mktemp("planted"), config, plant)
-    return run_alignment.alignment_of_run(run, (), "checkpoint", 50), values, vectors, taus
+    return alignment_of_run.alignment_of_run(run, (), "checkpoint", 50), values, vectors, taus
 
 
 def test_planted_map_and_eigenvectors_are_found(planted):
@@ -207,7 +207,7 @@ def test_shrunk_estimate_is_given_where_filters_are_few(planted):
 
 def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tmp_path):
     config = small_config(**{"model.filters": 16})
-    alignment = run_alignment.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
     for record in single(alignment):
         assert record["misalignment_data"] is record["floor"] is record["p_value"] is None
         assert "pool networks until there are more than 27" in record["reason"]
@@ -225,7 +225,7 @@ def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tm
 
 def test_leading_eigenvectors_of_few_filters_point_along_those_of_the_data(tmp_path):
     config = small_config(**{"model.filters": 8})  # 16 pooled, fewer than 27
-    alignment = run_alignment.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
     record, basis = pooled(alignment)[0], alignment["data"]["conv1"]["eigenvectors"]
     kept = record["nearest_rank"] < 10
     signed = np.sum(
@@ -247,7 +247,7 @@ def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
     config = small_config(**{"population.sweep": (("model.init_scale", (0.5, 1.0)),)})
     run = write_run(tmp_path, config)
     run = diverged(run, [3])
-    alignment = run_alignment.alignment_of_run(run, (), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
     assert (alignment["networks"], alignment["diverged"]) == ([0, 1, 2], [3])
     last = [record for record in pooled(alignment) if record["step"] == 4]
     assert [record["networks"] for record in last] == [[0, 1], [2]]
@@ -263,7 +263,7 @@ def test_all_diverged_is_an_error(tmp_path):
     run = write_run(tmp_path, small_config())
     run = diverged(run, [row.network for row in run.networks])
     with pytest.raises(InputError, match="all networks"):
-        run_alignment.alignment_of_run(run, (), "checkpoint", 3)
+        alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
 
 
 def dense_inputs(config, params, network):
@@ -292,7 +292,7 @@ def deep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def deep_alignments(deep):
     return {
-        inputs: run_alignment.alignment_of_run(deep[1], ("dense1",), inputs, 3)
+        inputs: alignment_of_run.alignment_of_run(deep[1], ("dense1",), inputs, 3)
         for inputs in ("checkpoint", "initialisation")
     }
 
@@ -335,7 +335,7 @@ def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep_alignments):
 
 def test_rotating_each_network_and_pooling_is_pooling_directly_in_the_first_layer(tmp_path):
     run = write_run(tmp_path, small_config())
-    shared = pooled(run_alignment.alignment_of_run(run, (), "checkpoint", 5))[1]
+    shared = pooled(alignment_of_run.alignment_of_run(run, (), "checkpoint", 5))[1]
     kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
     filters = np.moveaxis(kernels.reshape(2, 27, -1), 0, 1).reshape(27, -1)
     sigma_w = filters @ filters.T / filters.shape[1]
@@ -375,8 +375,8 @@ def test_layers_too_large_are_refused_or_left_out(tmp_path, monkeypatch):
     run = write_run(tmp_path, small_config(**{"model.filters": 4}))
     monkeypatch.setattr(layer_inputs, "MAX_DIM", 100)
     with pytest.raises(InputError, match=r"layer dense1 has 144 inputs.*at most 100"):
-        run_alignment.alignment_of_run(run, ("conv1", "dense1"), "checkpoint", 3)
-    alignment = run_alignment.alignment_of_run(run, ("all",), "checkpoint", 3)
+        alignment_of_run.alignment_of_run(run, ("conv1", "dense1"), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(run, ("all",), "checkpoint", 3)
     assert list(alignment["data"]) == ["conv1", "head"]
     assert [(s["layer"], s["step"]) for s in alignment["skipped"]] == [("dense1", None)]
 
@@ -384,15 +384,15 @@ def test_layers_too_large_are_refused_or_left_out(tmp_path, monkeypatch):
 def test_initialisation_needs_the_first_checkpoint(tmp_path):
     run = write_run(tmp_path, small_config(**{"model.filters": 4}), steps=(4,))
     with pytest.raises(InputError, match="no checkpoint of its start"):
-        run_alignment.alignment_of_run(run, ("head",), "initialisation", 3)
-    first = run_alignment.alignment_of_run(run, (), "initialisation", 3)  # has no need of it
+        alignment_of_run.alignment_of_run(run, ("head",), "initialisation", 3)
+    first = alignment_of_run.alignment_of_run(run, (), "initialisation", 3)  # has no need of it
     assert pooled(first)[0]["step"] == 4
 
 
 def test_long_work_is_announced_with_its_cost(deep, monkeypatch, capsys):
-    monkeypatch.setattr(run_alignment, "_WORTH_SAYING", 0)
+    monkeypatch.setattr(alignment_of_run, "_WORTH_SAYING", 0)
     monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1e5)
-    run_alignment.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
+    alignment_of_run.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
     assert "dense1 (d = 32) will take about" in capsys.readouterr().err
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from randlabels.eigen import input_spectrum
+from randlabels.analysis import input_spectrum
+from randlabels.analysis.filter_sets import describe_sets
 from randlabels.eigen.closed_form import closed_form_limit
-from randlabels.eigen.filter_sets import describe_sets
 
 SPECTRUM = np.array([9.0, 8.5, 3.0, 1.0, 0.95, 0.92, 0.3, 0.1, 0.05, 0.02, 0.01, 0.005])
 SPACES = [[0, 1], [2], [3, 4, 5], [6], [7], [8], [9], [10], [11]]  # gaps of at most 10%

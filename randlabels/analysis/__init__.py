@@ -1,0 +1,1 @@
+"""What reads a run: the inputs of its layers, alignment of its checkpoints, activity of units."""
