@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.analysis.records import Alignment
 from randlabels.runs import Run
 from randlabels.studies.verdicts import bootstrap_ratio
 
@@ -105,17 +106,7 @@ def final(run: Run, arm: Start, metric: str) -> np.ndarray:
     return curve(run, arm, metric)[1][:, -1]
 
 
-def pooled_record(alignment: dict[str, Any], layer: str, step: int) -> dict[str, Any]:
-    """The record of all networks of a layer pooled, at one checkpoint."""
-    return _records(alignment, layer, step, pooled=True)[0]
-
-
-def network_records(alignment: dict[str, Any], layer: str, step: int) -> list[dict[str, Any]]:
-    """The records of single networks of a layer at one checkpoint."""
-    return _records(alignment, layer, step, pooled=False)
-
-
-def misalignment_margin(alignment: dict[str, Any], layer: str, step: int) -> np.ndarray:
+def misalignment_margin(alignment: Alignment, layer: str, step: int) -> np.ndarray:
     """Smallest misalignment to any random basis minus misalignment to the data basis, [network].
 
     Above 0 the network's weights are closer to the data's eigenvectors than to any random basis.
@@ -124,23 +115,11 @@ def misalignment_margin(alignment: dict[str, Any], layer: str, step: int) -> np.
     return np.array(
         [
             np.nan
-            if record["misalignment_data"] is None
-            else np.min(record["misalignment_random"]) - record["misalignment_data"]
-            for record in network_records(alignment, layer, step)
+            if record.singular
+            else record.misalignments.random.min() - record.misalignments.data
+            for record in alignment.single(layer, step)
         ]
     )
-
-
-def _records(
-    alignment: dict[str, Any], layer: str, step: int, pooled: bool
-) -> list[dict[str, Any]]:
-    return [
-        record
-        for record in alignment["records"]
-        if record["layer"] == layer
-        and record["step"] == step
-        and (record["network"] is None) == pooled
-    ]
 
 
 def table(run: Run, arms: Sequence[str], level: float) -> list[dict[str, Any]]:

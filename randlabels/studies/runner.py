@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import records
-from randlabels.analyze import analyze, load_alignment
+from randlabels.analysis.records import load_alignment
+from randlabels.analyze import analyze
 from randlabels.config import GENERATED_DATA
 from randlabels.data.errors import DataError
 from randlabels.errors import InputError

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.analysis.records import Alignment
 from randlabels.runs import Run
 
 
@@ -68,7 +69,7 @@ class Results:
 
     workdir: Path
     runs: Mapping[str, Run]
-    alignments: Mapping[str, dict[str, Any]]
+    alignments: Mapping[str, Alignment]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from randlabels.analysis.records import Alignment
 from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.studies import measures
@@ -82,26 +83,34 @@ def test_share_kept():
     assert by_seed.min() - 1e-12 <= low <= share <= high <= by_seed.max() + 1e-12
 
 
-def record(network, data, random, step=5, layer="conv1"):
-    return {
-        "layer": layer,
-        "step": step,
-        "network": network,
-        "misalignment_data": data,
-        "misalignment_random": np.array(random),
-    }
+@pytest.fixture
+def analysed(alignment_record):
+    """A function: (network, M(data), M(random bases), ...) of each record -> their Alignment."""
 
-
-def test_misalignment_margin_is_to_the_nearest_random_basis_of_each_network():
-    alignment = {
-        "records": [
-            record(None, 1.0, [9.0]),
-            record(0, 2.0, [5.0, 4.0]),
-            record(1, 3.0, [2.5, 7.0]),
-            record(0, 0.0, [100.0], step=0),
-            record(0, 0.0, [100.0], layer="dense1"),
+    def make(*rows):
+        records = [
+            alignment_record(
+                network=network,
+                misalignment_data=data,
+                misalignment_random=None if random is None else np.array(random),
+                floor=None if data is None else np.ones(3),
+                **place,
+            )
+            for network, data, random, place in rows
         ]
-    }
+        return Alignment((0, 1), (), (), {}, tuple(records))
+
+    return make
+
+
+def test_misalignment_margin_is_to_the_nearest_random_basis_of_each_network(analysed):
+    alignment = analysed(
+        (None, 1.0, [9.0], {}),
+        (0, 2.0, [5.0, 4.0], {}),
+        (1, 3.0, [2.5, 7.0], {}),
+        (0, 0.0, [100.0], {"step": 0}),
+        (0, 0.0, [100.0], {"layer": "dense1"}),
+    )
     np.testing.assert_allclose(measures.misalignment_margin(alignment, "conv1", 5), [2.0, -0.5])
 
 
@@ -129,11 +138,7 @@ def test_networks_are_chosen_by_columns_of_the_table():
         measures.networks_of(run, {"arm": "aligned", "layers": ("first:3",)})
 
 
-def test_margins_of_networks_with_too_few_filters_are_missing():
-    def record(network, data, random):
-        place = {"layer": "conv1", "step": 5, "network": network}
-        return place | {"misalignment_data": data, "misalignment_random": random}
-
-    alignment = {"records": [record(0, 1.0, [4.0, 3.0]), record(1, None, None)]}
+def test_margins_of_networks_with_too_few_filters_are_missing(analysed):
+    alignment = analysed((0, 1.0, [4.0, 3.0], {}), (1, None, None, {}))
     found = measures.misalignment_margin(alignment, "conv1", 5)
     np.testing.assert_array_equal(found, [2.0, np.nan])
