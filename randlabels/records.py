@@ -1,10 +1,13 @@
 """JSON files and JSON lines, written so that a crash leaves the old file or the new one."""
 
 import contextlib
+import dataclasses
+import functools
 import json
 import os
+import types
 from pathlib import Path
-from typing import Any
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -19,6 +22,43 @@ def plain(value: Any) -> Any:
         return plain(np.asarray(value).tolist())
     if isinstance(value, float) and not np.isfinite(value):
         return None
+    return value
+
+
+def typed(kind: Any, value: Any) -> Any:
+    """The inverse of `plain`: what JSON holds, as the type `kind` that an annotation names.
+
+    Dicts become dataclasses, lists tuples or arrays (`NDArray[...]`), and None becomes NaN where a
+    float must be; of a union with None, it stays None.
+
+    Raises:
+        TypeError, ValueError: if the value is of another form.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        fields = _annotations(kind)
+        return kind(**{k: typed(fields.get(k, Any), v) for k, v in _of(dict, value).items()})
+    if origin in (Union, types.UnionType):
+        return None if value is None else typed(arguments[0], value)
+    if origin is np.ndarray:
+        return np.array(_of(list, value), get_args(arguments[1])[0])
+    if origin is tuple:
+        return tuple(typed(arguments[0], v) for v in _of(list, value))
+    if origin is dict:
+        return {k: typed(arguments[1], v) for k, v in _of(dict, value).items()}
+    if kind is float:
+        return np.nan if value is None else float(_of(int | float, value))
+    return _of(kind, value)
+
+
+_annotations = functools.cache(get_type_hints)
+
+
+def _of(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} where {kind} must be")
     return value
 
 

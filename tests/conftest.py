@@ -5,6 +5,7 @@ each process keeps what it compiled in a folder that goes away with it.
 """
 
 import atexit
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ import jax
 import pytest
 from ml_collections import ConfigDict
 
+from randlabels.analysis.records import AlignmentRecord
 from randlabels.configs import base
 
 # Not shared between processes: JAX does not write entries atomically.
@@ -41,6 +43,20 @@ TINY = {
     "train.batch_size": 16,
     "population.seeds": 2,
 }
+
+
+@pytest.fixture(scope="session")
+def alignment_record() -> Callable[..., AlignmentRecord]:
+    """A function: fields -> a record with these, and with nothing measured where none is given."""
+
+    def make(**fields: Any) -> AlignmentRecord:
+        empty = {field.name: None for field in dataclasses.fields(AlignmentRecord)}
+        place = {"layer": "conv1", "step": 5, "epoch": 1.0, "group": {}, "networks": ()}
+        if fields.get("network") is not None:
+            place["networks"] = (fields["network"],)
+        return AlignmentRecord(**empty | place | fields)
+
+    return make
 
 
 @pytest.fixture(scope="session")

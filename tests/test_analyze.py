@@ -1,5 +1,6 @@
 """Front door 2 on a run that was really trained, against NumPy, and with bad input."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from randlabels.analyze import alignment_path, analyze, load_alignment
+from randlabels.analysis.records import alignment_path, load_alignment
+from randlabels.analyze import analyze
 from randlabels.data import sources, splits
 from randlabels.errors import InputError
 from randlabels.runs import load_run
@@ -58,46 +60,46 @@ def test_numbers_of_a_trained_run_equal_numpy(analysed, tiny_config):
     workdir, alignment = analysed
     values, vectors = np.linalg.eigh(sigma_x(tiny_config()))
     values, vectors = values[::-1], vectors[:, ::-1]
-    data = alignment["data"]["conv1"]
-    np.testing.assert_allclose(data["eigenvalues"], values, rtol=1e-4)
-    assert data["count"] == 50 * 36
+    data = alignment.data["conv1"]
+    np.testing.assert_allclose(data.eigenvalues, values, rtol=1e-4)
+    assert data.count == 50 * 36
     run = load_run(workdir)
     assert run.steps == (0, 3, 6)
-    records = {(r["step"], r["network"]): r for r in alignment["records"]}
-    assert len(records) == len(alignment["records"]) == 9
+    records = {(r.step, r.network): r for r in alignment.records}
+    assert len(records) == len(alignment.records) == 9
     for step in run.steps:
         kernels = run.params(step)["conv1"]["kernel"].astype(np.float64).reshape(2, 27, 40)
         for network, filters in [(None, np.concatenate(kernels, 1)), *enumerate(kernels)]:
             record = records[step, network]
             sigma_w = filters @ filters.T / filters.shape[1]
-            assert (record["dim"], record["num_filters"]) == filters.shape
-            assert record["epoch"] == step / 3
+            assert (record.dim, record.num_filters) == filters.shape
+            assert record.epoch == step / 3
             expected = misalignment_of(vectors, sigma_w)
-            assert record["misalignment_data"] == pytest.approx(expected, rel=1e-3)
+            assert record.misalignment_data == pytest.approx(expected, rel=1e-3)
             own = np.linalg.eigvalsh(sigma_w)[::-1]
-            np.testing.assert_allclose(record["filter_eigenvalues"], own, rtol=1e-6)
+            np.testing.assert_allclose(record.filter_eigenvalues, own, rtol=1e-6)
             taus = np.sqrt(np.diag(vectors.T @ sigma_w @ vectors))
-            np.testing.assert_allclose(record["tau"], taus, rtol=1e-3)
+            np.testing.assert_allclose(record.tau, taus, rtol=1e-3)
             norms = np.linalg.norm(kernels, axis=(1, 2))
             norm = norms.mean() if network is None else norms[network]
-            assert record["kernel_norm"] == pytest.approx(norm, rel=1e-10)
+            assert record.kernel_norm == pytest.approx(norm, rel=1e-10)
 
 
 def test_random_bases_have_the_misalignments_that_numpy_draws(analysed):
     workdir, alignment = analysed
-    record = alignment["records"][-1]
-    kernel = load_run(workdir).params(6)["conv1"]["kernel"][record["network"]]
+    record = alignment.records[-1]
+    kernel = load_run(workdir).params(6)["conv1"]["kernel"][record.network]
     filters = kernel.astype(np.float64).reshape(27, 40)
     sigma_w = filters @ filters.T / 40
     normal = np.random.default_rng(5).standard_normal((NUM_BASES, 27, 27))
     expected = [misalignment_of(np.linalg.qr(draw)[0], sigma_w) for draw in normal]
-    found = record["misalignment_random"]
+    found = record.misalignment_random
     assert found.shape == (NUM_BASES,)
     error = np.std(expected) * np.sqrt(2 / NUM_BASES)
     assert abs(np.mean(expected) - found.mean()) < 4 * error
     assert np.std(found) == pytest.approx(np.std(expected), rel=0.25)
-    below = np.count_nonzero(found <= record["misalignment_data"])
-    assert record["p_value"] == (1 + below) / (1 + NUM_BASES)
+    below = np.count_nonzero(found <= record.misalignment_data)
+    assert record.p_value == (1 + below) / (1 + NUM_BASES)
 
 
 def test_file_is_strict_json_and_is_read_back_as_it_was_returned(analysed):
@@ -109,12 +111,10 @@ def test_file_is_strict_json_and_is_read_back_as_it_was_returned(analysed):
     text = alignment_path(workdir).read_text()
     json.loads(text, parse_constant=refuse)
     read = load_alignment(workdir)
-    assert read.keys() == returned.keys()
-    for ours, theirs in zip(read["records"], returned["records"], strict=True):
-        np.testing.assert_equal(ours, theirs)
-    assert isinstance(read["records"][0]["tau"], np.ndarray)
-    assert read["records"][0]["networks"] == [0, 1]
-    assert read["skipped"] == read["diverged"] == []
+    np.testing.assert_equal(dataclasses.asdict(read), dataclasses.asdict(returned))
+    assert isinstance(read.records[0].tau, np.ndarray)
+    assert read.records[0].networks == (0, 1)
+    assert read.skipped == read.diverged == ()
 
 
 def test_figures_are_pictures(analysed):
@@ -144,9 +144,9 @@ def damage(workdir, step):
 def test_damaged_checkpoint_is_left_out_and_said(fresh, caplog):
     damage(fresh, 3)
     alignment = analyze(fresh, random_bases=3)
-    assert {record["step"] for record in alignment["records"]} == {0, 6}
-    assert [(entry["layer"], entry["step"]) for entry in alignment["skipped"]] == [("conv1", 3)]
-    assert "checkpoints/3" in alignment["skipped"][0]["reason"]
+    assert {record.step for record in alignment.records} == {0, 6}
+    assert [(entry.layer, entry.step) for entry in alignment.skipped] == [("conv1", 3)]
+    assert "checkpoints/3" in alignment.skipped[0].reason
     assert "checkpoints/3" in caplog.text
 
 
@@ -205,5 +205,5 @@ def test_command_analyses_the_layers_it_is_given(fresh):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(alignment_path(fresh)) in done.stdout
-    assert list(load_alignment(fresh)["data"]) == ["conv1", "head"]
+    assert list(load_alignment(fresh).data) == ["conv1", "head"]
     assert (fresh / "figures" / "eigenvalue_map_head.png").exists()

@@ -159,10 +159,8 @@ def test_misalignment_of_the_run_is_that_of_its_checkpoint(executed, basis):
     rows = {row["kernel"]: row for row in table_of(texts, "misalignment")}
     assert float(rows["from PyTorch"]["misalignment"]) == pytest.approx(expected, rel=1e-3)
     assert int(rows["from PyTorch"]["filters"]) == 80
-    record = next(
-        r for r in namespace["alignment"]["records"] if r["step"] == 6 and r["network"] is None
-    )
-    assert record["misalignment_data"] == pytest.approx(expected, rel=1e-3)
+    record = next(r for r in namespace["alignment"].records if r.step == 6 and r.network is None)
+    assert record.misalignment_data == pytest.approx(expected, rel=1e-3)
     # A tensor in PyTorch's order, flattened as it is: (channel, row, column).
     wrong = pooled.reshape(3, 3, 3, 80).transpose(2, 0, 1, 3).reshape(27, 80)
     found = float(rows["not converted"]["misalignment"])
@@ -211,7 +209,7 @@ def test_an_analysis_that_is_there_is_read_and_not_made_again(executed):
     again, pictures, _ = execute(workdir)
     assert path.stat().st_mtime_ns == before
     assert len(pictures) == 7
-    np.testing.assert_equal(again["alignment"]["records"], first["alignment"]["records"])
+    np.testing.assert_equal(again["alignment"].to_json(), first["alignment"].to_json())
 
 
 def test_vectors_few_filters_and_a_sweep(tiny_config, tmp_path):

@@ -1,1 +1,1 @@
-"""What is read off the workdir of a run."""
+"""What reads a run: the inputs of its layers, alignment of its checkpoints, activity of units."""

@@ -1,18 +1,97 @@
-"""Alignment of a run as typed records (provisional; the branch of the analysis has the real one)."""
+"""What an analysis finds, as typed records: alignment.json and what reads it.
+
+A field's annotation says what JSON becomes when it is read back; there is no other list of fields.
+"""
 
 import dataclasses
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from randlabels import analyze
 from randlabels.eigen import ClosedFormFit
+from randlabels.errors import InputError
+from randlabels.records import plain, typed
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
+class EigenspaceMisalignment:
+    """Misalignment by eigenspaces of near-equal eigenvalues, see `eigenspace_misalignments`."""
+
+    misalignment: float
+    num_eigenspaces: int
+    tolerance: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SubspaceOverlap:
+    """Overlaps of leading eigenvectors of Sigma_w and Sigma_x, see `leading_overlaps`."""
+
+    k: tuple[int, ...]
+    overlap: tuple[float, ...]
+    chance: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileCorrelation:
+    """Pearson's r of two networks' maps tau, over all pairs, see `profile_agreement`."""
+
+    mean: float
+    min: float
+    max: float
+
+
+class Misalignments(NamedTuple):
+    """Misalignment of one set of filters, beside what chance gives."""
+
+    data: float  # to the eigenvectors of Sigma_x
+    random: Floats  # to random bases [basis]
+    floor: Floats  # of as many isotropic filters [sample]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)  # arrays have no one truth value
 class AlignmentRecord:
-    """One group of networks pooled (network None), or one network, at one checkpoint."""
+    """Filters of one layer at one checkpoint: of a group of networks pooled, or of one network.
+
+    Misalignments are None where Sigma_w is singular. How they are measured is said at
+    `describe_sets`, `bootstrap` and `profile_agreement`.
+
+    Attributes:
+        layer: path.
+        step: of the checkpoint.
+        epoch: of the checkpoint.
+        group: columns of the network table that all networks of the group share.
+        networks: whose filters these are.
+        network: which one; None: the whole group, pooled.
+        dim: d, weights of a filter.
+        num_filters: m.
+        floor: misalignments of as many isotropic filters [sample].
+        eigenvalues: of Sigma_x, descending [d]; means over networks where they differ.
+        kernel_norm: mean Frobenius norm of a network's kernel.
+        misalignment_data: to the eigenvectors of Sigma_x.
+        misalignment_random: to random bases [basis].
+        p_value: how likely a random basis is as close.
+        reason: why a misalignment is missing.
+        misalignment_eigenspaces: to eigenspaces of near-equal eigenvalues.
+        misalignment_shrunk: of the Ledoit-Wolf estimate, where filters are few.
+        misalignment_shrunk_random: the same, to random bases [basis].
+        tau: eigenvalue map [d], in the order of `eigenvalues`.
+        filter_eigenvalues: of Sigma_w, descending [d].
+        subspace_overlap: of leading eigenvectors.
+        closed_form: fitted to `tau`.
+        closed_form_reason: why it cannot be.
+        interval: pooled: 95% for infinitely many networks, [2].
+        interval_bias: pooled: by about how much it lies lower.
+        profile_correlation: pooled: agreement of the networks' maps.
+        filter_eigenvectors: pooled, first layer: the leading ones, as columns [d, k].
+        nearest_rank: pooled, first layer: rank of the data's eigenvector most like each, from 0.
+        nearest_cosine: pooled, first layer: their cosines.
+    """
 
     layer: str
     step: int
@@ -22,85 +101,143 @@ class AlignmentRecord:
     network: int | None
     dim: int
     num_filters: int
-    eigenvalues: np.ndarray
+    floor: Floats | None
+    eigenvalues: Floats
     kernel_norm: float
-    tau: np.ndarray
-    filter_eigenvalues: np.ndarray
-    floor: np.ndarray | None
     misalignment_data: float | None
-    misalignment_random: np.ndarray | None
+    misalignment_random: Floats | None
     p_value: float | None
     reason: str | None
-    misalignment_eigenspaces: Any
+    misalignment_eigenspaces: EigenspaceMisalignment | None
     misalignment_shrunk: float | None
-    misalignment_shrunk_random: np.ndarray | None
-    subspace_overlap: Any
+    misalignment_shrunk_random: Floats | None
+    tau: Floats
+    filter_eigenvalues: Floats
+    subspace_overlap: SubspaceOverlap
     closed_form: ClosedFormFit | None
     closed_form_reason: str | None
-    interval: np.ndarray | None = None
+    interval: Floats | None = None
     interval_bias: float | None = None
-    profile_correlation: Any = None
-    filter_eigenvectors: np.ndarray | None = None
-    nearest_rank: Any = None
-    nearest_cosine: np.ndarray | None = None
+    profile_correlation: ProfileCorrelation | None = None
+    filter_eigenvectors: Floats | None = None
+    nearest_rank: Ints | None = None
+    nearest_cosine: Floats | None = None
 
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+    @property
+    def singular(self) -> bool:
+        """Whether Sigma_w has no inverse and so no misalignment."""
+        return self.misalignment_data is None
+
+    @property
+    def misalignments(self) -> Misalignments:
+        """The misalignment with both of its null distributions.
+
+        Raises:
+            ValueError: where Sigma_w is singular, with the reason.
+        """
+        data, random, floor = self.misalignment_data, self.misalignment_random, self.floor
+        if data is None or random is None or floor is None:
+            raise ValueError(self.reason)
+        return Misalignments(data, random, floor)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class LayerData:
-    """What is known of the inputs of a layer."""
+    """The inputs of one layer.
+
+    Attributes:
+        basis: in whose eigenvectors the layer's filters are written.
+        kernel_shape: of one network.
+        count: of patches that Sigma_x is measured on.
+        eigenvalues: of the Sigma_x that all networks share [d]; None where each has its own.
+        eigenvectors: the leading ones, as columns [d, k]; None likewise.
+    """
 
     basis: str
     kernel_shape: tuple[int, ...]
     count: int
-    eigenvalues: np.ndarray | None
-    eigenvectors: np.ndarray | None
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+    eigenvalues: Floats | None
+    eigenvectors: Floats | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Alignment:
-    """The analysis of a run."""
+class Skipped:
+    """A checkpoint that cannot be read, or with step None a layer that is too large."""
 
-    networks: list[int]
-    diverged: list[int]
-    skipped: list[Any]
+    layer: str
+    step: int | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Alignment:
+    """The analysis of a run: a record of each group pooled and of each network, at each checkpoint.
+
+    Attributes:
+        networks: that are analysed.
+        diverged: those that are not.
+        skipped: what else was left out.
+        data: of each analysed layer, in forward order.
+        records: by layer, checkpoint and group.
+    """
+
+    networks: tuple[int, ...]
+    diverged: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
     data: dict[str, LayerData]
     records: tuple[AlignmentRecord, ...]
 
-    def pooled(self, layer: str, step: int) -> AlignmentRecord:
-        """All networks pooled at a checkpoint."""
-        (found,) = (r for r in self._at(layer, step) if r.network is None)
-        return found
-
-    def single(self, layer: str, step: int) -> list[AlignmentRecord]:
-        """Single networks at a checkpoint."""
-        return [r for r in self._at(layer, step) if r.network is not None]
-
     def of_layer(self, layer: str) -> list[AlignmentRecord]:
         """All records of a layer."""
-        return [r for r in self.records if r.layer == layer]
+        return [record for record in self.records if record.layer == layer]
 
-    def _at(self, layer: str, step: int) -> list[AlignmentRecord]:
-        return [r for r in self.of_layer(layer) if r.step == step]
+    def pooled(self, layer: str, step: int) -> AlignmentRecord:
+        """The record of all networks pooled, at one checkpoint.
 
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+        Raises:
+            ValueError: if there is none, or several groups of networks.
+        """
+        found = [r for r in self.of_layer(layer) if r.step == step and r.network is None]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} groups of networks are pooled at {layer}, step {step}.")
+        return found[0]
+
+    def single(self, layer: str, step: int) -> list[AlignmentRecord]:
+        """The records of single networks at one checkpoint, in the order of the network table."""
+        found = [r for r in self.of_layer(layer) if r.step == step and r.network is not None]
+        return sorted(found, key=lambda record: record.networks)
+
+    @classmethod
+    def from_json(cls, saved: Any) -> Self:
+        """What `to_json` gave, or an older version wrote.
+
+        Raises:
+            TypeError, ValueError: if it is of another form.
+        """
+        return typed(cls, saved)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of alignment.json; numbers that are not finite are None."""
+        return plain(dataclasses.asdict(self))
+
+
+def alignment_path(workdir: str | Path) -> Path:
+    """Where the analysis of a run is."""
+    return Path(workdir) / "analysis" / "alignment.json"
 
 
 def load_alignment(workdir: str | Path) -> Alignment:
-    """What `analyze` wrote."""
-    found = analyze.load_alignment(workdir)
-    names = {field.name for field in dataclasses.fields(AlignmentRecord)}
-    records = []
-    for record in found["records"]:
-        fit = record.get("closed_form")
-        record = {k: v for k, v in record.items() if k in names}
-        record["closed_form"] = None if fit is None else ClosedFormFit(**fit)
-        records.append(AlignmentRecord(**record))
-    data = {layer: LayerData(**entry) for layer, entry in found["data"].items()}
-    return Alignment(found["networks"], found["diverged"], found["skipped"], data, tuple(records))
+    """What `randlabels.analyze` wrote.
+
+    Raises:
+        InputError: if the run was not analysed, or the file is damaged.
+    """
+    path = alignment_path(workdir)
+    try:
+        return Alignment.from_json(json.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{workdir} was not analysed; run `python -m randlabels.analyze --workdir={workdir}`."
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); analyse the run again.") from error

@@ -10,7 +10,6 @@ from randlabels.eigen.closed_form import (
 )
 from randlabels.eigen.distances import affine_invariant, bures_wasserstein
 from randlabels.eigen.filters import filter_covariance, flatten_kernel, pool_networks
-from randlabels.eigen.label_kinds import KindDistances, compare_label_kinds
 from randlabels.eigen.nulls import (
     misalignment_floor,
     permutation_p_value,
@@ -32,7 +31,6 @@ from randlabels.eigen.torch_order import from_torch
 __all__ = [
     "BootstrapInterval",
     "ClosedFormFit",
-    "KindDistances",
     "PatchStatistics",
     "affine_invariant",
     "bootstrap_eigenvalue_map",
@@ -40,7 +38,6 @@ __all__ = [
     "bures_wasserstein",
     "closed_form",
     "closed_form_limit",
-    "compare_label_kinds",
     "descending_eigh",
     "eigenspaces",
     "eigenvalue_map",

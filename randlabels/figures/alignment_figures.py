@@ -1,21 +1,20 @@
 """The figures of a run's eigen-analysis, drawn from alignment.json alone."""
 
-from typing import Any
-
 from matplotlib.figure import Figure
 
+from randlabels.analysis.records import Alignment
 from randlabels.figures import eigenvalue_map, eigenvector_tiles, misalignment_over_training
 
 
-def alignment_figures(alignment: dict[str, Any], layer: str) -> dict[str, tuple[Figure, str]]:
+def alignment_figures(alignment: Alignment, layer: str) -> dict[str, tuple[Figure, str]]:
     """{file name without suffix: (figure, caption)} of one layer.
 
     Args:
         alignment: from `load_alignment`.
         layer: path of the layer.
     """
-    records = [record for record in alignment["records"] if record["layer"] == layer]
-    data, name = alignment["data"][layer], layer.replace("/", "-")
+    records = alignment.of_layer(layer)
+    data, name = alignment.data[layer], layer.replace("/", "-")
     found = {
         f"eigenvalue_map_{name}": (
             eigenvalue_map.plot(records),
@@ -24,7 +23,7 @@ def alignment_figures(alignment: dict[str, Any], layer: str) -> dict[str, tuple[
             "pooled, bands go from the lowest to the highest network.",
         )
     }
-    if any(record["misalignment_data"] is not None for record in records):
+    if not all(record.singular for record in records):
         found[f"misalignment_{name}"] = (
             misalignment_over_training.plot(records),
             f"Misalignment of {layer}'s weights during training. Blue: to the eigenvectors of the "
@@ -33,9 +32,9 @@ def alignment_figures(alignment: dict[str, Any], layer: str) -> dict[str, tuple[
             "many networks. Red: pooled weights to random orthonormal bases, all of them. Grey: "
             "as many isotropic filters as are pooled, 95% of samples.",
         )
-    shape = data["kernel_shape"]
+    shape = data.kernel_shape
     is_image = len(shape) == 4 and shape[-2] in (1, 3)
-    if data["eigenvectors"] is not None and is_image:
+    if data.eigenvectors is not None and is_image:
         found[f"eigenvectors_{name}"] = (
             eigenvector_tiles.plot(data, records),
             f"Leading eigenvectors of the covariance of the data's patches and of {layer}'s "

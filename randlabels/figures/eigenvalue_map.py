@@ -1,15 +1,10 @@
 """The eigenvalue map f: variance of the weights against variance of the data (Figures 4, 20)."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from randlabels.figures import style
-from randlabels.figures.groups import by_group, pooled, single
-
-Records = Sequence[dict[str, Any]]
+from randlabels.figures.groups import Records, by_group, pooled, single
 
 CURVES = 6
 
@@ -36,11 +31,11 @@ def plot(records: Records) -> Figure:
         shown = np.unique(np.linspace(0, len(together) - 1, CURVES).round().astype(int))
         for i, colour in zip(shown, style.epoch_colours(len(shown)), strict=True):
             record = together[i]
-            taus = np.array([of_network[i]["tau"] for of_network in single(of_group).values()])
-            values = record["eigenvalues"]
+            taus = np.array([of_network[i].tau for of_network in single(of_group).values()])
+            values = record.eigenvalues
             ax.fill_between(values, taus.min(0), taus.max(0), color=colour, alpha=0.15, lw=0)
-            label = style.epoch_label(record["epoch"])
-            ax.plot(values, record["tau"], "o-", color=colour, lw=1.8, ms=3, label=label)
+            label = style.epoch_label(record.epoch)
+            ax.plot(values, record.tau, "o-", color=colour, lw=1.8, ms=3, label=label)
         ax.set(title=title, xscale="log", xlabel=r"eigenvalue $\sigma^2$ of the layer's inputs")
         style.tidy(ax)
     axes[0].set_ylim(bottom=0)  # after all panels: they share the axis

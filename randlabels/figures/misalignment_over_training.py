@@ -1,7 +1,6 @@
 """Misalignment of a layer's weights with its inputs during training (the paper's Figure 2)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,9 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from randlabels.figures import style
-from randlabels.figures.groups import by_group, pooled, single
-
-Records = Sequence[dict[str, Any]]
+from randlabels.figures.groups import Records, by_group, pooled, single
 
 
 def plot(records: Records) -> Figure:
@@ -45,32 +42,32 @@ def plot(records: Records) -> Figure:
 
 def _bottom(records: Records) -> float:
     """Half the least value that is drawn, of the logarithmic axis."""
-    drawn = [r for r in records if r["misalignment_data"] is not None]
-    values = [min(r["misalignment_data"], np.quantile(r["floor"], 0.025)) for r in drawn]
+    drawn = [record.misalignments for record in records if not record.singular]
+    values = [min(m.data, float(np.quantile(m.floor, 0.025))) for m in drawn]
     return max(0.5 * min(values, default=1), 1e-4)
 
 
 def _draw(ax: Axes, records: Records, bottom: float) -> None:
-    together = [record for record in pooled(records) if record["misalignment_data"] is not None]
-    epochs = [record["epoch"] for record in together]
+    together = [record for record in pooled(records) if not record.singular]
+    epochs = [record.epoch for record in together]
     if together:
-        null = np.array([record["misalignment_random"] for record in together])
+        null = np.array([record.misalignment_random for record in together])
         _band(ax, epochs, (null.min(1), null.max(1)), style.RED, "random bases")
-        floor = [np.quantile(record["floor"], [0.025, 0.975]) for record in together]
+        floor = [np.quantile(record.misalignments.floor, [0.025, 0.975]) for record in together]
         _band(ax, epochs, np.transpose(floor), style.GREY, "as many isotropic filters", style.GREY)
-    resampled = [record for record in together if record["interval"] is not None]
+    resampled = [record for record in together if record.interval is not None]
     if resampled:
-        interval = np.array([record["interval"] for record in resampled]).clip(bottom)
-        at = [record["epoch"] for record in resampled]
+        interval = np.array([record.interval for record in resampled]).clip(bottom)
+        at = [record.epoch for record in resampled]
         _band(ax, at, interval.T, style.BLUE, "infinitely many networks, 95%")
     apart = single(records).values()
     for number, of_network in enumerate(apart):
-        points = [(r["epoch"], r["misalignment_data"]) for r in of_network]
+        points = [(r.epoch, r.misalignment_data) for r in of_network]
         known = [point for point in points if point[1] is not None]
         label = "single networks" if number == 0 else None
         if known and len(apart) > 1:
             ax.plot(*zip(*known, strict=True), color=style.BLUE, lw=0.7, alpha=0.6, label=label)
-    values = np.array([record["misalignment_data"] for record in together]).clip(bottom)
+    values = np.array([record.misalignment_data for record in together]).clip(bottom)
     ax.plot(epochs, values, "o-", color=style.BLUE, lw=2.2, ms=4, label="eigenvectors of the data")
 
 

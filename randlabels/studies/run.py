@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import records
-from randlabels.analysis.records import load_alignment
-from randlabels.analyze import alignment_path, analyze
+from randlabels.analysis.records import alignment_path, load_alignment
+from randlabels.analyze import analyze
 from randlabels.data.errors import DataError
 from randlabels.errors import InputError
 from randlabels.figures import style

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from randlabels.analysis.layer_inputs import TaskInputs, open_inputs, read_variables
 from randlabels.config import CURVES_FROM_RUN
 from randlabels.eigen import (
     PatchStatistics,
@@ -19,7 +20,6 @@ from randlabels.eigen import (
     flatten_kernel,
     pool_networks,
 )
-from randlabels.eigen.layer_inputs import TaskInputs, open_inputs, read_variables
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network

@@ -1,9 +1,12 @@
 """What the alignment figures draw, read back from the artists."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 
+from randlabels.analysis.records import Alignment, LayerData
 from randlabels.figures import (
     eigenvalue_map,
     eigenvector_tiles,
@@ -15,36 +18,41 @@ from randlabels.figures.alignment_figures import alignment_figures
 GROUPS = [{"arm": "scratch", "learning_rate": rate} for rate in (0.1, 0.2)]
 
 
-def make_record(epoch, network, group, networks=(0, 1)):
-    rng = np.random.default_rng([int(epoch), 9 if network is None else network])
-    return {
-        "layer": "conv1",
-        "step": int(epoch * 10),
-        "epoch": epoch,
-        "group": group,
-        "networks": list(networks) if network is None else [network],
-        "network": network,
-        "misalignment_data": 1 + rng.random(),
-        "misalignment_random": 4 + rng.random(30),
-        "floor": 1 + rng.random(40),
-        "interval": np.array([-0.5, 1.5]) if network is None else None,
-        "tau": 0.1 + rng.random(12),
-        "eigenvalues": np.geomspace(10, 0.1, 12),
-        "filter_eigenvalues": np.geomspace(0.2, 0.01, 12),
-        "filter_eigenvectors": np.eye(12)[:, [2, 0, 1]],
-        "nearest_rank": [2, 0, 1],
-        "nearest_cosine": np.array([0.9, 0.8, 0.7]),
-    }
+@pytest.fixture
+def make_record(alignment_record):
+    """A function: (epoch, network, group) -> a record."""
+
+    def make(epoch, network, group):
+        rng = np.random.default_rng([int(epoch), 9 if network is None else network])
+        return alignment_record(
+            step=int(epoch * 10),
+            epoch=epoch,
+            group=group,
+            networks=(0, 1) if network is None else (network,),
+            network=network,
+            misalignment_data=1 + rng.random(),
+            misalignment_random=4 + rng.random(30),
+            floor=1 + rng.random(40),
+            interval=np.array([-0.5, 1.5]) if network is None else None,
+            tau=0.1 + rng.random(12),
+            eigenvalues=np.geomspace(10, 0.1, 12),
+            filter_eigenvalues=np.geomspace(0.2, 0.01, 12),
+            filter_eigenvectors=np.eye(12)[:, [2, 0, 1]],
+            nearest_rank=np.array([2, 0, 1]),
+            nearest_cosine=np.array([0.9, 0.8, 0.7]),
+        )
+
+    return make
 
 
 @pytest.fixture
-def records():
+def records(make_record):
     """Two checkpoints of two networks, not in order of time."""
     return [make_record(e, network, GROUPS[0]) for e in (4.0, 0.0) for network in (None, 0, 1)]
 
 
 def of(records, epoch, network):
-    return next(r for r in records if (r["epoch"], r["network"]) == (epoch, network))
+    return next(r for r in records if (r.epoch, r.network) == (epoch, network))
 
 
 def line(ax, label):
@@ -65,14 +73,14 @@ def test_misalignment_is_drawn_over_epochs_with_its_nulls(records):
     ax = misalignment_over_training.plot(records).axes[0]
     x, y = line(ax, "eigenvectors of the data").get_data()
     np.testing.assert_array_equal(x, [0, 4])
-    np.testing.assert_allclose(y, [of(records, e, None)["misalignment_data"] for e in (0, 4)])
+    np.testing.assert_allclose(y, [of(records, e, None).misalignment_data for e in (0, 4)])
     x, y = line(ax, "single networks").get_data()
-    np.testing.assert_allclose(y, [of(records, e, 0)["misalignment_data"] for e in (0, 4)])
+    np.testing.assert_allclose(y, [of(records, e, 0).misalignment_data for e in (0, 4)])
     x, low, high = band(ax, "random bases")
-    null = [of(records, e, None)["misalignment_random"] for e in (0, 4)]
+    null = [of(records, e, None).misalignment_random for e in (0, 4)]
     np.testing.assert_allclose([low, high], [np.min(null, 1), np.max(null, 1)])
     x, low, high = band(ax, "as many isotropic filters")
-    floor = [of(records, e, None)["floor"] for e in (0, 4)]
+    floor = [of(records, e, None).floor for e in (0, 4)]
     np.testing.assert_allclose([low, high], np.quantile(floor, [0.025, 0.975], axis=1))
     _, low, high = band(ax, "infinitely many networks, 95%")
     np.testing.assert_allclose(high, 1.5)
@@ -81,16 +89,18 @@ def test_misalignment_is_drawn_over_epochs_with_its_nulls(records):
 
 
 def test_misalignment_that_is_missing_is_not_drawn(records):
-    for record in records:
-        if record["network"] is not None:
-            record |= {"misalignment_data": None, "misalignment_random": None, "floor": None}
-    of(records, 0, None)["interval"] = None
+    nothing = {"misalignment_data": None, "misalignment_random": None, "floor": None}
+    for i, record in enumerate(records):
+        if record.network is not None:
+            records[i] = dataclasses.replace(record, **nothing)
+        elif record.epoch == 0:
+            records[i] = dataclasses.replace(record, interval=None)
     ax = misalignment_over_training.plot(records).axes[0]
     assert [line.get_label() for line in ax.lines] == ["eigenvectors of the data"]
     assert list(band(ax, "infinitely many networks, 95%")[0]) == [4]
 
 
-def test_each_group_has_a_panel_titled_by_what_differs(records):
+def test_each_group_has_a_panel_titled_by_what_differs(records, make_record):
     records += [make_record(e, network, GROUPS[1]) for e in (0.0, 4.0) for network in (None, 2)]
     for plot in (misalignment_over_training.plot, eigenvalue_map.plot):
         titles = [ax.get_title() for ax in plot(records).axes]
@@ -102,32 +112,29 @@ def test_eigenvalue_map_is_drawn_against_eigenvalues(records):
     assert [line.get_label() for line in ax.lines] == ["at initialisation", "epoch 4"]
     for drawn, epoch in zip(ax.lines, (0, 4), strict=True):
         record = of(records, epoch, None)
-        np.testing.assert_array_equal(drawn.get_xdata(), record["eigenvalues"])
-        np.testing.assert_array_equal(drawn.get_ydata(), record["tau"])
+        np.testing.assert_array_equal(drawn.get_xdata(), record.eigenvalues)
+        np.testing.assert_array_equal(drawn.get_ydata(), record.tau)
     corners = ax.collections[1].get_paths()[0].vertices
-    taus = np.array([of(records, 4, network)["tau"] for network in (0, 1)])
-    for value, low, high in zip(records[0]["eigenvalues"], taus.min(0), taus.max(0), strict=True):
+    taus = np.array([of(records, 4, network).tau for network in (0, 1)])
+    for value, low, high in zip(records[0].eigenvalues, taus.min(0), taus.max(0), strict=True):
         ys = corners[corners[:, 0] == value, 1]
         np.testing.assert_allclose([ys.min(), ys.max()], [low, high])
     assert ax.get_xscale() == "log"
     assert r"\sigma^2" in ax.get_xlabel()
 
 
-def test_of_many_checkpoints_six_are_drawn_with_first_and_last():
+def test_of_many_checkpoints_six_are_drawn_with_first_and_last(make_record):
     records = [make_record(e, network, GROUPS[0]) for e in range(1, 12) for network in (None, 0)]
     ax = eigenvalue_map.plot(records).axes[0]
     assert [line.get_label() for line in ax.lines] == [f"epoch {e}" for e in (1, 3, 5, 7, 9, 11)]
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), of(records, 3, None)["tau"])
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), of(records, 3, None).tau)
 
 
 @pytest.fixture
 def data():
     """2x2 patches of 3 channels; the i-th eigenvector is the i-th unit vector."""
-    return {
-        "kernel_shape": [2, 2, 3, 7],
-        "eigenvalues": np.geomspace(10, 0.1, 12),
-        "eigenvectors": np.eye(12)[:, :3],
-    }
+    values, vectors = np.geomspace(10, 0.1, 12), np.eye(12)[:, :3]
+    return LayerData("first layer inputs", (2, 2, 3, 7), 100, values, vectors)
 
 
 def test_eigenvectors_are_tiles_of_the_last_checkpoint(records, data):
@@ -150,15 +157,15 @@ def test_tile_keeps_zero_grey_and_fills_the_range():
 
 
 def test_filters_that_are_no_images_have_no_tiles(records, data):
-    data["kernel_shape"] = [12, 7]
+    dense = dataclasses.replace(data, kernel_shape=(12, 7))
     with pytest.raises(ValueError, match="not images"):
-        eigenvector_tiles.plot(data, records)
-    alignment = {"data": {"conv1": data}, "records": records}
+        eigenvector_tiles.plot(dense, records)
+    alignment = Alignment((0, 1), (), (), {"conv1": dense}, tuple(records))
     assert set(alignment_figures(alignment, "conv1")) == {
         "eigenvalue_map_conv1",
         "misalignment_conv1",
     }
-    data["kernel_shape"] = [2, 2, 3, 7]
+    alignment = dataclasses.replace(alignment, data={"conv1": data})
     assert "eigenvectors_conv1" in alignment_figures(alignment, "conv1")
 
 

@@ -177,7 +177,7 @@ def test_learned_maps_hold_the_weights_less_the_initial_ones(workdirs):
 
 
 def test_wide_resnet_patches_are_padded_as_its_first_layer_pads_them(workdirs):
-    from randlabels.eigen.layer_inputs import open_inputs
+    from randlabels.analysis.layer_inputs import open_inputs
 
     workdir = workdirs / "fig3" / "random"
     task = open_inputs(load_run(workdir))

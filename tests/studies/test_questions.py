@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from randlabels.analyze import load_alignment
+from randlabels.analysis.records import load_alignment
 from randlabels.data.errors import DataError
 from randlabels.runs import load_run
 from randlabels.studies import questions
@@ -55,12 +55,12 @@ def test_measures_are_those_of_the_runs(workdir):
     ahead = values[:, arms == "pretrained"] - values[:, arms == "scratch"]
     wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
     np.testing.assert_allclose(measured["pretrained_plain"], wanted)
-    records = load_alignment(workdir / "plain_upstream")["records"]
-    last = max(record["step"] for record in records)
+    records = load_alignment(workdir / "plain_upstream").records
+    last = max(record.step for record in records)
     margins = [
-        min(r["misalignment_random"]) - r["misalignment_data"]
+        min(r.misalignment_random) - r.misalignment_data
         for r in records
-        if r["step"] == last and r["network"] is not None
+        if r.step == last and r.network is not None
     ]
     assert len(margins) == 2
     np.testing.assert_allclose(measured["aligned_plain"], margins)
@@ -78,5 +78,5 @@ def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir):
     assert (workdir / "figures" / "maps.png").stat().st_size > 2000
 
 
-def test_singular_covariances_are_named(workdir):
-    assert questions._alignment_cells({"misalignment_data": None})["M(data)"] == "singular"
+def test_singular_covariances_are_named(alignment_record):
+    assert questions._alignment_cells(alignment_record())["M(data)"] == "singular"

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from randlabels.analysis.activity import UnitActivity, activity_of_run
 from randlabels.config import check
-from randlabels.eigen.activity import UnitActivity, activity_of_run
 from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network

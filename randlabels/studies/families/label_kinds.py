@@ -3,12 +3,10 @@
 Stages are called `random` and `real`: the same networks learn random and real labels of CIFAR-10.
 """
 
-from typing import Any
-
 import numpy as np
 
+from randlabels.analysis.records import Alignment
 from randlabels.runs import Run
-from randlabels.studies import measures
 from randlabels.studies.network_groups import LAYER
 from randlabels.studies.study import Stage
 
@@ -66,17 +64,15 @@ def paper_steps(run: Run) -> dict[int, int]:
     return {epoch: step for step, epoch in nearest.items()}
 
 
-def misalignments(
-    alignment: dict[str, Any], step: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def misalignments(alignment: Alignment, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of single networks: M(data) [network], M(random bases) [network, basis], floor [sample].
 
     The floor is the same for all networks: they have equally many filters, more than dimensions.
     """
-    records = measures.network_records(alignment, LAYER, step)
-    data = np.array([record["misalignment_data"] for record in records])
-    random = np.array([record["misalignment_random"] for record in records])
-    return data, random, records[0]["floor"]
+    data, random, floor = zip(
+        *(record.misalignments for record in alignment.single(LAYER, step)), strict=True
+    )
+    return np.array(data), np.array(random), floor[0]
 
 
 def accuracy_at(run: Run, step: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.analysis.records import AlignmentRecord
 from randlabels.figures import gain_bars, map_panels
 from randlabels.studies import gains, measures
 from randlabels.studies.network_groups import LAYER
@@ -182,11 +183,9 @@ def _measure(results: Results, settings: Sequence[Setting]) -> dict[str, np.ndar
 def _maps(results: Results, setting: Setting) -> map_panels.Maps:
     run = results.runs[f"{setting.name}_upstream"]
     alignment = results.alignments[f"{setting.name}_upstream"]
-    start, end = (
-        measures.network_records(alignment, LAYER, step) for step in (run.steps[0], run.steps[-1])
-    )
-    taus = [np.array([record["tau"] for record in records]) for records in (start, end)]
-    return np.array(end[0]["eigenvalues"]), taus[0], taus[1]
+    start, end = (alignment.single(LAYER, step) for step in (run.steps[0], run.steps[-1]))
+    taus = [np.array([record.tau for record in records]) for records in (start, end)]
+    return end[0].eigenvalues, taus[0], taus[1]
 
 
 def _figures(results: Results, settings: Sequence[Setting]) -> dict[str, tuple[Figure, str]]:
@@ -221,7 +220,7 @@ def _summary(results: Results, settings: Sequence[Setting]) -> list[dict[str, An
         alignment = results.alignments[f"{setting.name}_upstream"]
         values, _, end = _maps(results, setting)
         f = np.sqrt(np.square(end).mean(0))
-        record = measures.pooled_record(alignment, LAYER, upstream.steps[-1])
+        record = alignment.pooled(LAYER, upstream.steps[-1])
         rows.append(
             {"setting": setting.label}
             | _alignment_cells(record)
@@ -239,14 +238,15 @@ def _summary(results: Results, settings: Sequence[Setting]) -> list[dict[str, An
     return rows
 
 
-def _alignment_cells(record: dict[str, Any]) -> dict[str, str]:
+def _alignment_cells(record: AlignmentRecord) -> dict[str, str]:
     """Misalignments of all networks pooled."""
-    if record["misalignment_data"] is None:
+    if record.singular:
         return {"M(data)": "singular", "floor": "", "M(random bases)": ""}
+    data, random, floor = record.misalignments
     return {
-        "M(data)": f"{record['misalignment_data']:.2f}",
-        "floor": f"{np.mean(record['floor']):.2f}",
-        "M(random bases)": f"{np.mean(record['misalignment_random']):.1f}",
+        "M(data)": f"{data:.2f}",
+        "floor": f"{floor.mean():.2f}",
+        "M(random bases)": f"{random.mean():.1f}",
     }
 
 

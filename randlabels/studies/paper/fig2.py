@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from randlabels.eigen import KindDistances, compare_label_kinds, filter_covariance
-from randlabels.eigen.layer_inputs import read_kernels
+from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
+from randlabels.analysis.layer_inputs import read_kernels
+from randlabels.eigen import filter_covariance
 from randlabels.figures import misalignment_over_training, misalignment_panels
 from randlabels.studies import measures
 from randlabels.studies.alignment_study import (
@@ -93,7 +94,7 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
         )
     }
     for kind, labels in LABELS.items():
-        records = [r for r in results.alignments[kind]["records"] if r["layer"] == LAYER]
+        records = results.alignments[kind].of_layer(LAYER)
         found[f"pooled_{kind}"] = (
             misalignment_over_training.plot(records),
             f"All networks pooled, {labels}: more filters, a lower floor. The blue band is the 95% "
@@ -144,22 +145,22 @@ def _pooled_misalignments(results: Results) -> list[dict[str, Any]]:
     for kind, labels in LABELS.items():
         run = results.runs[kind]
         for step in (run.steps[0], run.steps[-1]):
-            record = measures.pooled_record(results.alignments[kind], LAYER, step)
-            random = record["misalignment_random"]
-            interval = record["interval"]
+            record = results.alignments[kind].pooled(LAYER, step)
+            data, random, floor = record.misalignments
+            interval = record.interval
             rows.append(
                 {
                     "labels": labels,
                     "step": step,
                     "train accuracy": accuracy_at(run, step),
-                    "filters pooled": record["num_filters"],
-                    "M(data)": f"{record['misalignment_data']:.3f}",
+                    "filters pooled": record.num_filters,
+                    "M(data)": f"{data:.3f}",
                     "for infinitely many networks": "none"
                     if interval is None
                     else f"{interval[0]:.3f} to {interval[1]:.3f}",
-                    "floor": _mean_and_range(record["floor"], 0.95),
+                    "floor": _mean_and_range(floor, 0.95),
                     "M(random bases)": _mean_and_range(random, 1),
-                    "kernel norm": f"{record['kernel_norm']:.2f}",
+                    "kernel norm": f"{record.kernel_norm:.2f}",
                 }
             )
     return rows

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.analysis.records import Alignment
 from randlabels.figures import gaussian_maps
-from randlabels.studies import measures
 from randlabels.studies.study import Claim, Results, Stage, Study
 
 LAYER = "dense1"
@@ -86,11 +86,10 @@ def _claim(name: str, setting: str, high: float, low: float, words: str, reading
     )
 
 
-def entry_map(alignment: dict[str, Any], step: int) -> tuple[np.ndarray, np.ndarray]:
+def entry_map(alignment: Alignment, step: int) -> tuple[np.ndarray, np.ndarray]:
     """(entries of the diagonal's order [d], f [network, d]), both by ascending eigenvalue."""
-    records = measures.network_records(alignment, LAYER, step)
-    values = np.asarray(alignment["data"][LAYER]["eigenvalues"])
-    return values[::-1], np.array([record["tau"] for record in records])[:, ::-1]
+    records = alignment.single(LAYER, step)
+    return records[0].eigenvalues[::-1], np.array([record.tau for record in records])[:, ::-1]
 
 
 def measure(results: Results) -> dict[str, np.ndarray]:

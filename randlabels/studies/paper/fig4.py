@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.eigen import ClosedFormFit, energy_profile
-from randlabels.eigen.layer_inputs import read_kernels
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import load_run
-from randlabels.studies import measures
 from randlabels.studies.alignment_study import LABELS, STAGES, accuracy_at, paper_steps
 from randlabels.studies.network_groups import LAYER, data_basis
 from randlabels.studies.study import Claim, Results, Study
@@ -66,9 +65,9 @@ def maps(results: Results, kind: str) -> dict[int, CheckpointMap]:
     """{epoch of the paper: eigenvalue map f}, with 0 for initialisation."""
     found = {}
     for epoch, step in {0: 0, **paper_steps(results.runs[kind])}.items():
-        records = measures.network_records(results.alignments[kind], LAYER, step)
-        single = np.array([record["tau"] for record in records])
-        found[epoch] = CheckpointMap(step, records[0]["eigenvalues"], single)
+        records = results.alignments[kind].single(LAYER, step)
+        single = np.array([record.tau for record in records])
+        found[epoch] = CheckpointMap(step, records[0].eigenvalues, single)
     return found
 
 

@@ -3,7 +3,7 @@
 Four moments of the pre-trained arm: the upstream networks at initialisation and after pre-training,
 shown their own images, and the same networks at the switch (after rescaling) and after fine-tuning
 on real labels, shown the downstream images. The activity of a unit is the share of images and
-positions on which it is active (`randlabels.eigen.activity`). Rescaling changes no unit's activity:
+positions on which it is active (see `analysis.activity`). Rescaling changes no unit's activity:
 at the switch it is that of the pre-trained networks on new images.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from randlabels.eigen.activity import DORMANT, UnitActivity, activity_of_run
+from randlabels.analysis.activity import DORMANT, UnitActivity, activity_of_run
 from randlabels.figures import activity_curves
 from randlabels.runs import load_run
 from randlabels.studies import measures

@@ -120,7 +120,7 @@ def pools(kernels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _basis(results: Results, stage: str) -> np.ndarray:
-    return np.asarray(results.alignments[stage]["data"][LAYER]["eigenvectors"])
+    return np.asarray(results.alignments[stage].data[LAYER].eigenvectors)
 
 
 @functools.cache

@@ -15,9 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from randlabels.eigen.activity import activity_of_run
-from randlabels.eigen.layer_inputs import read_variables
-from randlabels.eigen.outputs import logit_scale
+from randlabels.analysis.activity import activity_of_run
+from randlabels.analysis.layer_inputs import read_variables
+from randlabels.analysis.outputs import logit_scale
 from randlabels.figures import phase_maps
 from randlabels.models.naming import HEAD, get_layer, layer_paths
 from randlabels.runs import Run, load_run

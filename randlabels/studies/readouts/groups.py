@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from randlabels.analysis.layer_inputs import open_inputs, read_kernels
 from randlabels.eigen import descending_eigh, flatten_kernel, pool_networks
-from randlabels.eigen.layer_inputs import open_inputs, read_kernels
 from randlabels.runs import Run
 from randlabels.studies.readouts.alignment import LAYER
 

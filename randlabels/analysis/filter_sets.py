@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.eigen.alignment import misalignment
-from randlabels.eigen.filters import filter_covariance
-from randlabels.eigen.input_spectrum import (
+from randlabels.analysis.input_spectrum import (
     closed_form_entry,
     eigenspace_misalignments,
     leading_overlaps,
 )
+from randlabels.eigen.alignment import misalignment
+from randlabels.eigen.filters import filter_covariance
 from randlabels.eigen.nulls import (
     misalignment_floor,
     permutation_p_value,

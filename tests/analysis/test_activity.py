@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_run_alignment import small_config, standardised_images, write_run
+from test_alignment_of_run import small_config, standardised_images, write_run
 
+from randlabels.analysis.activity import UnitActivity, activity_of_run, unit_activity
 from randlabels.data import sources, splits
-from randlabels.eigen.activity import UnitActivity, activity_of_run, unit_activity
 from randlabels.errors import InputError
 from randlabels.models import build
 

@@ -23,11 +23,10 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
-from randlabels.eigen.costs import expected_seconds
-from randlabels.eigen.filter_sets import bootstrap, describe_sets
-from randlabels.eigen.filters import flatten_kernel, pool_networks
-from randlabels.eigen.input_spectrum import profile_agreement
-from randlabels.eigen.layer_inputs import (
+from randlabels.analysis.costs import expected_seconds
+from randlabels.analysis.filter_sets import bootstrap, describe_sets
+from randlabels.analysis.input_spectrum import profile_agreement
+from randlabels.analysis.layer_inputs import (
     Layer,
     TaskInputs,
     choose_layers,
@@ -35,6 +34,8 @@ from randlabels.eigen.layer_inputs import (
     read_kernels,
     read_variables,
 )
+from randlabels.analysis.records import Alignment, AlignmentRecord, LayerData, Skipped
+from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError
@@ -189,13 +190,8 @@ def _rotated_filters(
 
 def block_records(
     block: Block, group: Group, steps_per_epoch: int, random_bases: int
-) -> list[dict[str, Any]]:
-    """For each checkpoint of a block: a record of the group's networks pooled, and one for each.
-
-    `kernel_norm` is the mean Frobenius norm per network; `eigenvalues` are those of Sigma_x (their
-    means over networks where they differ), to which the entries of `tau` belong. The rest is
-    described at `describe_sets`, `bootstrap` and `profile_agreement`.
-    """
+) -> list[AlignmentRecord]:
+    """For each checkpoint of a block: a record of the group's networks pooled, and one for each."""
     rows = [block.networks.index(network) for network in group.networks]
     filters, eigenvalues = block.filters[rows], block.eigenvalues[rows]
     norms = np.linalg.norm(filters, axis=(-2, -1))
@@ -205,7 +201,7 @@ def block_records(
     intervals = bootstrap(filters)
     records = []
     for i, step in enumerate(block.steps):
-        place = {
+        place: dict[str, Any] = {
             "layer": block.layer.path,
             "step": step,
             "epoch": step / steps_per_epoch,
@@ -214,15 +210,29 @@ def block_records(
         vectors = pooled[i].pop("filter_eigenvectors")
         if block.vectors is not None:
             pooled[i] |= _leading(block.vectors, vectors)
-        pooled_place = place | {"networks": group.networks, "network": None}
-        measured = {"eigenvalues": eigenvalues[:, i].mean(0), "kernel_norm": norms[:, i].mean()}
-        pooled[i]["profile_correlation"] = profile_agreement(taus[:, i])
-        records.append(pooled_place | measured | pooled[i] | intervals[i])
+        together = AlignmentRecord(
+            **place,
+            networks=tuple(group.networks),
+            network=None,
+            eigenvalues=eigenvalues[:, i].mean(0),
+            kernel_norm=float(norms[:, i].mean()),
+            profile_correlation=profile_agreement(taus[:, i]),
+            **pooled[i],
+            **intervals[i],
+        )
+        records.append(together)
         for k, network in enumerate(group.networks):
             own = single[k * len(block.steps) + i]
             del own["filter_eigenvectors"]
-            measured = {"eigenvalues": eigenvalues[k, i], "kernel_norm": norms[k, i]}
-            records.append(place | {"networks": [network], "network": network} | measured | own)
+            alone = AlignmentRecord(
+                **place,
+                networks=(network,),
+                network=network,
+                eigenvalues=eigenvalues[k, i],
+                kernel_norm=float(norms[k, i]),
+                **own,
+            )
+            records.append(alone)
     return records
 
 
@@ -242,20 +252,11 @@ def _leading(basis: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
     }
 
 
-def alignment_of_run(
-    run: Run, layers: Sequence[str], inputs: str, random_bases: int
-) -> dict[str, Any]:
-    """The contents of alignment.json: {"data": {layer: ...}, "records": [...], ...}.
-
-    There is a record of each group pooled (`network` None) and of each network, for each layer and
-    checkpoint (`layer`, `step`, `epoch`, `group`). It holds `eigenvalues` of Sigma_x and `tau`,
-    `kernel_norm`, what `describe_sets` says (misalignments with their null distributions,
-    `misalignment_eigenspaces`, `closed_form`, `subspace_overlap`, `filter_eigenvalues`) and, pooled
-    only, `interval` (`bootstrap`), `profile_correlation` (`profile_agreement`) and, in the first
-    layer, leading `filter_eigenvectors` with the data's nearest (`nearest_rank`, `nearest_cosine`).
+def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases: int) -> Alignment:
+    """The alignment of all checkpoints of a run.
 
     Args:
-        run: whose checkpoints are analysed. "skipped" names those that cannot be read, and layers
+        run: whose checkpoints are analysed. `skipped` names those that cannot be read, and layers
             that are too large.
         layers: paths, () for the first layer, ("all",) for every layer.
         inputs: of deeper layers, see `input_bases`.
@@ -281,13 +282,13 @@ def alignment_of_run(
         parts = [
             _layer_alignment(run, task, layer, inputs, random_bases, progress) for layer in chosen
         ]
-    return {
-        "networks": healthy,
-        "diverged": [row.network for row in run.networks if row.network not in healthy],
-        "skipped": too_large + [entry for part in parts for entry in part["skipped"]],
-        "data": {layer.path: part["data"] for layer, part in zip(chosen, parts, strict=True)},
-        "records": [record for part in parts for record in part["records"]],
-    }
+    return Alignment(
+        networks=tuple(healthy),
+        diverged=tuple(row.network for row in run.networks if row.network not in healthy),
+        skipped=(*too_large, *(entry for part in parts for entry in part.skipped)),
+        data={layer.path: part.data for layer, part in zip(chosen, parts, strict=True)},
+        records=tuple(record for part in parts for record in part.records),
+    )
 
 
 def _say_duration(
@@ -308,17 +309,25 @@ def _say_duration(
         tqdm.write(f"The analysis of {names} will take about {about}.", file=sys.stderr)
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerAlignment:
+    """The part of an `Alignment` that is about one layer."""
+
+    data: LayerData
+    records: list[AlignmentRecord]
+    skipped: list[Skipped]
+
+
 def _layer_alignment(
     run: Run, task: TaskInputs, layer: Layer, inputs: str, random_bases: int, progress: tqdm
-) -> dict[str, Any]:
-    """{"data": the layer's entry, "records": ..., "skipped": ...}."""
+) -> LayerAlignment:
     first = layer == task.layers[0]
-    skipped: list[dict[str, Any]] = []
+    skipped: list[Skipped] = []
 
     def note(step: int, reason: str | None) -> None:
         if reason is not None:
             logging.warning("%s It is left out.", reason)
-            skipped.append({"layer": layer.path, "step": step, "reason": reason})
+            skipped.append(Skipped(layer.path, step, reason))
         progress.update()
 
     progress.set_description(layer.path)
@@ -331,14 +340,12 @@ def _layer_alignment(
     ]
     if not records:
         raise InputError(f"{run.workdir} has no intact checkpoint; train it again.")
-    data: dict[str, Any] = {
-        "basis": "first layer inputs" if first else f"inputs at {inputs}",
-        "kernel_shape": layer.kernel_shape,
-        "count": len(task.images) * layer.patches_per_image,
-        "eigenvalues": None,
-        "eigenvectors": None,
-    }
-    if first:
-        basis = bases(0, 0)
-        data |= {"eigenvalues": basis.values, "eigenvectors": basis.vectors[:, :LEADING]}
-    return {"data": data, "records": records, "skipped": skipped}
+    basis = bases(0, 0) if first else None
+    data = LayerData(
+        basis=f"inputs at {inputs}" if basis is None else "first layer inputs",
+        kernel_shape=layer.kernel_shape,
+        count=len(task.images) * layer.patches_per_image,
+        eigenvalues=None if basis is None else basis.values,
+        eigenvectors=None if basis is None else basis.vectors[:, :LEADING],
+    )
+    return LayerAlignment(data, records, skipped)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from randlabels.eigen.layer_inputs import open_inputs, read_variables
+from randlabels.analysis.layer_inputs import open_inputs, read_variables
 from randlabels.eigen.matrices import float64
 from randlabels.errors import InputError
 from randlabels.models.layers import ACTIVATIONS

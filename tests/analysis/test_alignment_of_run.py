@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from randlabels import records
+from randlabels.analysis import alignment_of_run, costs, layer_inputs
 from randlabels.config import check
 from randlabels.configs import base
 from randlabels.data import sources, splits
-from randlabels.eigen import costs, layer_inputs, run_alignment
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.models.naming import get_layer
@@ -102,11 +102,11 @@ def whitened(seed, dim, num_filters):
 
 
 def pooled(alignment, layer="conv1"):
-    return [r for r in alignment["records"] if r["network"] is None and r["layer"] == layer]
+    return [r for r in alignment.records if r.network is None and r.layer == layer]
 
 
 def single(alignment, layer="conv1"):
-    return [r for r in alignment["records"] if r["network"] is not None and r["layer"] == layer]
+    return [r for r in alignment.records if r.network is not None and r.layer == layer]
 
 
 @pytest.fixture(scope="module")
@@ -123,46 +123,46 @@ def planted(tmp_path_factory):
                 variables["params"]["conv1"]["kernel"][network] = kernel.reshape(3, 3, 3, -1)
 
     run = write_run(tmp_path_factory.mktemp("planted"), config, plant)
-    return run_alignment.alignment_of_run(run, (), "checkpoint", 50), values, vectors, taus
+    return alignment_of_run.alignment_of_run(run, (), "checkpoint", 50), values, vectors, taus
 
 
 def test_planted_map_and_eigenvectors_are_found(planted):
     alignment, values, vectors, taus = planted
-    np.testing.assert_allclose(alignment["data"]["conv1"]["eigenvalues"], values, rtol=1e-4)
-    assert alignment["data"]["conv1"]["count"] == 64 * 6 * 6
+    np.testing.assert_allclose(alignment.data["conv1"].eigenvalues, values, rtol=1e-4)
+    assert alignment.data["conv1"].count == 64 * 6 * 6
     record = pooled(alignment)[1]
-    assert (record["step"], record["epoch"], record["num_filters"]) == (4, 1, 2 * FILTERS)
-    np.testing.assert_allclose(record["tau"], taus, rtol=1e-4)
-    np.testing.assert_allclose(record["filter_eigenvalues"], np.sort(taus**2)[::-1], rtol=1e-4)
-    np.testing.assert_array_equal(record["nearest_rank"], np.argsort(-taus)[:10])
-    np.testing.assert_allclose(record["nearest_cosine"], 1, atol=1e-4)
-    cosines = np.sum(record["filter_eigenvectors"] * vectors[:, record["nearest_rank"]], axis=0)
+    assert (record.step, record.epoch, record.num_filters) == (4, 1, 2 * FILTERS)
+    np.testing.assert_allclose(record.tau, taus, rtol=1e-4)
+    np.testing.assert_allclose(record.filter_eigenvalues, np.sort(taus**2)[::-1], rtol=1e-4)
+    np.testing.assert_array_equal(record.nearest_rank, np.argsort(-taus)[:10])
+    np.testing.assert_allclose(record.nearest_cosine, 1, atol=1e-4)
+    cosines = np.sum(record.filter_eigenvectors * vectors[:, record.nearest_rank], axis=0)
     np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-4)
-    kept = record["nearest_rank"] < 10  # eigenvectors of the data that are in the file
+    kept = record.nearest_rank < 10  # eigenvectors of the data that are in the file
     assert kept.sum() > 1
-    shown = alignment["data"]["conv1"]["eigenvectors"][:, record["nearest_rank"][kept]]
-    signed = np.sum(shown * record["filter_eigenvectors"][:, kept], axis=0)
+    shown = alignment.data["conv1"].eigenvectors[:, record.nearest_rank[kept]]
+    signed = np.sum(shown * record.filter_eigenvectors[:, kept], axis=0)
     np.testing.assert_allclose(signed, 1, atol=1e-4)
 
 
 def test_planted_alignment_is_told_from_chance(planted):
     alignment = planted[0]
     start, end = pooled(alignment)
-    assert end["misalignment_data"] < 1e-4 < 1 < end["misalignment_random"].min()
-    assert end["p_value"] == 1 / 51
-    assert start["p_value"] > 0.01
-    low, high = np.quantile(start["floor"], [0.001, 0.999])
-    assert low < start["misalignment_data"] < high
+    assert end.misalignment_data < 1e-4 < 1 < end.misalignment_random.min()
+    assert end.p_value == 1 / 51
+    assert start.p_value > 0.01
+    low, high = np.quantile(start.floor, [0.001, 0.999])
+    assert low < start.misalignment_data < high
     # Both networks have the planted covariance exactly, so that resampling them changes nothing.
-    np.testing.assert_allclose(end["interval"], 0, atol=1e-3)
-    assert start["interval_bias"] > 0.1
+    np.testing.assert_allclose(end.interval, 0, atol=1e-3)
+    assert start.interval_bias > 0.1
 
 
 def test_records_compare_filters_with_the_spectrum_of_the_data(planted):
     """Pooled and single, at both checkpoints, from the kernels with NumPy alone."""
     alignment, values, vectors, taus = planted
-    for record in alignment["records"]:
-        if record["step"] == 4:
+    for record in alignment.records:
+        if record.step == 4:
             sigma_w = vectors * taus**2 @ vectors.T
             groups = [[0]]
             for i in range(1, 27):
@@ -171,23 +171,23 @@ def test_records_compare_filters_with_the_spectrum_of_the_data(planted):
                 groups[-1].append(i)
             along = [np.diag(vectors.T @ m @ vectors) for m in (sigma_w, np.linalg.inv(sigma_w))]
             terms = [np.sqrt(along[0][g].sum() * along[1][g].sum()) for g in groups]
-            found = record["misalignment_eigenspaces"]
-            assert 1 < found["num_eigenspaces"] == len(groups) < 27
-            assert found["misalignment"] == pytest.approx(sum(terms) - 27, rel=1e-3)
+            found = record.misalignment_eigenspaces
+            assert 1 < found.num_eigenspaces == len(groups) < 27
+            assert found.misalignment == pytest.approx(sum(terms) - 27, rel=1e-3)
             leading = [np.isin(np.argsort(-taus)[:k], range(k)).mean() for k in (1, 2, 5, 10)]
-            np.testing.assert_allclose(record["subspace_overlap"]["overlap"], leading, atol=1e-3)
-        fit = record["closed_form"]
-        curve = -np.expm1(-fit["eta_t"] * values) / np.sqrt(values)
-        left = record["tau"] - fit["amplitude"] * curve
+            np.testing.assert_allclose(record.subspace_overlap.overlap, leading, atol=1e-3)
+        fit = record.closed_form
+        curve = -np.expm1(-fit.eta_t * values) / np.sqrt(values)
+        left = record.tau - fit.amplitude * curve
         assert curve @ left == pytest.approx(0, abs=1e-4)  # the best amplitude
-        assert fit["residual"] == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-3)
-    singles = [r["tau"] for r in single(alignment) if r["step"] == 0]
+        assert fit.residual == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-3)
+    singles = [r.tau for r in single(alignment) if r.step == 0]
     expected = np.corrcoef(*singles)[0, 1]
     for record, correlation in zip(pooled(alignment), (expected, 1), strict=True):
-        found = record["profile_correlation"]
-        assert list(found.values()) == pytest.approx([correlation] * 3, abs=1e-6)
+        found = record.profile_correlation
+        assert dataclasses.astuple(found) == pytest.approx((correlation,) * 3, abs=1e-6)
     assert abs(expected) < 0.8
-    assert "profile_correlation" not in single(alignment)[0]
+    assert single(alignment)[0].profile_correlation is None
 
 
 def test_shrunk_estimate_is_given_where_filters_are_few(planted):
@@ -197,41 +197,39 @@ def test_shrunk_estimate_is_given_where_filters_are_few(planted):
     record = single(alignment)[-1]
     filters = vectors @ (taus[:, None] * whitened(1, 27, FILTERS))
     expected = ledoit_wolf(filters.T, assume_centered=True)[0]
-    random = record["misalignment_shrunk_random"]
-    assert record["misalignment_shrunk"] == pytest.approx(
-        misalignment_of(vectors, expected), abs=1e-4
-    )
+    random = record.misalignment_shrunk_random
+    assert record.misalignment_shrunk == pytest.approx(misalignment_of(vectors, expected), abs=1e-4)
     assert len(random) == 50
-    assert record["misalignment_shrunk"] < random.min() < record["misalignment_random"].min()
+    assert record.misalignment_shrunk < random.min() < record.misalignment_random.min()
 
 
 def test_singular_covariance_is_refused_with_advice_until_networks_are_pooled(tmp_path):
     config = small_config(**{"model.filters": 16})
-    alignment = run_alignment.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
     for record in single(alignment):
-        assert record["misalignment_data"] is record["floor"] is record["p_value"] is None
-        assert "pool networks until there are more than 27" in record["reason"]
-        assert (record["filter_eigenvalues"][:16] > 0).all()
-        np.testing.assert_array_equal(record["filter_eigenvalues"][16:], 0)
+        assert record.misalignment_data is record.floor is record.p_value is None
+        assert "pool networks until there are more than 27" in record.reason
+        assert (record.filter_eigenvalues[:16] > 0).all()
+        np.testing.assert_array_equal(record.filter_eigenvalues[16:], 0)
         np.testing.assert_allclose(
-            np.square(record["tau"]).sum() * 16, record["kernel_norm"] ** 2, rtol=1e-10
+            np.square(record.tau).sum() * 16, record.kernel_norm**2, rtol=1e-10
         )
     together = pooled(alignment)[0]
-    assert together["num_filters"] == 32
-    assert together["misalignment_data"] > 0
-    assert together["reason"] is None
-    assert together["interval"] is None  # a resample of one network twice is singular
+    assert together.num_filters == 32
+    assert together.misalignment_data > 0
+    assert together.reason is None
+    assert together.interval is None  # a resample of one network twice is singular
 
 
 def test_leading_eigenvectors_of_few_filters_point_along_those_of_the_data(tmp_path):
     config = small_config(**{"model.filters": 8})  # 16 pooled, fewer than 27
-    alignment = run_alignment.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
-    record, basis = pooled(alignment)[0], alignment["data"]["conv1"]["eigenvectors"]
-    kept = record["nearest_rank"] < 10
+    alignment = alignment_of_run.alignment_of_run(write_run(tmp_path, config), (), "checkpoint", 3)
+    record, basis = pooled(alignment)[0], alignment.data["conv1"].eigenvectors
+    kept = record.nearest_rank < 10
     signed = np.sum(
-        basis[:, record["nearest_rank"][kept]] * record["filter_eigenvectors"][:, kept], axis=0
+        basis[:, record.nearest_rank[kept]] * record.filter_eigenvectors[:, kept], axis=0
     )
-    np.testing.assert_allclose(signed, record["nearest_cosine"][kept], rtol=1e-10)
+    np.testing.assert_allclose(signed, record.nearest_cosine[kept], rtol=1e-10)
 
 
 def diverged(run, networks):
@@ -247,23 +245,23 @@ def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
     config = small_config(**{"population.sweep": (("model.init_scale", (0.5, 1.0)),)})
     run = write_run(tmp_path, config)
     run = diverged(run, [3])
-    alignment = run_alignment.alignment_of_run(run, (), "checkpoint", 3)
-    assert (alignment["networks"], alignment["diverged"]) == ([0, 1, 2], [3])
-    last = [record for record in pooled(alignment) if record["step"] == 4]
-    assert [record["networks"] for record in last] == [[0, 1], [2]]
+    alignment = alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
+    assert (alignment.networks, alignment.diverged) == ((0, 1, 2), (3,))
+    last = [record for record in pooled(alignment) if record.step == 4]
+    assert [record.networks for record in last] == [(0, 1), (2,)]
     kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
     for record in last:
-        norms = [np.linalg.norm(kernels[network]) for network in record["networks"]]
-        assert record["kernel_norm"] == pytest.approx(np.mean(norms), rel=1e-10)
-        assert record["group"]["init_scale"] == (0.5 if len(norms) == 2 else 1.0)
-        assert "seed" not in record["group"]
+        norms = [np.linalg.norm(kernels[network]) for network in record.networks]
+        assert record.kernel_norm == pytest.approx(np.mean(norms), rel=1e-10)
+        assert record.group["init_scale"] == (0.5 if len(norms) == 2 else 1.0)
+        assert "seed" not in record.group
 
 
 def test_all_diverged_is_an_error(tmp_path):
     run = write_run(tmp_path, small_config())
     run = diverged(run, [row.network for row in run.networks])
     with pytest.raises(InputError, match="all networks"):
-        run_alignment.alignment_of_run(run, (), "checkpoint", 3)
+        alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
 
 
 def dense_inputs(config, params, network):
@@ -292,7 +290,7 @@ def deep(tmp_path_factory):
 @pytest.fixture(scope="module")
 def deep_alignments(deep):
     return {
-        inputs: run_alignment.alignment_of_run(deep[1], ("dense1",), inputs, 3)
+        inputs: alignment_of_run.alignment_of_run(deep[1], ("dense1",), inputs, 3)
         for inputs in ("checkpoint", "initialisation")
     }
 
@@ -301,8 +299,8 @@ def deep_alignments(deep):
 def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, deep_alignments, inputs):
     config, run = deep
     alignment = deep_alignments[inputs]
-    assert alignment["data"]["dense1"]["eigenvalues"] is None
-    records_at = [r for r in single(alignment, "dense1") if r["step"] == 4]
+    assert alignment.data["dense1"].eigenvalues is None
+    records_at = [r for r in single(alignment, "dense1") if r.step == 4]
     source = run.params(4 if inputs == "checkpoint" else 0)
     kernels = run.params(4)["dense1"]["kernel"].astype(np.float64)
     leading = 20  # rounding of the activations to float32 mixes those of hardly any variance
@@ -310,22 +308,22 @@ def test_deeper_layer_is_analysed_in_each_networks_own_basis(deep, deep_alignmen
     for network, record in enumerate(records_at):
         sigma_x = np.cov(dense_inputs(config, source, network).T, bias=True)
         values, vectors = descending(sigma_x)
-        np.testing.assert_allclose(record["eigenvalues"][:leading], values[:leading], rtol=1e-3)
+        np.testing.assert_allclose(record.eigenvalues[:leading], values[:leading], rtol=1e-3)
         taus = np.sqrt(np.square(vectors.T @ kernels[network]).mean(1))
-        np.testing.assert_allclose(record["tau"][:leading], taus[:leading], rtol=1e-2)
+        np.testing.assert_allclose(record.tau[:leading], taus[:leading], rtol=1e-2)
         energies.append(taus**2)
         weights = np.linalg.svd(vectors.T @ kernels[network])[0]
         shared = [np.square(weights[:k, :k]).sum() / k for k in (1, 2, 5, 10)]
-        np.testing.assert_allclose(record["subspace_overlap"]["overlap"], shared, rtol=1e-2)
+        np.testing.assert_allclose(record.subspace_overlap.overlap, shared, rtol=1e-2)
     together = pooled(alignment, "dense1")[1]
     expected = np.sqrt(np.mean(energies, axis=0))
-    np.testing.assert_allclose(together["tau"][:leading], expected[:leading], rtol=1e-2)
-    assert "filter_eigenvectors" not in together
+    np.testing.assert_allclose(together.tau[:leading], expected[:leading], rtol=1e-2)
+    assert together.filter_eigenvectors is None
 
 
 def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep_alignments):
     spectra = {
-        inputs: [record["eigenvalues"] for record in pooled(alignment, "dense1")]
+        inputs: [record.eigenvalues for record in pooled(alignment, "dense1")]
         for inputs, alignment in deep_alignments.items()
     }
     np.testing.assert_array_equal(*spectra["initialisation"])
@@ -335,13 +333,13 @@ def test_bases_at_initialisation_stay_and_at_checkpoints_move(deep_alignments):
 
 def test_rotating_each_network_and_pooling_is_pooling_directly_in_the_first_layer(tmp_path):
     run = write_run(tmp_path, small_config())
-    shared = pooled(run_alignment.alignment_of_run(run, (), "checkpoint", 5))[1]
+    shared = pooled(alignment_of_run.alignment_of_run(run, (), "checkpoint", 5))[1]
     kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
     filters = np.moveaxis(kernels.reshape(2, 27, -1), 0, 1).reshape(27, -1)
     sigma_w = filters @ filters.T / filters.shape[1]
     vectors = descending(np.cov(patches_of(standardised_images(small_config()), 3).T, bias=True))[1]
     expected = misalignment_of(vectors, sigma_w)
-    assert shared["misalignment_data"] == pytest.approx(expected, rel=1e-4)
+    assert shared.misalignment_data == pytest.approx(expected, rel=1e-4)
 
 
 def test_nested_strided_convolution_has_the_moments_of_its_padded_patches(tmp_path):
@@ -375,26 +373,26 @@ def test_layers_too_large_are_refused_or_left_out(tmp_path, monkeypatch):
     run = write_run(tmp_path, small_config(**{"model.filters": 4}))
     monkeypatch.setattr(layer_inputs, "MAX_DIM", 100)
     with pytest.raises(InputError, match=r"layer dense1 has 144 inputs.*at most 100"):
-        run_alignment.alignment_of_run(run, ("conv1", "dense1"), "checkpoint", 3)
-    alignment = run_alignment.alignment_of_run(run, ("all",), "checkpoint", 3)
-    assert list(alignment["data"]) == ["conv1", "head"]
-    assert [(s["layer"], s["step"]) for s in alignment["skipped"]] == [("dense1", None)]
+        alignment_of_run.alignment_of_run(run, ("conv1", "dense1"), "checkpoint", 3)
+    alignment = alignment_of_run.alignment_of_run(run, ("all",), "checkpoint", 3)
+    assert list(alignment.data) == ["conv1", "head"]
+    assert [(s.layer, s.step) for s in alignment.skipped] == [("dense1", None)]
 
 
 def test_initialisation_needs_the_first_checkpoint(tmp_path):
     run = write_run(tmp_path, small_config(**{"model.filters": 4}), steps=(4,))
     with pytest.raises(InputError, match="no checkpoint of its start"):
-        run_alignment.alignment_of_run(run, ("head",), "initialisation", 3)
-    first = run_alignment.alignment_of_run(run, (), "initialisation", 3)  # has no need of it
-    assert pooled(first)[0]["step"] == 4
+        alignment_of_run.alignment_of_run(run, ("head",), "initialisation", 3)
+    first = alignment_of_run.alignment_of_run(run, (), "initialisation", 3)  # has no need of it
+    assert pooled(first)[0].step == 4
 
 
 def test_long_work_is_announced_with_its_cost(deep, monkeypatch, capsys):
-    monkeypatch.setattr(run_alignment, "_WORTH_SAYING", 0)
+    monkeypatch.setattr(alignment_of_run, "_WORTH_SAYING", 0)
     monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1e5)
-    run_alignment.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
+    alignment_of_run.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
     assert "dense1 (d = 32) will take about" in capsys.readouterr().err
 
 
 def test_records_can_be_written_as_json(planted, tmp_path):
-    records.write_json(tmp_path / "alignment.json", planted[0])
+    records.write_json(tmp_path / "alignment.json", planted[0].to_json())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from randlabels.eigen import costs, layer_inputs
+from randlabels.analysis import costs, layer_inputs
 
 
 def test_cost_counts_patches_bases_and_random_bases(monkeypatch):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from randlabels.eigen import compare_label_kinds, filter_covariance
+from randlabels.analysis.label_kinds import compare_label_kinds
+from randlabels.eigen import filter_covariance
 
 
 def networks(seed, root, count=6, filters=40):

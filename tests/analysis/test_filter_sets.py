@@ -1,12 +1,14 @@
 """What is said of sets of filters, against NumPy and planted truth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.optimize
 
-from randlabels.eigen import input_spectrum
+from randlabels.analysis import input_spectrum
+from randlabels.analysis.filter_sets import describe_sets
 from randlabels.eigen.closed_form import closed_form_limit
-from randlabels.eigen.filter_sets import describe_sets
 
 SPECTRUM = np.array([9.0, 8.5, 3.0, 1.0, 0.95, 0.92, 0.3, 0.1, 0.05, 0.02, 0.01, 0.005])
 SPACES = [[0, 1], [2], [3, 4, 5], [6], [7], [8], [9], [10], [11]]  # gaps of at most 10%
@@ -38,21 +40,21 @@ def test_planted_closed_form_is_found_and_agrees_with_a_least_squares_fit():
     planted, fitted = describe_sets(filters, np.stack([SPECTRUM] * 2), 3)
     found = planted["closed_form"]
     assert planted["closed_form_reason"] is None
-    assert (found["amplitude"], found["eta_t"]) == pytest.approx((0.3, 1.7), rel=1e-4)
-    assert found["peak_sigma"] == pytest.approx(np.sqrt(1.25643 / 1.7), rel=1e-4)
-    assert (found["r_squared"], found["pearson_r"]) == pytest.approx((1, 1))
-    assert (found["at_bound"], found["residual"]) == (False, pytest.approx(0, abs=1e-6))
+    assert (found.amplitude, found.eta_t) == pytest.approx((0.3, 1.7), rel=1e-4)
+    assert found.peak_sigma == pytest.approx(np.sqrt(1.25643 / 1.7), rel=1e-4)
+    assert (found.r_squared, found.pearson_r) == pytest.approx((1, 1))
+    assert (found.at_bound, found.residual) == (False, pytest.approx(0, abs=1e-6))
 
     def curve(sigma, amplitude, eta_t):
         return amplitude * (1 - np.exp(-eta_t * sigma**2)) / sigma
 
     best = scipy.optimize.curve_fit(curve, sigma, noisy, (0.3, 1.7))[0]
     found = fitted["closed_form"]
-    assert (found["amplitude"], found["eta_t"]) == pytest.approx(tuple(best), rel=1e-4)
+    assert (found.amplitude, found.eta_t) == pytest.approx(tuple(best), rel=1e-4)
     left = noisy - curve(sigma, *best)
-    assert found["residual"] == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-6)
-    assert found["r_squared"] == pytest.approx(1 - np.mean(left**2) / noisy.var(), rel=1e-6)
-    assert found["r_squared"] < 0.999
+    assert found.residual == pytest.approx(np.sqrt(np.mean(left**2)), rel=1e-6)
+    assert found.r_squared == pytest.approx(1 - np.mean(left**2) / noisy.var(), rel=1e-6)
+    assert found.r_squared < 0.999
 
 
 @pytest.mark.parametrize("nothing", [0, -1e-15, 1e-15])
@@ -60,8 +62,8 @@ def test_components_without_variance_do_not_matter_to_the_fit(nothing):
     """Whatever weights there are along them."""
     tau = closed_form_limit(np.sqrt(SPECTRUM), 0.3)
     found = input_spectrum.closed_form_entry(np.append(SPECTRUM, nothing), np.append(tau, 77.0))
-    assert found["closed_form"]["eta_t"] == pytest.approx(0.3, rel=1e-4)
-    assert found["closed_form"]["r_squared"] > 0.9999
+    assert found["closed_form"].eta_t == pytest.approx(0.3, rel=1e-4)
+    assert found["closed_form"].r_squared > 0.9999
 
 
 @pytest.mark.parametrize(
@@ -92,9 +94,9 @@ def test_misalignment_by_eigenspaces_uses_each_sets_own_spectrum():
     described = describe_sets(filters, np.stack([SPECTRUM, separate, SPECTRUM]), 3)
     for i, spaces in enumerate([SPACES, [[k] for k in range(12)], SPACES]):
         found = described[i]["misalignment_eigenspaces"]
-        assert (found["num_eigenspaces"], found["tolerance"]) == (len(spaces), 0.1)
-        assert found["misalignment"] == pytest.approx(grouped_misalignment(filters[i], spaces))
-    assert described[1]["misalignment_eigenspaces"]["misalignment"] == pytest.approx(
+        assert (found.num_eigenspaces, found.tolerance) == (len(spaces), 0.1)
+        assert found.misalignment == pytest.approx(grouped_misalignment(filters[i], spaces))
+    assert described[1]["misalignment_eigenspaces"].misalignment == pytest.approx(
         described[1]["misalignment_data"]
     )
     single = describe_sets(random_filters(1, 12), SPECTRUM[None], 3)[0]  # singular
@@ -107,7 +109,7 @@ def test_misalignment_by_eigenspaces_does_not_depend_on_the_basis_within_them():
     plain, turned = describe_sets(
         np.stack([filters[0], turn.T @ filters[0]]), SPECTRUM * np.ones((2, 1)), 3
     )
-    values = [one["misalignment_eigenspaces"]["misalignment"] for one in (plain, turned)]
+    values = [one["misalignment_eigenspaces"].misalignment for one in (plain, turned)]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
     assert abs(plain["misalignment_data"] - turned["misalignment_data"]) > 0.1
 
@@ -117,11 +119,11 @@ def test_overlaps_agree_with_projections(num_filters, ranks):
     """In the coordinates of the data, and away from them, with projections onto both spaces."""
     filters = random_filters(1, num_filters)
     found = describe_sets(filters, SPECTRUM[None], 3)[0]["subspace_overlap"]
-    assert found["k"] == ranks
-    assert found["chance"] == [k / 12 for k in ranks]
+    assert found.k == tuple(ranks)
+    assert found.chance == tuple(k / 12 for k in ranks)
     basis = np.linalg.qr(np.random.default_rng(2).standard_normal((12, 12)))[0]
     weights = np.linalg.svd(basis @ filters[0])[0]
-    for k, overlap in zip(ranks, found["overlap"], strict=True):
+    for k, overlap in zip(ranks, found.overlap, strict=True):
         ours, theirs = weights[:, :k], basis[:, :k]
         projected = np.trace(ours @ ours.T @ theirs @ theirs.T) / k
         assert overlap == pytest.approx(projected, rel=1e-9)
@@ -129,13 +131,14 @@ def test_overlaps_agree_with_projections(num_filters, ranks):
 
 def test_overlaps_leave_out_the_whole_space():
     found = describe_sets(random_filters(1, 30, dim=5), np.ones((1, 5)), 3)[0]["subspace_overlap"]
-    assert found["k"] == [1, 2]
+    assert found.k == (1, 2)
 
 
 def test_profile_agreement_is_over_pairs_of_different_networks():
     profiles = np.random.default_rng(0).uniform(0.1, 1, (4, 12))
     found = input_spectrum.profile_agreement(profiles)
     pairs = [np.corrcoef(profiles[i], profiles[j])[0, 1] for i in range(4) for j in range(i)]
-    assert found == pytest.approx({"mean": np.mean(pairs), "min": min(pairs), "max": max(pairs)})
+    expected = (np.mean(pairs), min(pairs), max(pairs))
+    assert dataclasses.astuple(found) == pytest.approx(expected)
     assert input_spectrum.profile_agreement(profiles[:1]) is None
     assert input_spectrum.profile_agreement(np.ones((2, 12))) is None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from randlabels.analyze import alignment_path, analyze, load_alignment
+from randlabels.analysis.records import alignment_path, load_alignment
+from randlabels.analyze import analyze
 from randlabels.training import loop
 
 ROTATION = 5
@@ -55,20 +56,18 @@ def test_eigenvectors_rotate_with_the_inputs_and_the_start_and_f_stays(analysed)
     rotated = analysed("rotated", ROTATION, turn @ start)
     control = analysed("control", ROTATION, start)
 
-    bases = [found["data"]["dense1"]["eigenvectors"] for found in (plain, rotated)]
+    bases = [found.data["dense1"].eigenvectors for found in (plain, rotated)]
     np.testing.assert_allclose(abs(((turn @ bases[0]) * bases[1]).sum(0)), 1, atol=1e-5)
     assert abs(turn - np.eye(6)).max() > 0.3
-    moved = [r["tau"] for r in plain["records"] if r["network"] == 0]
+    moved = [r.tau for r in plain.records if r.network == 0]
     assert abs(moved[1] / moved[0] - 1).max() > 0.2  # training changed f
-    for ours, theirs, others in zip(
-        *(f["records"] for f in (plain, rotated, control)), strict=True
-    ):
-        np.testing.assert_allclose(theirs["tau"], ours["tau"], rtol=2e-5)
-        assert theirs["misalignment_data"] == pytest.approx(ours["misalignment_data"], rel=1e-4)
+    for ours, theirs, others in zip(*(f.records for f in (plain, rotated, control)), strict=True):
+        np.testing.assert_allclose(theirs.tau, ours.tau, rtol=2e-5)
+        assert theirs.misalignment_data == pytest.approx(ours.misalignment_data, rel=1e-4)
         # Weights that stay where they were while the inputs turn have another f.
-        assert abs(others["tau"] / ours["tau"] - 1).max() > 0.2
-        if ours["network"] is None:
-            vectors = [found["filter_eigenvectors"] for found in (ours, theirs)]
+        assert abs(others.tau / ours.tau - 1).max() > 0.2
+        if ours.network is None:
+            vectors = [found.filter_eigenvectors for found in (ours, theirs)]
             np.testing.assert_allclose(
                 np.abs(np.sum((turn @ vectors[0]) * vectors[1], axis=0)), 1, atol=1e-5
             )

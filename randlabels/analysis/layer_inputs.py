@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
+from randlabels.analysis.records import Skipped
 from randlabels.configs import base
 from randlabels.data import sources, splits
 from randlabels.data.standardise import standardise
@@ -158,11 +159,10 @@ def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, 
 
 def choose_layers(
     names: Sequence[str], layers: Sequence[Layer]
-) -> tuple[list[Layer], list[dict[str, Any]]]:
+) -> tuple[list[Layer], list[Skipped]]:
     """The layers of these names in forward order; () is the first layer, ("all",) is every one.
 
-    Returns also {"layer", "step": None, "reason"} of each layer that "all" leaves out, because it
-    has more than 10,000 dimensions.
+    Returns also what "all" leaves out: layers of more than 10,000 dimensions.
 
     Raises:
         InputError: if there is no layer of a name, or it has more than 10,000 dimensions.
@@ -185,7 +185,7 @@ def choose_layers(
         raise InputError(next(iter(reasons.values())))
     for reason in reasons.values():
         logging.warning("%s", reason)
-    skipped = [{"layer": path, "step": None, "reason": why} for path, why in reasons.items()]
+    skipped = [Skipped(path, None, reason) for path, reason in reasons.items()]
     return [layer for layer in chosen if layer.path not in reasons], skipped
 
 

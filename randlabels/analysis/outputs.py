@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from randlabels.eigen.layer_inputs import open_inputs, read_variables
+from randlabels.analysis.layer_inputs import open_inputs, read_variables
 from randlabels.runs import Run
 
 IMAGES = 256

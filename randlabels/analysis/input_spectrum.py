@@ -4,12 +4,15 @@ As in `filter_sets`, filters are w' = V^T w, the eigenvectors of Sigma_x are uni
 i-th coordinate belongs to the i-th largest eigenvalue sigma_i^2 of Sigma_x.
 """
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from randlabels.analysis.records import (
+    EigenspaceMisalignment,
+    ProfileCorrelation,
+    SubspaceOverlap,
+)
 from randlabels.eigen.alignment import covariance_and_inverse, misalignment_of_pair
 from randlabels.eigen.closed_form import fit_closed_form
 from randlabels.eigen.filters import filter_covariance
@@ -31,61 +34,55 @@ _NO_VARIANCE = 1e-12
 def closed_form_entry(eigenvalues: np.ndarray, tau: np.ndarray) -> dict[str, Any]:
     """{"closed_form", "closed_form_reason"}: tau [d] against sigma [d], or why it cannot be fitted.
 
-    The former holds the fields of `ClosedFormFit`, over the components along which the inputs vary:
-    a unit that is dead below leaves some along which they do not. It is None, and the reason given,
-    where tau is constant or fewer than 3 components are left.
+    The former is a `ClosedFormFit` over the components along which the inputs vary: a unit that is
+    dead below leaves some along which they do not. It is None, and the reason given, where tau is
+    constant or fewer than 3 components are left.
     """
     varying = eigenvalues > _NO_VARIANCE * eigenvalues.max()
     try:
         fit = fit_closed_form(np.sqrt(eigenvalues[varying]), tau[varying])
     except ValueError as error:
         return {"closed_form": None, "closed_form_reason": str(error)}
-    return {"closed_form": dataclasses.asdict(fit), "closed_form_reason": None}
+    return {"closed_form": fit, "closed_form_reason": None}
 
 
 def eigenspace_misalignments(
     filters: np.ndarray, eigenvalues: np.ndarray, regular: np.ndarray
-) -> list[dict[str, Any] | None]:
+) -> list[EigenspaceMisalignment | None]:
     """Misalignment of each set of filters [set, d, m] by eigenspaces of its Sigma_x.
 
     Near-equal eigenvalues [set, d], within EIGENSPACE_TOLERANCE of the largest of their eigenspace,
     leave the basis within it open; this misalignment (Definition 1) is one to the best of all such
-    choices of S, and at least that of single eigenvectors. Each entry holds "misalignment",
-    "num_eigenspaces" and "tolerance"; it is None where `regular` [set] is False.
+    choices of S, and at least that of single eigenvectors. An entry is None where `regular` [set]
+    is False.
     """
     groups = np.stack([eigenspaces(values, EIGENSPACE_TOLERANCE) for values in eigenvalues])
-    found: list[dict[str, Any] | None] = [None] * len(filters)
+    found: list[EigenspaceMisalignment | None] = [None] * len(filters)
     for pattern in np.unique(groups[regular], axis=0):
         chosen = np.flatnonzero(regular & (groups == pattern).all(1))
         pair = covariance_and_inverse(filter_covariance(filters[chosen], spatial=False))
         values = misalignment_of_pair(np.eye(pattern.size), *pair, pattern)
         for i, value in zip(chosen, values, strict=True):
-            found[i] = {
-                "misalignment": float(value),
-                "num_eigenspaces": int(pattern[-1]) + 1,
-                "tolerance": EIGENSPACE_TOLERANCE,
-            }
+            number = int(pattern[-1]) + 1
+            found[i] = EigenspaceMisalignment(float(value), number, EIGENSPACE_TOLERANCE)
     return found
 
 
-def leading_overlaps(vectors: np.ndarray) -> dict[str, Sequence[float]]:
+def leading_overlaps(vectors: np.ndarray) -> SubspaceOverlap:
     """Overlaps of the k leading eigenvectors of Sigma_w with the k leading of Sigma_x.
 
     `vectors` [d, n] are the former, n of them, in descending order. Since the latter are unit
-    vectors, ||U_k^T V_k||_F^2 / k is the sum of squares of the upper left block. "k" runs through
-    those of OVERLAP_RANKS that are below d and at most n; "chance" is k / d.
+    vectors, ||U_k^T V_k||_F^2 / k is the sum of squares of the upper left block. k runs through
+    those of OVERLAP_RANKS that are below d and at most n; by chance the overlap is k / d.
     """
     dim, count = vectors.shape
-    ranks = [k for k in OVERLAP_RANKS if k < dim and k <= count]
-    return {
-        "k": ranks,
-        "overlap": [float(np.square(vectors[:k, :k]).sum() / k) for k in ranks],
-        "chance": [k / dim for k in ranks],
-    }
+    ranks = tuple(k for k in OVERLAP_RANKS if k < dim and k <= count)
+    overlaps = tuple(float(np.square(vectors[:k, :k]).sum() / k) for k in ranks)
+    return SubspaceOverlap(ranks, overlaps, tuple(k / dim for k in ranks))
 
 
-def profile_agreement(profiles: np.ndarray) -> dict[str, float] | None:
-    """{"mean", "min", "max"} of Pearson's r over all pairs of networks' maps tau [network, d].
+def profile_agreement(profiles: np.ndarray) -> ProfileCorrelation | None:
+    """Pearson's r over all pairs of networks' maps tau [network, d].
 
     None for a single network and where a map is constant.
     """
@@ -96,4 +93,4 @@ def profile_agreement(profiles: np.ndarray) -> dict[str, float] | None:
     except ValueError:
         return None
     pairs = correlations[np.triu_indices(len(profiles), 1)]
-    return {"mean": float(pairs.mean()), "min": float(pairs.min()), "max": float(pairs.max())}
+    return ProfileCorrelation(float(pairs.mean()), float(pairs.min()), float(pairs.max()))

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from randlabels.analysis import layer_inputs
 from randlabels.config import check
-from randlabels.eigen import layer_inputs
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 
