@@ -1,17 +1,17 @@
 """Documents whose numbers come from records: README.md, docs/results.md, docs/results/<study>.md.
 
-Prose is written by hand. What stands between `<!-- begin: KIND -->` and `<!-- end -->` is made from
-the records, and so is the text of a link to a record's field:
+Prose is written by hand. What stands between lines `<!-- begin: KIND -->` and `<!-- end -->` is made
+from the records, and so is the text of a link to a record's field:
 
     [1.21 [1.13, 1.25]](fig5.json "claims.pretrained_real")
     [1.21](fig5.json "claims.pretrained_real.value .2f")
 
 Kinds in docs/results/<study>.md: `run`, `claims`, `table NAME`, `picture NAME`; in README.md:
-`paper`; in docs/results.md: `index`.
+`paper`; in docs/results.md: `index`. What stands in code is left alone.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,33 @@ from randlabels.errors import InputError
 from randlabels.studies import study_modules
 from randlabels.studies.record import RESULTS, ROOT, read_record
 
-_BLOCK = re.compile(r"(<!-- begin: ([^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_LINK = re.compile(r'\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(((?:[\w/.-]*/)?(\w+)\.json) "([^"]+)"\)')
+_PARTS = re.compile(
+    r"(?P<code>^```.*?^```$|`[^`\n]+`)"
+    r"|(?P<begin>^<!-- begin: (?P<kind>[^>\n]+) -->\n)(?P<body>.*?)(?P<end>^<!-- end -->$)"
+    r"|\[(?:[^\[\]]|\[[^\[\]]*\])*\]"
+    r'\((?P<target>(?:[\w/.-]*/)?(?P<study>\w+)\.json)\s+"(?P<field>[^"]+)"\)'
+    r"|(?P<stray>^<!-- (?:begin:|end))",
+    re.DOTALL | re.MULTILINE,
+)
+_FORM = re.compile(r"(?P<path>.+) (?P<form>[+,]*\.\d[efg%])")
 
 # Items of the paper in its order; the quickstart shows several of them on generated images.
 _PAPER_ORDER = ("fig", "table", "proposition", "appendix", "quickstart")
+
+_MISSING = object()
 
 Record = dict[str, Any]
 
 
 def document_paths() -> list[Path]:
-    """All documents of the checkout that hold generated parts."""
-    return [ROOT / "README.md", ROOT / "docs" / "results.md", *sorted(RESULTS.glob("*.md"))]
+    """All documents of the checkout, whether they hold generated parts or not.
+
+    Raises:
+        InputError: outside a checkout.
+    """
+    if not RESULTS.is_dir():
+        raise InputError(f"The documents are in {ROOT} in a checkout, and there are none.")
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def refresh_all(write: bool = True) -> list[Path]:
@@ -56,66 +71,91 @@ def refreshed(text: str, name: str, folder: Path = RESULTS) -> str:
         folder: of the records.
 
     Raises:
-        InputError: if it names a kind, a table, a picture or a field that does not exist.
+        InputError: if it names a kind, a table, a picture or a field that does not exist, or if a
+            block is not ended.
     """
 
-    def block(match: re.Match[str]) -> str:
-        return f"{match[1]}{_block(match[2], name, folder)}{match[3]}"
-
-    def link(match: re.Match[str]) -> str:
-        record = read_record(match[3], folder)
+    def part(match: re.Match[str]) -> str:
+        if match["code"]:
+            return match[0]
+        if match["stray"] or "<!-- begin:" in (match["body"] or ""):
+            line = text.count("\n", 0, match.start()) + 1
+            raise InputError(f"{name}.md, line {line}: a block begins and ends with a line each.")
+        if match["begin"]:
+            return f"{match['begin']}{_block(match['kind'], name, folder)}{match['end']}"
+        record = read_record(match["study"], folder)
         if record is None:
-            raise InputError(f"{name}.md links to {match[2]}, which is not recorded.")
-        return f'[{field_text(record, match[4])}]({match[2]} "{match[4]}")'
+            raise InputError(f"{name}.md links to {match['target']}, which is not recorded.")
+        made = field_text(record, match["field"])
+        return f'[{made}]({match["target"]} "{match["field"]}")'
 
-    return _LINK.sub(link, _BLOCK.sub(block, text))
+    return _PARTS.sub(part, text)
 
 
-def field_text(record: Record, path: str) -> str:
+def field_text(record: Record, field: str) -> str:
     """A field as text: "claims.x.value .2f", "tables.arms.0.seeds"; "claims.x" with its interval.
 
     Raises:
-        InputError: if there is no such field.
+        InputError: if there is no such field, or if it is no number or text of that form.
     """
-    names, _, form = path.partition(" ")
-    value: Any = record
-    try:
-        for name in names.split("."):
-            value = value[int(name)] if isinstance(value, list) else value[name]
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"the record of {record['study']} has no field {names!r}.") from error
-    if isinstance(value, dict) and "interval" in value:
+    match = _FORM.fullmatch(field)
+    path, form = (match["path"], match["form"]) if match else (field, "")
+    value = _value_at(record, path)
+    if value is _MISSING:
+        raise InputError(f"the record of {record['study']} has no field {path!r}.")
+    if isinstance(value, dict) and "interval" in value and not form:
         return verdict_text(value)
+    if value is None or isinstance(value, dict | list) or (form and isinstance(value, str)):
+        raise InputError(f"{field!r} of the record of {record['study']} cannot be shown.")
     return format(value, form)
 
 
+def _value_at(value: Any, path: str) -> Any:
+    """What stands at a path of keys and positions; keys may hold dots. _MISSING if nothing does."""
+    if not path:
+        return value
+    keys = dict(enumerate(value)) if isinstance(value, list) else value
+    for key in keys if isinstance(keys, dict) else ():
+        if path == str(key) or path.startswith(f"{key}."):
+            found = _value_at(keys[key], path.removeprefix(str(key)).removeprefix("."))
+            if found is not _MISSING:
+                return found
+    return _MISSING
+
+
 def verdict_text(verdict: Record) -> str:
-    """Mean and interval of a claim's values."""
+    """Mean and interval of a claim's values. JSON has no infinity: it is null in an interval."""
     if verdict["value"] is None:
         return "no value"
     if verdict["interval"] is None:
-        return f"{verdict['value']:.3g}"
-    low, high = (f"{end:.3g}" if end is not None else "∞" for end in verdict["interval"])
-    return f"{verdict['value']:.3g} [{low}, {high}]"
+        return _number(verdict["value"])
+    low, high = verdict["interval"]
+    low_text = "-∞" if low is None else _number(low)
+    return f"{_number(verdict['value'])} [{low_text}, {'∞' if high is None else _number(high)}]"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
 
 
 def _block(kind: str, name: str, folder: Path) -> str:
     what, _, argument = kind.partition(" ")
-    if what in ("paper", "index"):
-        lines = {"paper": _paper, "index": _index}[what](folder)
-        return "".join(f"{line}\n" for line in lines)
+    if what in _OF_ALL:
+        return _text(_OF_ALL[what](folder))
+    if what not in _OF_ONE:
+        known = ", ".join((*_OF_ALL, *_OF_ONE))
+        raise InputError(f"{name}.md has a block {kind!r}; it may be {known}.")
     record = read_record(name, folder)
-    if record is None:
-        return "Not recorded yet.\n"
-    makers: dict[str, Callable[[Record, str], Iterator[str]]] = {
-        "run": _run,
-        "claims": _claims,
-        "table": _table,
-        "picture": _picture,
-    }
-    if what not in makers:
-        raise InputError(f"{name}.md has a block {kind!r}; it may be {', '.join(makers)}.")
-    return "".join(f"{line}\n" for line in makers[what](record, argument))
+    if record is not None:
+        return _text(_OF_ONE[what](record, argument))
+    if name not in study_modules():
+        raise InputError(f"{name}.md has a block {kind!r}, but there is no study {name!r}.")
+    return "Not recorded yet.\n"
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _run(record: Record, _: str) -> Iterator[str]:
@@ -123,6 +163,7 @@ def _run(record: Record, _: str) -> Iterator[str]:
     revisions = ", ".join(sorted({stage["git_revision"] or "unknown" for stage in stages}))
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     hardware = record["hardware"]
+    device = " ".join(dict.fromkeys(hardware["devices"][0].split()))  # once, not "cpu cpu"
     yield "```"
     yield record["command"]
     yield "```"
@@ -131,13 +172,13 @@ def _run(record: Record, _: str) -> Iterator[str]:
         f"{sum(stage['networks'] for stage in stages)} networks in {len(stages)} runs, "
         f"{sum(stage['diverged'] for stage in stages)} diverged; "
         f"{record['training_seconds'] / 60:.0f} minutes of training on "
-        f"{len(hardware['devices'])} × {hardware['devices'][0]}, {hardware['cpus']} cores; "
+        f"{len(hardware['devices'])} × {device}, {hardware['cpus']} cores; "
         f"revision {revisions}; {versions}; {record['finished'][:10]}."
     )
     if record["note"]:
         yield record["note"]
     seeds = ", ".join(map(str, record["tuning"]["seeds"]))
-    yield f"Tuning: {record['tuning']['note']}" + (f" (seeds {seeds})" if seeds else "")
+    yield f"Tuning{f' (seeds {seeds})' if seeds else ''}: {record['tuning']['note']}"
 
 
 def _claims(record: Record, _: str) -> Iterator[str]:
@@ -146,8 +187,11 @@ def _claims(record: Record, _: str) -> Iterator[str]:
     for verdict in record["claims"].values():
         p = "" if verdict["p"] is None else f"{verdict['p']:.2g}"
         measured = f"{verdict_text(verdict)}, claimed above {verdict['threshold']:g}"
+        outcome = verdict["outcome"]
+        if verdict["interval"] is None:
+            outcome += f": {verdict['reason']}"
         yield _row(verdict["statement"], verdict["place"], measured, verdict["unit"],
-                   verdict["seeds"], p, verdict["outcome"])  # fmt: skip
+                   verdict["seeds"], p, outcome)  # fmt: skip
 
 
 def _table(record: Record, name: str) -> Iterator[str]:
@@ -155,9 +199,11 @@ def _table(record: Record, name: str) -> Iterator[str]:
         known = ", ".join(record["tables"])
         raise InputError(f"{record['study']}.md shows table {name!r}; the record has {known}.")
     rows = record["tables"][name]
-    columns = list(rows[0]) if rows else []
-    yield _row(*columns)
-    yield "|" + "---|" * len(columns)
+    if not rows:
+        yield "The table has no rows."
+        return
+    yield _row(*rows[0])
+    yield "|" + "---|" * len(rows[0])
     for row in rows:
         yield _row(*row.values())
 
@@ -185,10 +231,8 @@ def _paper(folder: Path) -> Iterator[str]:
         for claim in record["headline"]:
             v = record["claims"][claim]
             measured = f"{verdict_text(v)} (claimed above {v['threshold']:g}: {v['unit']})"
-            size = "full" if record["budget"] == "full" else f"{record['budget']}"
-            yield _row(
-                f"{v['statement']} {link}", v["place"], measured, v["seeds"], size, v["outcome"]
-            )
+            yield _row(f"{v['statement']} {link}", v["place"], measured, v["seeds"],
+                       record["budget"], v["outcome"])  # fmt: skip
 
 
 def _index(folder: Path) -> Iterator[str]:
@@ -217,4 +261,15 @@ def _in_paper_order(folder: str) -> list[str]:
 
 
 def _row(*cells: Any) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    texts = ("" if cell is None else str(cell).replace("|", "\\|") for cell in cells)
+    return "| " + " | ".join(texts) + " |"
+
+
+# Kinds of blocks: made from all records, and from the one of the document's study.
+_OF_ALL: Mapping[str, Callable[[Path], Iterator[str]]] = {"paper": _paper, "index": _index}
+_OF_ONE: Mapping[str, Callable[[Record, str], Iterator[str]]] = {
+    "run": _run,
+    "claims": _claims,
+    "table": _table,
+    "picture": _picture,
+}

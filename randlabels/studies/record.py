@@ -6,27 +6,25 @@ configs, seeds, versions, revision, hardware, time.
 
 import dataclasses
 import datetime
-import hashlib
 import json
 import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from randlabels import records
 from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.runs import Run
-from randlabels.studies.declare import Stage
+from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
-
-# Fields that name a place on a machine, not a choice.
-_PLACES = ("init.run", "data.data_dir")
 
 
 def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) -> Path:
@@ -43,14 +41,15 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
     if not folder.is_dir():
         raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
     name = finding.study.name
-    for old in folder.glob(f"{name}-*.png"):
-        old.unlink()
     pictures = {}
     for file, caption in finding.captions.items():
         shutil.copyfile(finding.results.workdir / "figures" / file, folder / f"{name}-{file}")
         pictures[f"{name}-{file}"] = caption
     path = folder / f"{name}.json"
     records.write_json(path, _record(finding, note) | {"pictures": pictures})
+    for picture in folder.glob(f"{name}-*.png"):
+        if picture.name not in pictures:
+            picture.unlink()
     return path
 
 
@@ -60,11 +59,30 @@ def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def config_digest(stage: Stage, budget: str) -> str:
-    """Digest of the resolved config of a stage, but for fields that name places on a machine."""
-    fields = {k: v for k, v in flatten(resolve(stage, budget)).items() if k not in _PLACES}
-    text = json.dumps(records.plain(fields) | {"reads": stage.reads}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:
+    """The recorded stages whose recipe does not come to what it came to in the record.
+
+    A field of configs/base.py that is younger than the record makes no difference at its default.
+    """
+    stages = {stage.name: stage for stage in study.stages}
+    return [
+        name
+        for name, recorded in record["stages"].items()
+        if name not in stages or not _as_recorded(stages[name], recorded, record)
+    ]
+
+
+def _as_recorded(stage: Stage, recorded: dict[str, Any], record: dict[str, Any]) -> bool:
+    younger = {k: v for k, v in _fields(base.get_config()).items() if k not in record["base"]}
+    fields = record["base"] | recorded["differs_from_base"] | younger
+    same = (stage.recipe, stage.reads) == (recorded["recipe"], recorded["reads"])
+    return same and _fields(resolve(stage, record["budget"])) == fields
+
+
+def _fields(config: ConfigDict) -> dict[str, Any]:
+    """{"group.field": value} as JSON holds it."""
+    fields: dict[str, Any] = records.plain(flatten(config))
+    return fields
 
 
 def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
@@ -89,6 +107,7 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
         "training_seconds": sum(_seconds(run) for run in results.runs.values()),
         "tuning": dataclasses.asdict(study.tuning),
         "headline": study.headline,
+        "base": _fields(base.get_config()),
         "stages": {s.name: _stage_record(s, results.runs[s.name], finding.budget) for s in stages},
         "claims": {v.name: dataclasses.asdict(v) for v in finding.verdicts},
         "tables": finding.tables,
@@ -96,12 +115,11 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
 
 
 def _stage_record(stage: Stage, run: Run, budget: str) -> dict[str, Any]:
-    config, defaults = flatten(resolve(stage, budget)), flatten(base.get_config())
+    config, defaults = _fields(resolve(stage, budget)), _fields(base.get_config())
     return {
         "recipe": stage.recipe,
         "reads": stage.reads,
         "differs_from_base": {k: v for k, v in config.items() if v != defaults[k]},
-        "digest": config_digest(stage, budget),
         "seeds": sorted({network.seed for network in run.networks}),
         "label_seeds": sorted({network.label_seed for network in run.networks}),
         "networks": len(run.networks),
