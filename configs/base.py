@@ -101,7 +101,16 @@ def get_config() -> ConfigDict:
     return config
 
 
-def from_recipes(recipes: Recipes, argument: str) -> ConfigDict:
+def sizes(upstream: int, downstream: int, test: int) -> dict[str, int]:
+    """Numbers of examples, as fields of a recipe."""
+    return {
+        "data.upstream_size": upstream,
+        "data.downstream_size": downstream,
+        "data.test_size": test,
+    }
+
+
+def from_recipes(recipes: Recipes, argument: str = "full") -> ConfigDict:
     """The default config with the changes of one recipe of a family of networks at one budget.
 
     Args:

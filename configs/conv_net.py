@@ -3,7 +3,7 @@
 python -m randlabels.main --config=conv_net:short --workdir=runs/conv_net
 """
 
-from ml_collections import ConfigDict
+import functools
 
 from randlabels.configs import base
 
@@ -19,9 +19,7 @@ _SHARED = {
 FULL = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 20_000,
-    "data.downstream_size": 25_000,
-    "data.test_size": 0,
+    **base.sizes(upstream=20_000, downstream=25_000, test=0),
     "data.image_size": 0,
     "model.channels": (64, 128, 128, 128),
     "model.widths": (128,),
@@ -34,9 +32,7 @@ FULL = {
 SHORT = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 1_500,
-    "data.downstream_size": 1_500,
-    "data.test_size": 1_000,
+    **base.sizes(upstream=1_500, downstream=1_500, test=1_000),
     "data.image_size": 16,
     "model.channels": (16, 32, 32, 32),
     "model.widths": (64,),
@@ -48,9 +44,7 @@ SHORT = {
 SMOKE = {
     **_SHARED,
     "data.name": "dead_leaves",
-    "data.upstream_size": 64,
-    "data.downstream_size": 64,
-    "data.test_size": 16,
+    **base.sizes(upstream=64, downstream=64, test=16),
     "model.channels": (14, 4, 4, 4),  # two networks pooled have more filters than 27
     "model.widths": (4,),
     "train.epochs": 2,
@@ -60,7 +54,5 @@ SMOKE = {
 
 RECIPES: base.Recipes = {"conv_net": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
 
-
-def get_config(argument: str = "full") -> ConfigDict:
-    """The recipe at a budget."""
-    return base.from_recipes(RECIPES, argument)
+# The recipe at a budget.
+get_config = functools.partial(base.from_recipes, RECIPES)

@@ -10,7 +10,7 @@ proposition1: many small networks, to be pooled.
 full takes minutes on a CPU; short has fewer networks.
 """
 
-from ml_collections import ConfigDict
+import functools
 
 from randlabels.configs import base
 
@@ -83,7 +83,5 @@ RECIPES: base.Recipes = {
     },
 }
 
-
-def get_config(argument: str = "full") -> ConfigDict:
-    """A recipe at a budget, as "recipe.budget"; either may be left out."""
-    return base.from_recipes(RECIPES, argument)
+# A recipe at a budget, as "recipe.budget"; either may be left out.
+get_config = functools.partial(base.from_recipes, RECIPES)

@@ -5,7 +5,7 @@
 wide_resnet is WRN-28-4, in short WRN-10-1; resnet18 has an eighth of its channels in short.
 """
 
-from ml_collections import ConfigDict
+import functools
 
 from randlabels.configs import base
 
@@ -14,9 +14,7 @@ _SHARED = {"labels.num_classes": 5, "model.init_scale": 2**0.5, "optimizer.learn
 _FULL = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 20_000,
-    "data.downstream_size": 25_000,
-    "data.test_size": 0,
+    **base.sizes(upstream=20_000, downstream=25_000, test=0),
     "data.image_size": 0,
     "train.epochs": 60,
     "train.batch_size": 256,
@@ -26,9 +24,7 @@ _FULL = {
 _SHORT = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 500,
-    "data.downstream_size": 500,
-    "data.test_size": 500,
+    **base.sizes(upstream=500, downstream=500, test=500),
     "data.image_size": 16,
     "train.epochs": 50,
     "train.batch_size": 64,
@@ -37,9 +33,7 @@ _SHORT = {
 _SMOKE = {
     **_SHARED,
     "data.name": "dead_leaves",
-    "data.upstream_size": 32,
-    "data.downstream_size": 32,
-    "data.test_size": 16,
+    **base.sizes(upstream=32, downstream=32, test=16),
     "train.epochs": 2,
     "train.batch_size": 16,
     "population.seeds": 2,
@@ -77,7 +71,5 @@ RECIPES: base.Recipes = {
     },
 }
 
-
-def get_config(argument: str = "full") -> ConfigDict:
-    """A recipe at a budget, as "recipe.budget"; either may be left out."""
-    return base.from_recipes(RECIPES, argument)
+# A recipe at a budget, as "recipe.budget"; either may be left out.
+get_config = functools.partial(base.from_recipes, RECIPES)

@@ -9,7 +9,7 @@ few_images: questions about what is slow to learn, such as sigmoids or random cr
 a larger learning rate, for as many steps as it takes.
 """
 
-from ml_collections import ConfigDict
+import functools
 
 from randlabels.configs import base
 
@@ -40,9 +40,7 @@ _SHORT = {
 _SMOKE = {
     **_CIFAR10,
     "data.name": "dead_leaves",
-    "data.upstream_size": 64,
-    "data.downstream_size": 64,
-    "data.test_size": 32,
+    **base.sizes(upstream=64, downstream=64, test=32),
     "model.filters": 32,
     "model.widths": (16,),
     "train.epochs": 2,
@@ -50,9 +48,7 @@ _SMOKE = {
 }
 
 _DEAD_LEAVES = {
-    "data.upstream_size": 1_200,
-    "data.downstream_size": 1_200,
-    "data.test_size": 500,
+    **base.sizes(upstream=1_200, downstream=1_200, test=500),
     "train.epochs": 80,
     "population.seeds": 8,
 }
@@ -62,9 +58,7 @@ RECIPES: base.Recipes = {
         "full": _DEAD_LEAVES,
         "short": _DEAD_LEAVES,
         "smoke": {
-            "data.upstream_size": 128,
-            "data.downstream_size": 128,
-            "data.test_size": 64,
+            **base.sizes(upstream=128, downstream=128, test=64),
             "train.epochs": 2,
             "population.seeds": 2,
         },
@@ -79,9 +73,7 @@ RECIPES: base.Recipes = {
         },
         "short": {
             **_SHORT,
-            "data.upstream_size": 4_000,
-            "data.downstream_size": 4_000,
-            "data.test_size": 2_000,
+            **base.sizes(upstream=4_000, downstream=4_000, test=2_000),
             "model.filters": 64,
             "model.widths": (64,),
             "optimizer.learning_rate": 0.002,
@@ -100,9 +92,7 @@ RECIPES: base.Recipes = {
         },
         "short": {
             **_SHORT,
-            "data.upstream_size": 2_000,
-            "data.downstream_size": 2_000,
-            "data.test_size": 1_000,
+            **base.sizes(upstream=2_000, downstream=2_000, test=1_000),
             "model.filters": 48,
             "model.widths": (32,),
             "optimizer.learning_rate": 0.003,
@@ -121,9 +111,7 @@ RECIPES: base.Recipes = {
         },
         "short": {
             **_SHORT,
-            "data.upstream_size": 500,
-            "data.downstream_size": 2_000,
-            "data.test_size": 1_000,
+            **base.sizes(upstream=500, downstream=2_000, test=1_000),
             "model.filters": 48,
             "model.widths": (32,),
             "optimizer.learning_rate": 0.01,
@@ -134,7 +122,5 @@ RECIPES: base.Recipes = {
     },
 }
 
-
-def get_config(argument: str = "full") -> ConfigDict:
-    """A recipe at a budget, as "recipe.budget"; either may be left out."""
-    return base.from_recipes(RECIPES, argument)
+# A recipe at a budget, as "recipe.budget"; either may be left out.
+get_config = functools.partial(base.from_recipes, RECIPES)

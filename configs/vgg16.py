@@ -3,7 +3,7 @@
 python -m randlabels.main --config=vgg16:short --workdir=runs/vgg16
 """
 
-from ml_collections import ConfigDict
+import functools
 
 from randlabels.configs import base
 
@@ -16,9 +16,7 @@ _SHARED = {
 FULL = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 20_000,
-    "data.downstream_size": 25_000,
-    "data.test_size": 0,
+    **base.sizes(upstream=20_000, downstream=25_000, test=0),
     "data.image_size": 0,
     "optimizer.learning_rate": 0.01,
     "train.epochs": 120,
@@ -30,9 +28,7 @@ FULL = {
 SHORT = {
     **_SHARED,
     "data.name": "cifar10",
-    "data.upstream_size": 400,
-    "data.downstream_size": 400,
-    "data.test_size": 200,
+    **base.sizes(upstream=400, downstream=400, test=200),
     "data.image_size": 0,  # five poolings need 32 pixels
     "model.width": 0.125,
     # A sixteenth of the batch: at .01 the noise of the gradient keeps it from learning.
@@ -45,9 +41,7 @@ SHORT = {
 SMOKE = {
     **_SHARED,
     "data.name": "dead_leaves",
-    "data.upstream_size": 32,
-    "data.downstream_size": 32,
-    "data.test_size": 32,
+    **base.sizes(upstream=32, downstream=32, test=32),
     "data.image_size": 32,
     "model.width": 0.04,
     "optimizer.learning_rate": 0.003,
@@ -58,7 +52,5 @@ SMOKE = {
 
 RECIPES: base.Recipes = {"vgg16": {"full": FULL, "short": SHORT, "smoke": SMOKE}}
 
-
-def get_config(argument: str = "full") -> ConfigDict:
-    """The recipe at a budget."""
-    return base.from_recipes(RECIPES, argument)
+# The recipe at a budget.
+get_config = functools.partial(base.from_recipes, RECIPES)

@@ -20,7 +20,7 @@ from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_st
 from randlabels.eigen.profiles import energy_profile, profile_correlation
 from randlabels.eigen.resampling import (
     BootstrapInterval,
-    bootstrap_eigenvalue_map,
+    bootstrap_interval,
     bootstrap_misalignment,
 )
 from randlabels.eigen.shrinkage import shrunk_covariance
@@ -33,7 +33,7 @@ __all__ = [
     "ClosedFormFit",
     "PatchStatistics",
     "affine_invariant",
-    "bootstrap_eigenvalue_map",
+    "bootstrap_interval",
     "bootstrap_misalignment",
     "bures_wasserstein",
     "closed_form",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jax.typing import ArrayLike
 
-from randlabels.eigen.alignment import eigenvalue_map, misalignment
+from randlabels.eigen.alignment import misalignment
 from randlabels.eigen.matrices import square_matrices
 
 # Float64 numbers of resampled covariances held at once (64 MiB).
@@ -47,35 +47,23 @@ def bootstrap_misalignment(
     Raises ValueError for fewer than 2 networks, resamples < 2, a level outside (0, 1), and as
     `misalignment` does; sigma_w may be singular in one network but not in a resample.
     """
-    return _basic_interval(
+    return bootstrap_interval(
         lambda pooled: misalignment(vectors, pooled, groups), sigma_w, num_resamples, level, seed
     )
 
 
-def bootstrap_eigenvalue_map(
-    vectors: ArrayLike,
+def bootstrap_interval(
+    statistic: Callable[[np.ndarray], np.ndarray],
     sigma_w: ArrayLike,
-    groups: ArrayLike | None = None,
     num_resamples: int = 1000,
     level: float = 0.95,
     seed: int | np.random.Generator = 0,
 ) -> BootstrapInterval:
-    """Interval [..., d] of the eigenvalue map of all networks pooled, sigma_w [network, ..., d, d].
+    """Interval [...] of a statistic of all networks pooled, from sigma_w [network, ..., d, d].
 
-    As `bootstrap_misalignment`; tau has hardly any bias, so the interval lies about the estimate.
+    `statistic` takes pooled covariances [resample, ..., d, d], as `eigenvalue_map` with its basis
+    given does. Raises ValueError as `bootstrap_misalignment`.
     """
-    return _basic_interval(
-        lambda pooled: eigenvalue_map(vectors, pooled, groups), sigma_w, num_resamples, level, seed
-    )
-
-
-def _basic_interval(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    sigma_w: ArrayLike,
-    num_resamples: int,
-    level: float,
-    seed: int | np.random.Generator,
-) -> BootstrapInterval:
     covariances = square_matrices(sigma_w, "sigma_w")
     num_networks = covariances.shape[0]
     if covariances.ndim < 3 or num_networks < 2:

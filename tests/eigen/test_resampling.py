@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from randlabels.eigen import (
-    bootstrap_eigenvalue_map,
+    bootstrap_interval,
     bootstrap_misalignment,
     eigenvalue_map,
     filter_covariance,
@@ -62,7 +62,9 @@ def test_covers_planted_misalignment_and_map():
     assert interval.low.shape == (60,)
     assert 0.8 < ((interval.low <= truth) & (truth <= interval.high)).mean() < 1
     tau = eigenvalue_map(vectors, root @ root.T)
-    maps = bootstrap_eigenvalue_map(vectors, sigma_w, num_resamples=400)
+    maps = bootstrap_interval(
+        lambda pooled: eigenvalue_map(vectors, pooled), sigma_w, num_resamples=400
+    )
     assert maps.low.shape == (60, 4)
     assert 0.8 < ((maps.low <= tau) & (tau <= maps.high)).mean() < 1
 
