@@ -5,7 +5,7 @@ spectrum of photographs, and photographs whose pixels are shuffled. A data set t
 (`python -m randlabels.data.prepare --name=...`) is left out, and its claims stay undecided.
 """
 
-from randlabels.studies.questions import Setting, question
+from randlabels.studies.families.one_change import Setting, question
 
 # Generated sets have no size of their own.
 _GENERATED = {"data.image_size": 16, "data.test_size": 1000}
@@ -44,4 +44,5 @@ STUDY = question(
             classes=5,
         ),
     ),
+    headline=("shuffled", "pink_noise"),
 )

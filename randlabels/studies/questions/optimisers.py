@@ -5,7 +5,7 @@ all settings train with SGD and momentum, so that only what was learned upstream
 regularisers act upstream only, too.
 """
 
-from randlabels.studies.questions import Setting, question
+from randlabels.studies.families.one_change import Setting, question
 
 
 def _optimiser(name: str, label: str, learning_rate: float, weight_decay: float = 0.0) -> Setting:
@@ -38,4 +38,5 @@ STUDY = question(
         Setting("decay", "weight decay .003", upstream={"optimizer.weight_decay": 0.003}),
         Setting("dropout", "dropout .2", upstream={"model.dropout": 0.2}),
     ),
+    headline=("adam", "muon"),
 )
