@@ -95,6 +95,9 @@ class Setting:
     optional: bool = False
 
 
+CIFAR10 = Setting("cifar10", "CIFAR-10")
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What the two runs of a setting left behind.
@@ -173,11 +176,8 @@ def _stages(setting: Setting) -> tuple[Stage, Stage]:
     )
 
 
-_CIFAR10 = Setting("cifar10", "CIFAR-10")
-
-
 def downstream(
-    name: str, reads: str, changes: Mapping[str, Any], setting: Setting = _CIFAR10
+    name: str, reads: str, changes: Mapping[str, Any], setting: Setting = CIFAR10
 ) -> Stage:
     """Fine-tuning on real labels, with these changes at every budget; see Stage and Setting."""
     at: dict[str, dict[str, Any]] = {

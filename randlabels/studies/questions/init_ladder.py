@@ -96,20 +96,6 @@ _REAL_AT = UPSTREAM_AT[QUESTIONS] | {
 }
 _CURVES = ("init.curve", ("closed_form:1", "fitted", "measured"))
 
-STAGES = (
-    Stage("upstream", QUESTIONS, at=UPSTREAM_AT[QUESTIONS]),
-    Stage("upstream_real", QUESTIONS, changes={"labels.kind": "real"}, at=_REAL_AT),
-    _by_first_layer(
-        "ladder",
-        "upstream",
-        ("orthogonal", "smooth", "patch_whitening", "aligned", "covariance", "pretrained"),
-        {"population.sweep": (_CURVES, _RATE_SWEEP)},
-    ),
-    _by_first_layer("by_norm", "", ("patch_whitening",), {"init.match": "weight_norm"}),
-    _by_first_layer("from_real", "upstream_real", ("pretrained",), {}),
-    downstream("scales", "", {"population.sweep": (("model.init_scale", _SCALES), _RATE_SWEEP)}),
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
@@ -206,7 +192,21 @@ STUDY = Study(
     name="init_ladder",
     title="A ladder of initialisations for the first layer",
     paper_item="Figures 5 and 6, beside initialisations of other work",
-    stages=STAGES,
+    stages=(
+        Stage("upstream", QUESTIONS, at=UPSTREAM_AT[QUESTIONS]),
+        Stage("upstream_real", QUESTIONS, changes={"labels.kind": "real"}, at=_REAL_AT),
+        _by_first_layer(
+            "ladder",
+            "upstream",
+            ("orthogonal", "smooth", "patch_whitening", "aligned", "covariance", "pretrained"),
+            {"population.sweep": (_CURVES, _RATE_SWEEP)},
+        ),
+        _by_first_layer("by_norm", "", ("patch_whitening",), {"init.match": "weight_norm"}),
+        _by_first_layer("from_real", "upstream_real", ("pretrained",), {}),
+        downstream(
+            "scales", "", {"population.sweep": (("model.init_scale", _SCALES), _RATE_SWEEP)}
+        ),
+    ),
     read=_read,
     claims=(
         *_claims("", "Networks"),
