@@ -119,17 +119,17 @@ Settings = Mapping[str, SetLayers]  # by stage
 def read_settings(
     results: Results, stages: Iterable[str], way: Literal["arm", "curve", "end"]
 ) -> Settings:
-    """The curves of stages by the number of layers that are set; see `read_set_layers`."""
-    return {stage: read_set_layers(results.runs[stage], way) for stage in stages}
-
-
-def read_set_layers(run: Run, way: Literal["arm", "curve", "end"]) -> SetLayers:
-    """The curves of a run by the number of layers that are set, and by what else is compared.
+    """The curves of stages by the number of layers that are set, and by what else is compared.
 
     Args:
-        run: whose `init.layers` are swept over ("first:2",), ("last:3",), ...
+        results: of the study.
+        stages: whose `init.layers` are swept over ("first:2",), ("last:3",), ...
         way: what is compared: arms, `init.curve`, or the end from which layers are counted.
     """
+    return {stage: _read(results.runs[stage], way) for stage in stages}
+
+
+def _read(run: Run, way: str) -> SetLayers:
     columns = ("layers",) if way == "end" else ("layers", way)
     starts: dict[str, dict[int, Start]] = {}
     for row in run.networks:
@@ -165,13 +165,9 @@ def ahead(
 ) -> Claim[Settings]:
     """The claim that networks learn a task faster than others with other layers set.
 
-    Args:
-        task: one of TASKS.
-        name: of the claim, after that of the task.
+    Args as of `faster`, but
         words: what is claimed, after "With these labels, ".
-        start: way to set layers, and their number.
-        other: likewise.
-        place: of the claim in the paper.
+        other: way to set layers, and their number, that is slower.
     """
     return Claim(
         name=f"{task}_{name}",

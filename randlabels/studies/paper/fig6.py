@@ -7,7 +7,7 @@ architectures, and small initial weights as in `table1`. The curve of the claims
 of linear networks with its peak at the root mean square of sigma; it was chosen before these runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ CURVES = {
 CLAIMED = "closed_form:1"
 DEPTHS = (1, 2, 3, 4)
 VGG_DEPTHS = (1, 4, 8, 13)
-VGG_CURVES = ("closed_form:1", "whitening:0.01", "power:0.5")
+FEW_CURVES = ("closed_form:1", "whitening:0.01", "power:0.5")
 PLACE = "Section 2.5, Figure 6"
 
 VARIANTS = {
@@ -40,12 +40,11 @@ VARIANTS = {
 }
 
 
-def _changes(depths: tuple[int, ...], curves: tuple[str, ...], **more: Any) -> dict[str, Any]:
+def _changes(curves: Iterable[str] = CURVES, depths: tuple[int, ...] = DEPTHS) -> dict[str, Any]:
     layers = tuple((f"first:{depth}",) for depth in depths)
     return {
         "init.arms": ("scratch", "aligned"),
-        "population.sweep": (("init.layers", layers), ("init.curve", curves)),
-        **{name.replace("__", "."): value for name, value in more.items()},
+        "population.sweep": (("init.layers", layers), ("init.curve", tuple(curves))),
     }
 
 
@@ -53,20 +52,16 @@ def _changes(depths: tuple[int, ...], curves: tuple[str, ...], **more: Any) -> d
 _SMALL = set_layers.SMALL | {"seed": 5000}
 
 STAGES = (
-    set_layers.downstream("real", "real", _changes(DEPTHS, tuple(CURVES))),
-    set_layers.downstream("random", "random", _changes(DEPTHS, VGG_CURVES)),
-    set_layers.downstream("small_real", "real", _changes(DEPTHS, tuple(CURVES)) | _SMALL),
-    set_layers.downstream("small_random", "random", _changes(DEPTHS, VGG_CURVES) | _SMALL),
-    set_layers.downstream(
-        "uncentred", "real", _changes(DEPTHS, tuple(CURVES), init__centered=False)
-    ),
-    set_layers.downstream(
-        "weight_norm", "real", _changes(DEPTHS, tuple(CURVES), init__match="weight_norm")
-    ),
+    set_layers.downstream("real", "real", _changes()),
+    set_layers.downstream("random", "random", _changes(FEW_CURVES)),
+    set_layers.downstream("small_real", "real", _changes() | _SMALL),
+    set_layers.downstream("small_random", "random", _changes(FEW_CURVES) | _SMALL),
+    set_layers.downstream("uncentred", "real", _changes() | {"init.centered": False}),
+    set_layers.downstream("weight_norm", "real", _changes() | {"init.match": "weight_norm"}),
     Stage(
         "vgg16",
         "vgg16",
-        changes=_changes(VGG_DEPTHS, VGG_CURVES)
+        changes=_changes(FEW_CURVES, VGG_DEPTHS)
         | {"train.task": "downstream", "labels.kind": "real", "optimizer.learning_rate": 0.01},
         at={
             "full": {"labels.num_classes": 10, "train.epochs": 12},
