@@ -1,16 +1,16 @@
 """A study of an open question from start to page, on one tiny setting; what it shows is checked."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from randlabels.analysis.records import load_alignment
 from randlabels.data.errors import DataError
 from randlabels.runs import load_run
-from randlabels.studies import questions
-from randlabels.studies.questions import Setting, question
-from randlabels.studies.runner import load_results, run_study
+from randlabels.studies import find_study
+from randlabels.studies.families.one_change import Setting, alignment_cells, question
+from randlabels.studies.run import load_results, run_study
 
 TINY = {"model.filters": 32, "data.image_size": 8, "model.widths": (4,), "train.batch_size": 32}
 STUDY = question(
@@ -21,6 +21,7 @@ STUDY = question(
         Setting("plain", "plain", changes=TINY, upstream={"optimizer.learning_rate": 0.02}),
         Setting("absent", "absent", changes={"data.name": "svhn_cropped"}, optional=True),
     ),
+    headline=("plain",),
 )
 
 
@@ -46,37 +47,60 @@ def test_both_runs_of_a_setting_have_its_changes(workdir):
     assert (upstream["labels"]["kind"], real["labels"]["kind"]) == ("random", "real")
 
 
-def test_measures_are_those_of_the_runs(workdir):
-    measured = STUDY.measures(load_results(STUDY, workdir))
+@pytest.fixture(scope="module")
+def reading(workdir):
+    return STUDY.read(load_results(STUDY, workdir))
+
+
+def test_values_of_claims_are_those_of_the_runs(workdir, reading):
+    claimed = {claim.name: claim.of(reading) for claim in STUDY.claims}
     run = load_run(workdir / "plain_real")
     values = np.array([record["train_accuracy"] for record in run.metrics])
     arms = np.array([row.arm for row in run.networks])
     steps = [record["step"] for record in run.metrics]
-    ahead = values[:, arms == "pretrained"] - values[:, arms == "scratch"]
-    wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
-    np.testing.assert_allclose(measured["pretrained_plain"], wanted)
-    records = load_alignment(workdir / "plain_upstream").records
-    last = max(record.step for record in records)
+    for arm in ("pretrained", "covariance"):
+        ahead = values[:, arms == arm] - values[:, arms == "scratch"]
+        wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
+        np.testing.assert_allclose(claimed[f"{arm}_plain"], wanted)
+    analysis = workdir / "plain_upstream" / "analysis" / "alignment.json"
+    records = json.loads(analysis.read_text())["records"]
+    last = max(record["step"] for record in records)
     margins = [
-        min(r.misalignment_random) - r.misalignment_data
+        min(r["misalignment_random"]) - r["misalignment_data"]
         for r in records
-        if r.step == last and r.network is not None
+        if r["step"] == last and r["network"] is not None
     ]
     assert len(margins) == 2
-    np.testing.assert_allclose(measured["aligned_plain"], margins)
-    assert measured["pretrained_absent"].size == 0
+    np.testing.assert_allclose(claimed["aligned_plain"], margins)
+    assert claimed["pretrained_absent"].size == claimed["aligned_absent"].size == 0
 
 
-def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir):
+def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir, reading):
     verdicts = json.loads((workdir / "verdicts.json").read_text())["verdicts"]
     assert {v["outcome"] for v in verdicts if v["name"].endswith("absent")} == {"undecided"}
     assert not (workdir / "absent_upstream").exists()
-    (row,) = STUDY.summary(load_results(STUDY, workdir))
+    (row,) = STUDY.tables(reading)["settings"]
     assert row["setting"] == "plain"
     page = (workdir / "report.html").read_text()
     assert row["gain, pre-trained"] in page
     assert (workdir / "figures" / "maps.png").stat().st_size > 2000
 
 
-def test_singular_covariances_are_named(alignment_record):
-    assert questions._alignment_cells(alignment_record())["M(data)"] == "singular"
+def test_singular_covariances_are_named(reading):
+    singular = dataclasses.replace(reading["plain"].pooled, misalignment_data=None)
+    assert alignment_cells(singular)["M(data)"] == "singular"
+
+
+@pytest.mark.parametrize("name", ["augmentation", "activations", "optimisers", "datasets"])
+def test_every_setting_of_a_question_claims_its_own_runs(name, reading):
+    study = find_study(name)
+    settings = [stage.name.removesuffix("_real") for stage in study.stages if stage.reads]
+    assert len(study.claims) == 3 * len(settings)
+    assert {claim.name for claim in study.claims} >= set(study.headline)
+    plain = reading["plain"]
+    for claim in study.claims:
+        what, _, setting = claim.name.partition("_")
+        others = dict.fromkeys(set(settings) - {setting}, plain)
+        assert claim.of(others).size == 0
+        wanted = plain.margin if what == "aligned" else plain.gain(what)
+        np.testing.assert_array_equal(claim.of(others | {setting: plain}), wanted)

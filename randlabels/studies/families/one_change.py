@@ -5,17 +5,24 @@ the pre-trained first layer and from its covariance. One table shows misalignmen
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.analysis.records import AlignmentRecord
 from randlabels.figures import gain_bars, map_panels
-from randlabels.studies import gains, measures
-from randlabels.studies.network_groups import LAYER
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.readouts.alignment import (
+    LAYER,
+    MARGIN_UNIT,
+    read_maps,
+    read_misalignments,
+)
+from randlabels.studies.readouts.cells import last_accuracies, mean_std
+from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
+from randlabels.studies.readouts.gains import bars, faster_claim
 
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
@@ -23,6 +30,12 @@ PLACE = "Not in the paper"
 QUESTIONS = "simple_cnn.questions"
 # The usual recipe ends before some settings have learned their random labels; this one does not.
 FEW_IMAGES = "simple_cnn.few_images"
+NOTHING_CHOSEN = Tuning()
+FEW_IMAGES_ADDED = Tuning(
+    seeds=(0, 1, 2, 3, 1000, 1001, 1002, 1003),
+    note="Settings with few images were added once networks of these seeds had been seen not to "
+    "learn their random labels in the usual recipe; verdicts use the same seeds.",
+)
 
 _FEW_KEPT = {
     "train.checkpoint_epochs": (0, 1_600),
@@ -82,7 +95,43 @@ class Setting:
     optional: bool = False
 
 
-def question(name: str, title: str, asked: str, settings: Sequence[Setting]) -> Study:
+CIFAR10 = Setting("cifar10", "CIFAR-10")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the two runs of a setting left behind.
+
+    Attributes:
+        label: of the setting.
+        margin: of the first layer's misalignments once random labels were learned, [network].
+        pooled: the alignment of all networks then.
+        f_before: eigenvalue maps of single networks at initialisation, [network, d].
+        f_after: likewise once random labels were learned.
+        upstream: curves of learning random labels.
+        real: {arm: curves of learning real labels}.
+    """
+
+    label: str
+    margin: np.ndarray
+    pooled: AlignmentRecord
+    f_before: np.ndarray
+    f_after: np.ndarray
+    upstream: Curves
+    real: Mapping[str, Curves]
+
+    def gain(self, arm: str) -> np.ndarray:
+        """Mean train accuracy on real labels above scratch, [seed]."""
+        return self.real[arm].gain_over(self.real["scratch"])
+
+
+Outcomes = Mapping[str, Outcome]  # by setting; without those whose data set is not prepared
+
+
+def question(
+    name: str, title: str, asked: str, settings: Sequence[Setting], headline: Sequence[str],
+    tuning: Tuning = NOTHING_CHOSEN,
+) -> Study[Outcomes]:  # fmt: skip
     """The study of a question.
 
     Args:
@@ -90,16 +139,20 @@ def question(name: str, title: str, asked: str, settings: Sequence[Setting]) -> 
         title: for the page.
         asked: who asked what.
         settings: what is compared; each is compared with scratch in the same setting.
+        headline: the settings whose alignment and gain answer it.
+        tuning: on what settings were chosen.
     """
     return Study(
         name=name,
         title=title,
         paper_item=asked,
         stages=tuple(stage for setting in settings for stage in _stages(setting)),
+        read=partial(_read, settings=settings),
         claims=tuple(claim for setting in settings for claim in _claims(setting)),
-        measures=lambda results: _measure(results, settings),
-        figures=lambda results: _figures(results, settings),
-        summary=lambda results: _summary(results, settings),
+        figures=_figures,
+        tables=_tables,
+        headline=tuple(f"{what}_{of}" for of in headline for what in ("aligned", "pretrained")),
+        tuning=tuning,
     )
 
 
@@ -123,11 +176,8 @@ def _stages(setting: Setting) -> tuple[Stage, Stage]:
     )
 
 
-_CIFAR10 = Setting("cifar10", "CIFAR-10")
-
-
 def downstream(
-    name: str, reads: str, changes: Mapping[str, Any], setting: Setting = _CIFAR10
+    name: str, reads: str, changes: Mapping[str, Any], setting: Setting = CIFAR10
 ) -> Stage:
     """Fine-tuning on real labels, with these changes at every budget; see Stage and Setting."""
     at: dict[str, dict[str, Any]] = {
@@ -148,55 +198,56 @@ def downstream(
     )
 
 
-def _claims(setting: Setting) -> tuple[Claim, ...]:
-    aligned = Claim(
-        f"aligned_{setting.name}",
-        f"{setting.label}: the first layer's weights are closer to the eigenvectors of the data "
-        "than to any of 200 random orthonormal bases.",
-        PLACE,
-        f"aligned_{setting.name}",
-        0.0,
-        "smallest misalignment to a random basis minus misalignment to the data basis",
-    )
-    words = {
-        f"{arm}_{setting.name}": f"{setting.label}: networks with a {label} first layer"
-        for arm, label in {"pretrained": "pre-trained", "covariance": "redrawn"}.items()
+def _read(results: Results, settings: Sequence[Setting]) -> Outcomes:
+    return {
+        setting.name: _outcome(results, setting)
+        for setting in settings
+        if f"{setting.name}_real" in results.runs
     }
-    return (aligned, *gains.faster_claims(words, "real labels", PLACE))
 
 
-def _measure(results: Results, settings: Sequence[Setting]) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for setting in settings:
-        names = [f"{what}_{setting.name}" for what in ("aligned", *ARMS)]
-        if f"{setting.name}_real" not in results.runs:  # its data set is not prepared
-            found |= {name: np.array([]) for name in names}
-            continue
-        upstream = results.runs[f"{setting.name}_upstream"]
-        alignment = results.alignments[f"{setting.name}_upstream"]
-        found[names[0]] = measures.misalignment_margin(alignment, LAYER, upstream.steps[-1])
-        for arm in ARMS:
-            found[f"{arm}_{setting.name}"] = gains.gain(results.runs[f"{setting.name}_real"], arm)
-    return found
-
-
-def _maps(results: Results, setting: Setting) -> map_panels.Maps:
+def _outcome(results: Results, setting: Setting) -> Outcome:
     run = results.runs[f"{setting.name}_upstream"]
     alignment = results.alignments[f"{setting.name}_upstream"]
-    start, end = (alignment.single(LAYER, step) for step in (run.steps[0], run.steps[-1]))
-    taus = [np.array([record.tau for record in records]) for records in (start, end)]
-    return end[0].eigenvalues, taus[0], taus[1]
+    first, last = run.steps[0], run.steps[-1]
+    return Outcome(
+        label=setting.label,
+        margin=read_misalignments(alignment, last).margin,
+        pooled=alignment.pooled(LAYER, last),
+        f_before=read_maps(alignment, first),
+        f_after=read_maps(alignment, last),
+        upstream=read_curves(run, "scratch"),
+        real=arm_curves(results.runs[f"{setting.name}_real"], ("scratch", *ARMS)),
+    )
 
 
-def _figures(results: Results, settings: Sequence[Setting]) -> dict[str, tuple[Figure, str]]:
-    done = [setting for setting in settings if f"{setting.name}_real" in results.runs]
+def _claims(setting: Setting) -> Iterator[Claim[Outcomes]]:
+    """Of a setting whose data set is not prepared there are no values."""
+    name, missing = setting.name, np.array([])
+
+    def gain(arm: str) -> Callable[[Outcomes], np.ndarray]:
+        return lambda found: found[name].gain(arm) if name in found else missing
+
+    yield Claim(
+        name=f"aligned_{name}",
+        statement=f"{setting.label}: the first layer's weights are closer to the eigenvectors of "
+        "the data than to any of 200 random orthonormal bases.",
+        place=PLACE,
+        unit=MARGIN_UNIT,
+        of=lambda found: found[name].margin if name in found else missing,
+    )
+    for arm, layer in {"pretrained": "pre-trained", "covariance": "redrawn"}.items():
+        words = f"{setting.label}: networks with a {layer} first layer"
+        yield faster_claim(f"{arm}_{name}", words, "real labels", PLACE, gain(arm))
+
+
+def _figures(found: Outcomes) -> Drawings:
+    """Gains and eigenvalue maps of all settings."""
     panels = {
-        title: {
-            setting.label: gains.bars(results.runs[f"{setting.name}_real"], {title: arm})[title]
-            for setting in done
-        }
+        title: bars({of.label: of.gain(arm) for of in found.values()})
         for arm, title in ARMS.items()
     }
+    maps = {of.label: (of.pooled.eigenvalues, of.f_before, of.f_after) for of in found.values()}
     return {
         "gains": (
             gain_bars.plot(panels),
@@ -204,55 +255,48 @@ def _figures(results: Results, settings: Sequence[Setting]) -> dict[str, tuple[F
             "are means, lines 95% intervals, small points seeds.",
         ),
         "maps": (
-            map_panels.plot({setting.label: _maps(results, setting) for setting in done}),
+            map_panels.plot(maps),
             "Eigenvalue map f of the first layer in each setting, before and after random labels "
             "were learned. Lines are all networks pooled, bands single networks.",
         ),
     }
 
 
-def _summary(results: Results, settings: Sequence[Setting]) -> list[dict[str, Any]]:
-    rows = []
-    for setting in settings:
-        if f"{setting.name}_real" not in results.runs:
-            continue
-        upstream, real = (results.runs[f"{setting.name}_{kind}"] for kind in ("upstream", "real"))
-        alignment = results.alignments[f"{setting.name}_upstream"]
-        values, _, end = _maps(results, setting)
-        f = np.sqrt(np.square(end).mean(0))
-        record = alignment.pooled(LAYER, upstream.steps[-1])
-        rows.append(
-            {"setting": setting.label}
-            | _alignment_cells(record)
-            | {
-                "f at the smallest": f"{f[-1]:.3f}",
-                "at its peak": f"{f.max():.3f} (at {values[f.argmax()]:.2g})",
-                "at the largest": f"{f[0]:.3f}",
-                "upstream accuracy": measures.mean_std(_last(upstream), 3),
-                "gain, pre-trained": measures.mean_std(gains.gain(real, "pretrained"), 3),
-                "gain, covariance": measures.mean_std(gains.gain(real, "covariance"), 3),
-                "test accuracy, scratch": _test(real, "scratch"),
-                "test accuracy, pre-trained": _test(real, "pretrained"),
-            }
-        )
-    return rows
-
-
-def _alignment_cells(record: AlignmentRecord) -> dict[str, str]:
-    """Misalignments of all networks pooled."""
-    if record.singular:
-        return {"M(data)": "singular", "floor": "", "M(random bases)": ""}
-    data, random, floor = record.misalignments
+def _tables(found: Outcomes) -> Tables:
+    """One row for each setting: alignment, f, gains, accuracies."""
     return {
-        "M(data)": f"{data:.2f}",
-        "floor": f"{floor.mean():.2f}",
-        "M(random bases)": f"{random.mean():.1f}",
+        "settings": [
+            {"setting": of.label}
+            | alignment_cells(of.pooled)
+            | _map_cells(of)
+            | {"upstream accuracy": last_accuracies(of.upstream)["train accuracy at the end"]}
+            | {f"gain, {title}": mean_std(of.gain(arm), 3) for arm, title in ARMS.items()}
+            | {
+                f"test accuracy, {title}": last_accuracies(of.real[arm])["test accuracy at the end"]
+                for arm, title in {"scratch": "scratch", "pretrained": "pre-trained"}.items()
+            }
+            for of in found.values()
+        ]
     }
 
 
-def _last(run: Any) -> np.ndarray:
-    return measures.final(run, "scratch", "train_accuracy")
+def alignment_cells(record: AlignmentRecord) -> dict[str, str]:
+    """Misalignments of all networks pooled, or that their covariance cannot be inverted."""
+    data, floor, random = record.misalignment_data, record.floor, record.misalignment_random
+    if data is None or floor is None or random is None:
+        return {"M(data)": "singular", "floor": "", "M(random bases)": ""}
+    return {
+        "M(data)": f"{data:.2f}",
+        "floor": f"{np.mean(floor):.2f}",
+        "M(random bases)": f"{np.mean(random):.1f}",
+    }
 
 
-def _test(run: Any, arm: str) -> str:
-    return measures.mean_std(measures.final(run, arm, "test_accuracy"), 3)
+def _map_cells(of: Outcome) -> dict[str, str]:
+    """f of all networks pooled, at three eigenvalues."""
+    f = np.sqrt(np.square(of.f_after).mean(axis=0))
+    return {
+        "f at the smallest": f"{f[-1]:.3f}",
+        "at its peak": f"{f.max():.3f} (at {of.pooled.eigenvalues[f.argmax()]:.2g})",
+        "at the largest": f"{f[0]:.3f}",
+    }

@@ -1,9 +1,20 @@
-"""What fig6, table1 and `layers` share: conv_net at two scales of its initial weights."""
+"""Studies in which some layers of a network are set, more and more of them (the paper's Figure 6).
 
-from collections.abc import Mapping
-from typing import Any
+Their networks are conv_net at two scales of its initial weights: fig6, table1 and `layers`.
+"""
 
-from randlabels.studies.study import Stage
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from randlabels.figures import by_layers
+from randlabels.runs import Run
+from randlabels.studies.declare import Claim, Results, Stage, Tuning
+from randlabels.studies.readouts.curves import Curves, Start, read_curves
+from randlabels.studies.readouts.gains import faster_claim
 
 TASKS = {
     "real": "real labels",
@@ -12,9 +23,15 @@ TASKS = {
     "small_random": "random labels with small initial weights",
 }
 
+TUNING = Tuning(
+    seeds=(1000, 1001, 1002, 1003),
+    note="The small scale of initial weights was chosen after one longer run of it had been seen, "
+    "on the seeds of the verdicts; the learning rate at He's scale, on runs whose seeds are not "
+    "known.",
+)
+
 # Up and down: training moves kernels by more than their own norm; at He's scale by a third of it.
 SMALL = {"model.init_scale": 0.8, "optimizer.learning_rate": 0.01}
-
 
 _UPSTREAM_AT: dict[str, dict[str, Any]] = {
     "full": {"train.eval_epochs": tuple(range(0, 101, 10))},
@@ -38,7 +55,7 @@ _DOWNSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def upstream(name: str, changes: Mapping[str, Any]) -> Stage:
+def _upstream(name: str, changes: Mapping[str, Any]) -> Stage:
     """Pre-training on random labels, with these changes at every budget."""
     return Stage(name, "conv_net", changes=changes, at=_UPSTREAM_AT)
 
@@ -62,10 +79,119 @@ def transfer_stages(changes: Mapping[str, Any]) -> tuple[Stage, ...]:
     """
     small = {**changes, **SMALL}
     return (
-        upstream("upstream", {}),
+        _upstream("upstream", {}),
         downstream("real", "real", changes, reads="upstream"),
         downstream("random", "random", changes, reads="upstream"),
-        upstream("small_upstream", SMALL),
+        _upstream("small_upstream", SMALL),
         downstream("small_real", "real", small, reads="small_upstream"),
         downstream("small_random", "random", small, reads="small_upstream"),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class SetLayers:
+    """Networks of one run: those from scratch, and those some of whose layers are set.
+
+    Attributes:
+        scratch: their curves.
+        ways: {way to set layers: {number of layers: curves}}, numbers in the same order for all.
+    """
+
+    scratch: Curves
+    ways: Mapping[str, Mapping[int, Curves]]
+
+    def start(self, way: str, number: int) -> Curves:
+        """The networks with so many layers set in this way."""
+        return self.ways[way][number]
+
+    def gain(self, way: str, number: int) -> np.ndarray:
+        """Their gain over scratch, [seed]."""
+        return self.start(way, number).gain_over(self.scratch)
+
+    def gains(self, way: str) -> np.ndarray:
+        """Gains over scratch for each number of layers, [number of layers, seed]."""
+        return np.stack([self.gain(way, number) for number in self.ways[way]])
+
+
+Settings = Mapping[str, SetLayers]  # by stage
+
+
+def read_settings(
+    results: Results, stages: Iterable[str], way: Literal["arm", "curve", "end"]
+) -> Settings:
+    """The curves of stages by the number of layers that are set, and by what else is compared.
+
+    Args:
+        results: of the study.
+        stages: whose `init.layers` are swept over ("first:2",), ("last:3",), ...
+        way: what is compared: arms, `init.curve`, or the end from which layers are counted.
+    """
+    return {stage: _read(results.runs[stage], way) for stage in stages}
+
+
+def _read(run: Run, way: str) -> SetLayers:
+    columns = ("layers",) if way == "end" else ("layers", way)
+    starts: dict[str, dict[int, Start]] = {}
+    for row in run.networks:
+        if row.layers:
+            end, number = row.layers[0].split(":")
+            compared = end if way == "end" else getattr(row, way)
+            start = {column: getattr(row, column) for column in columns}
+            starts.setdefault(compared, {})[int(number)] = start
+    ways = {
+        compared: {number: read_curves(run, start) for number, start in of.items()}
+        for compared, of in starts.items()
+    }
+    return SetLayers(read_curves(run, "scratch"), ways)
+
+
+def faster(task: str, name: str, words: str, start: tuple[str, int], place: str) -> Claim[Settings]:
+    """The claim that networks learn a task faster with some layers set than from scratch.
+
+    Args:
+        task: one of TASKS.
+        name: of the claim, after that of the task.
+        words: how the networks start, as the subject of a sentence.
+        start: way to set layers, and their number.
+        place: of the claim in the paper.
+    """
+    return faster_claim(
+        f"{task}_{name}", words, TASKS[task], place, lambda found: found[task].gain(*start)
+    )
+
+
+def ahead(
+    task: str, name: str, words: str, start: tuple[str, int], other: tuple[str, int], place: str
+) -> Claim[Settings]:
+    """The claim that networks learn a task faster than others with other layers set.
+
+    Args as of `faster`, but
+        words: what is claimed, after "With these labels, ".
+        other: way to set layers, and their number, that is slower.
+    """
+    return Claim(
+        name=f"{task}_{name}",
+        statement=f"With {TASKS[task]}, {words}.",
+        place=place,
+        unit="mean train accuracy over all steps, difference",
+        of=lambda found: found[task].start(*start).gain_over(found[task].start(*other)),
+    )
+
+
+def gain_lines(
+    settings: Settings, titles: Mapping[str, str], labels: Mapping[str, str], counted: str
+) -> Figure:
+    """Gain over scratch against the number of layers, for each setting and way.
+
+    Args:
+        settings: a panel for each.
+        titles: {setting: title of its panel}.
+        labels: {way: label}.
+        counted: what numbers of layers count.
+    """
+    panels = {
+        titles[name]: {labels[way]: of.gains(way) for way in of.ways}
+        for name, of in settings.items()
+    }
+    numbers = {titles[name]: list(next(iter(of.ways.values()))) for name, of in settings.items()}
+    return by_layers.plot(panels, numbers, xlabel=counted)

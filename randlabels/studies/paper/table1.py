@@ -4,16 +4,18 @@ With He's scale, and with smaller initial weights and a higher learning rate, wh
 weights by more than their own norm instead of a third of it.
 """
 
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.figures import training_curves
-from randlabels.studies import gains, measures
-from randlabels.studies.conv_net import TASKS, transfer_stages
-from randlabels.studies.gains import first_layers
-from randlabels.studies.study import Claim, Results, Study
+from randlabels.studies.declare import Claim, Drawings, Row, Study, Tables
+from randlabels.studies.families import set_layers
+from randlabels.studies.families.set_layers import TASKS, Settings
+from randlabels.studies.readouts.cells import mean_std
+from randlabels.studies.readouts.curves import Curves, train_lines
 
 ARMS = {
     "pretrained": "pre-trained on random labels",
@@ -21,6 +23,7 @@ ARMS = {
     "covariance": "drawn with the covariance of pre-trained weights",
     "aligned": "set from data alone",
 }
+CLAIMED = ("pretrained", "covariance", "aligned")
 DEPTHS = (1, 2, 4)  # of the 4 convolutions
 SHARES = (0.25, 0.5, 1.0)  # of training, at which accuracies are listed
 PLACE = "Section 2.5, Table 1"
@@ -31,39 +34,20 @@ _CHANGES = {
 }
 
 
-def start(arm: str, depth: int) -> dict[str, Any]:
-    """Networks of an arm that sets the first layers."""
-    return {"arm": arm, "layers": first_layers(depth)}
+def _claims(task: str) -> Iterator[Claim[Settings]]:
+    for arm in CLAIMED:
+        for depth in DEPTHS:
+            words = f"Networks whose first {depth} of 4 convolutions are {ARMS[arm]}"
+            yield set_layers.faster(task, f"{arm}_{depth}", words, (arm, depth), PLACE)
 
 
-def _claims() -> tuple[Claim, ...]:
-    found: list[Claim] = []
-    for task, labels in TASKS.items():
-        names = {
-            f"{task}_{arm}_{depth}": f"Networks whose first {depth} of 4 convolutions are {words}"
-            for arm, words in ARMS.items()
-            if arm != "pretrained_unscaled"
-            for depth in DEPTHS
-        }
-        found += gains.faster_claims(names, labels, PLACE)
-    return tuple(found)
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The gains that the claims name."""
-    return {
-        f"{task}_{arm}_{depth}": gains.gain(results.runs[task], start(arm, depth))
-        for task in TASKS
-        for arm in ARMS
-        for depth in DEPTHS
-    }
-
-
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _figures(found: Settings) -> Drawings:
     """Training curves with all convolutions set."""
     panels = {
-        title: {"scratch": measures.curve(results.runs[task], "scratch")}
-        | {arm: measures.curve(results.runs[task], start(arm, DEPTHS[-1])) for arm in ARMS}
+        title: train_lines(
+            {"scratch": found[task].scratch}
+            | {arm: found[task].start(arm, DEPTHS[-1]) for arm in ARMS}
+        )
         for task, title in TASKS.items()
     }
     caption = (
@@ -73,36 +57,38 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {"table1": (training_curves.plot(panels), caption)}
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Settings) -> Tables:
     """Accuracies at shares of training; test accuracy where labels are real."""
-    found = []
+    rows: list[Row] = []
     for task, title in TASKS.items():
-        run = results.runs[task]
-        starts: dict[tuple[str, Any], Any] = {("scratch", ""): "scratch"}
-        starts |= {(arm, depth): start(arm, depth) for arm in ARMS for depth in DEPTHS}
-        for (arm, depth), chosen in starts.items():
-            row: dict[str, Any] = {"downstream": title, "arm": arm, "convolutions set": depth}
-            for metric in ("train_accuracy", "test_accuracy"):
-                for share in SHARES:
-                    name = f"{metric.replace('_accuracy', '')}, {share:.0%} of training"
-                    row[name] = _at(run, chosen, metric, share) if metric in run.metrics[-1] else ""
-            found.append(row)
-    return found
+        starts: dict[tuple[str, int | str], Curves] = {("scratch", ""): found[task].scratch}
+        starts |= {(arm, depth): found[task].start(arm, depth) for arm in ARMS for depth in DEPTHS}
+        for (arm, depth), curves in starts.items():
+            row = {"downstream": title, "arm": arm, "convolutions set": depth}
+            splits = {"train": curves.train, "test": curves.test}
+            rows.append(row | _cells(curves.steps, splits))
+    return {"accuracies": rows}
 
 
-def _at(run: Any, chosen: Any, metric: str, share: float) -> str:
-    steps, values = measures.curve(run, chosen, metric)
-    nearest = int(np.abs(steps - share * steps[-1]).argmin())
-    return measures.mean_std(values[:, nearest], 3)
+def _cells(steps: np.ndarray, splits: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
+    """Accuracies [seed, evaluation] at shares of training; empty where labels are random."""
+    nearest = {share: int(np.abs(steps - share * steps[-1]).argmin()) for share in SHARES}
+    return {
+        f"{split}, {share:.0%} of training": "" if of is None else mean_std(of[:, evaluation], 3)
+        for split, of in splits.items()
+        for share, evaluation in nearest.items()
+    }
 
 
 STUDY = Study(
     name="table1",
     title="Train and test accuracy of all arms",
     paper_item="Table 1",
-    stages=transfer_stages(_CHANGES),
-    claims=_claims(),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    stages=set_layers.transfer_stages(_CHANGES),
+    read=partial(set_layers.read_settings, stages=TASKS, way="arm"),
+    claims=tuple(claim for task in TASKS for claim in _claims(task)),
+    figures=_figures,
+    tables=_tables,
+    headline=("real_pretrained_4", "real_covariance_4", "real_aligned_4"),
+    tuning=set_layers.TUNING,
 )

@@ -1,6 +1,6 @@
 """Activations: does alignment, and the gain from it, need ReLU?"""
 
-from randlabels.studies.questions import FEW_IMAGES, Setting, question
+from randlabels.studies.families.one_change import FEW_IMAGES, FEW_IMAGES_ADDED, Setting, question
 
 STUDY = question(
     name="activations",
@@ -19,4 +19,6 @@ STUDY = question(
         )
         for name in ("relu", "sigmoid")
     ),
+    headline=("tanh", "sigmoid"),
+    tuning=FEW_IMAGES_ADDED,
 )

@@ -1,6 +1,6 @@
 """Augmentation: do random crops and flips, with random labels, change what is learned?"""
 
-from randlabels.studies.questions import FEW_IMAGES, Setting, question
+from randlabels.studies.families.one_change import FEW_IMAGES, FEW_IMAGES_ADDED, Setting, question
 
 _CROPS = {"data.augment": "crop_flip"}
 
@@ -15,4 +15,6 @@ STUDY = question(
         Setting("few_none", "few images, no augmentation", recipe=FEW_IMAGES),
         Setting("few_upstream", "few images, crops and flips", upstream=_CROPS, recipe=FEW_IMAGES),
     ),
+    headline=("upstream", "few_upstream"),
+    tuning=FEW_IMAGES_ADDED,
 )

@@ -5,7 +5,7 @@ spectrum of photographs, and photographs whose pixels are shuffled. A data set t
 (`python -m randlabels.data.prepare --name=...`) is left out, and its claims stay undecided.
 """
 
-from randlabels.studies.questions import Setting, question
+from randlabels.studies.families.one_change import CIFAR10, Setting, question
 
 # Generated sets have no size of their own.
 _GENERATED = {"data.image_size": 16, "data.test_size": 1000}
@@ -26,7 +26,7 @@ STUDY = question(
     title="Random labels on other data",
     asked="A question of the paper's reproduction reports; CIFAR-10 in the paper",
     settings=(
-        Setting("cifar10", "CIFAR-10"),
+        CIFAR10,
         Setting("shuffled", "CIFAR-10, pixels shuffled", changes={"data.shuffle_pixels": True}),
         _stored("cifar100", "CIFAR-100", classes=100),
         _stored("svhn_cropped", "SVHN"),
@@ -44,4 +44,5 @@ STUDY = question(
             classes=5,
         ),
     ),
+    headline=("shuffled", "pink_noise"),
 )

@@ -9,119 +9,166 @@ Each rung is compared with scratch twice: both at the recipe's learning rate, an
 of four for itself, by mean train accuracy over all steps and seeds.
 """
 
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.figures import gain_bars
 from randlabels.runs import Run
-from randlabels.studies import gains
-from randlabels.studies.network_groups import LAYER
-from randlabels.studies.questions import QUESTIONS, UPSTREAM_AT, downstream
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
+from randlabels.studies.families.one_change import QUESTIONS, UPSTREAM_AT, downstream
+from randlabels.studies.readouts.alignment import LAYER
+from randlabels.studies.readouts.cells import gain_rows
+from randlabels.studies.readouts.curves import Curves, read_curves
+from randlabels.studies.readouts.gains import bars, faster_claim
 
 LEVEL = 0.6  # train accuracy of real labels; chance is .1
 PLACE = "Sections 2.4 and 2.5, beside other initialisations"
 RATE, RATES = 0.01, (0.003, 0.01, 0.03, 0.1)  # the recipe's learning rate, and all of them
+TUNED = "_tuned"  # ends the names of what compares best rates
 
-# {name: (words, stage, columns of the network table)}, from the bottom of the ladder to its top.
-RUNGS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "lecun": ("LeCun's scale in all layers", "scales", {"arm": "scratch", "init_scale": 1.0}),
-    "he": ("He's scale in all layers", "scales", {"arm": "scratch", "init_scale": 2**0.5}),
-    "orthogonal": ("orthogonal", "ladder", {"arm": "orthogonal"}),
-    "smooth": ("smooth filters", "ladder", {"arm": "smooth"}),
-    "patch_whitening": ("patch whitening", "ladder", {"arm": "patch_whitening"}),
-    "whitening_norm": (
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """One way to initialise.
+
+    Attributes:
+        label: for figures and tables.
+        start: columns of the network table but the rate.
+        stage: that has it, and scratch.
+        words: what its networks are, for claims; by default they have a first layer of its label.
+    """
+
+    label: str
+    start: Mapping[str, Any]
+    stage: str = "ladder"
+    words: str = ""
+
+
+_WHITENING = {"arm": "patch_whitening"}
+_WHITENS = "whose first layer whitens patches"
+_LECUN, _HE = (f"{name}'s scale in all layers" for name in ("LeCun", "He"))
+
+# From the bottom of the ladder to its top.
+RUNGS = {
+    "lecun": Rung(_LECUN, {"arm": "scratch", "init_scale": 1.0}, "scales", f"with {_LECUN}"),
+    "he": Rung(_HE, {"arm": "scratch", "init_scale": 2**0.5}, "scales", f"with {_HE}"),
+    "orthogonal": Rung("orthogonal", {"arm": "orthogonal"}),
+    "smooth": Rung(
+        "smooth filters", {"arm": "smooth"}, words="with smooth filters in the first layer"
+    ),
+    "patch_whitening": Rung("patch whitening", _WHITENING, words=_WHITENS),
+    "whitening_norm": Rung(
         "patch whitening, norm of fresh kernels",
+        _WHITENING,
         "by_norm",
-        {"arm": "patch_whitening"},
+        f"{_WHITENS}, with the usual norm,",
     ),
-    "closed_form": (
-        "aligned, closed form with peak 1",
-        "ladder",
-        {"arm": "aligned", "curve": "closed_form:1"},
+    "closed_form": Rung(
+        "aligned, closed form with peak 1", {"arm": "aligned", "curve": "closed_form:1"}
     ),
-    "fitted": ("aligned, fitted closed form", "ladder", {"arm": "aligned", "curve": "fitted"}),
-    "measured": ("aligned, measured f", "ladder", {"arm": "aligned", "curve": "measured"}),
-    "covariance": ("covariance of pre-trained filters", "ladder", {"arm": "covariance"}),
-    "pretrained_random": ("pre-trained on random labels", "ladder", {"arm": "pretrained"}),
-    "pretrained_real": ("pre-trained on real labels", "from_real", {"arm": "pretrained"}),
+    "fitted": Rung("aligned, fitted closed form", {"arm": "aligned", "curve": "fitted"}),
+    "measured": Rung("aligned, measured f", {"arm": "aligned", "curve": "measured"}),
+    "covariance": Rung(
+        "covariance of pre-trained filters",
+        {"arm": "covariance"},
+        words="with a first layer drawn from the covariance of trained filters",
+    ),
+    "pretrained_random": Rung("pre-trained on random labels", {"arm": "pretrained"}),
+    "pretrained_real": Rung("pre-trained on real labels", {"arm": "pretrained"}, "from_real"),
 }
 
 # The network table holds float32 scales as Python floats; scratch is the recipe's.
 _SCALES = (0.526, 1.0, 2**0.5)
 _RATE_SWEEP = ("optimizer.learning_rate", RATES)
 
-Pair = tuple[Run, dict[str, Any], dict[str, Any]]  # a run, a start in it, and its scratch
+
+def _by_first_layer(name: str, reads: str, arms: tuple[str, ...], more: Mapping[str, Any]) -> Stage:
+    """Fine-tuning at all rates, from scratch and with a first layer that is set by other arms."""
+    changes = {"init.arms": ("scratch", *arms), "init.layers": (LAYER,)}
+    return downstream(name, reads, {"population.sweep": (_RATE_SWEEP,), **changes, **more})
 
 
-def _scratch(stage: str) -> dict[str, Any]:
-    return {"arm": "scratch"} | ({"init_scale": _SCALES[0]} if stage == "scales" else {})
+_REAL_AT = UPSTREAM_AT[QUESTIONS] | {
+    "smoke": {"labels.num_classes": 5, "train.checkpoint_epochs": (0, 2)}
+}
+_CURVES = ("init.curve", ("closed_form:1", "fitted", "measured"))
 
 
-def _at(start: dict[str, Any], rate: float) -> dict[str, Any]:
-    return start | {"learning_rate": rate}
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A start and scratch of the same run, at one choice of learning rates.
+
+    Attributes:
+        label: of the start.
+        rate: of the start.
+        curves: of the start.
+        scratch: curves of scratch, at a rate of its own.
+    """
+
+    label: str
+    rate: float
+    curves: Curves
+    scratch: Curves
+
+    @property
+    def gain(self) -> np.ndarray:
+        """Mean train accuracy over all steps above scratch, [seed]."""
+        return self.curves.gain_over(self.scratch)
 
 
-def best_rate(run: Run, start: dict[str, Any], scratch: dict[str, Any]) -> float:
+# {rung: both at the recipe's rate, rung + TUNED: each at its best}; "scratch" is one of them.
+Ladder = Mapping[str, Compared]
+
+
+def best_rate(curves: Mapping[float, Curves], scratch: Curves) -> float:
     """The learning rate with which a start learns fastest; one at which networks diverge is none.
 
     Args:
-        run: with all rates.
-        start: columns of the network table but the rate.
-        scratch: those of scratch, from which distances are measured at the recipe's rate.
+        curves: {rate: of the start}.
+        scratch: from which distances are measured, at the recipe's rate.
     """
-    speeds = [gains.gain(run, _at(start, rate), _at(scratch, RATE)).mean() for rate in RATES]
-    return RATES[int(np.argmax(np.nan_to_num(speeds, nan=-np.inf)))]
+    speeds = [of.gain_over(scratch).mean() for of in curves.values()]
+    return list(curves)[int(np.argmax(np.nan_to_num(speeds, nan=-np.inf)))]
 
 
-def _pairs(results: Results, stage: str, start: dict[str, Any]) -> tuple[Pair, Pair]:
-    """A start and scratch: both at the recipe's rate, each at its best."""
-    run, scratch = results.runs[stage], _scratch(stage)
-    best, scratch_best = best_rate(run, start, scratch), best_rate(run, scratch, scratch)
-    return (
-        (run, _at(start, RATE), _at(scratch, RATE)),
-        (run, _at(start, best), _at(scratch, scratch_best)),
-    )
+def _read(results: Results) -> Ladder:
+    """Every rung at both choices of rates."""
+    found = {}
+    for name, rung in ({"scratch": _scratch("ladder")} | RUNGS).items():
+        run = results.runs[rung.stage]
+        ours, theirs = _by_rate(run, rung), _by_rate(run, _scratch(rung.stage))
+        best, scratch_best = (best_rate(of, theirs[RATE]) for of in (ours, theirs))
+        found[name] = Compared(rung.label, RATE, ours[RATE], theirs[RATE])
+        found[name + TUNED] = Compared(rung.label, best, ours[best], theirs[scratch_best])
+    return found
 
 
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """Gain of each rung over scratch at the recipe's scale, at both choices of rates, [seed]."""
-    return {
-        name + suffix: gains.gain(*pair)
-        for name, (_, stage, start) in RUNGS.items()
-        for suffix, pair in zip(("", "_tuned"), _pairs(results, stage, start), strict=True)
-    }
+def _scratch(stage: str) -> Rung:
+    scale = {"init_scale": _SCALES[0]} if stage == "scales" else {}
+    return Rung("scratch", {"arm": "scratch", **scale}, stage)
 
 
-def _claims() -> tuple[Claim, ...]:
-    words = {
-        name: f"Networks with a first layer that is {words}"
-        for name, (words, _, _) in RUNGS.items()
-    }
-    words["lecun"] = "Networks with LeCun's scale in all layers"
-    words["he"] = "Networks with He's scale in all layers"
-    words["smooth"] = "Networks with smooth filters in the first layer"
-    words["covariance"] = "Networks with a first layer drawn from the covariance of trained filters"
-    words["patch_whitening"] = "Networks whose first layer whitens patches"
-    words["whitening_norm"] = "Networks whose first layer whitens patches, with the usual norm,"
-    at_best = {
-        f"{name}_tuned": f"Each at its best learning rate: {text[0].lower()}{text[1:]}"
-        for name, text in words.items()
-    }
-    return gains.faster_claims(words | at_best, "real labels", PLACE)
+def _by_rate(run: Run, rung: Rung) -> dict[float, Curves]:
+    return {rate: read_curves(run, {**rung.start, "learning_rate": rate}) for rate in RATES}
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _claims(suffix: str, subject: str) -> Iterator[Claim[Ladder]]:
+    def gain(name: str) -> Callable[[Ladder], np.ndarray]:
+        return lambda found: found[name].gain
+
+    for name, rung in RUNGS.items():
+        words = f"{subject} {rung.words or f'with a first layer that is {rung.label}'}"
+        yield faster_claim(name + suffix, words, "real labels", PLACE, gain(name + suffix))
+
+
+def _figures(found: Ladder) -> Drawings:
     """The ladder: gains over scratch at both choices of rates."""
-    measured = measure(results)
     panels = {
-        title: {
-            words: (measured[name + suffix], gains.interval(measured[name + suffix]))
-            for name, (words, _, _) in RUNGS.items()
-        }
-        for title, suffix in ((f"learning rate {RATE}", ""), ("each at its best rate", "_tuned"))
+        title: bars({rung.label: found[name + suffix].gain for name, rung in RUNGS.items()})
+        for title, suffix in ((f"learning rate {RATE}", ""), ("each at its best rate", TUNED))
     }
     caption = (
         "Gain in training speed on real labels over scratch at the recipe's scale, for each way to "
@@ -132,14 +179,13 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {"init_ladder": (gain_bars.plot(panels), caption)}
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
-    """Two rows for each rung: rate, gain, steps to a level, accuracies at the end."""
-    found = []
-    for words, stage, start in (("scratch", "ladder", _scratch("ladder")), *RUNGS.values()):
-        for run, chosen, scratch in _pairs(results, stage, start):
-            (row,) = gains.rows(run, {words: chosen}, LEVEL, scratch)
-            found.append({"start": words, "learning rate": f"{chosen['learning_rate']:g}"} | row)
-    return found
+def _tables(found: Ladder) -> Tables:
+    """Two rows for scratch and each rung: rate, gain, steps to a level, accuracies at the end."""
+    rows: list[Row] = []
+    for of in found.values():
+        rate = {"start": of.label, "learning rate": f"{of.rate:g}"}
+        rows += [rate | dict(row) for row in gain_rows({of.label: of.curves}, of.scratch, LEVEL)]
+    return {"ladder": rows}
 
 
 STUDY = Study(
@@ -148,58 +194,30 @@ STUDY = Study(
     paper_item="Figures 5 and 6, beside initialisations of other work",
     stages=(
         Stage("upstream", QUESTIONS, at=UPSTREAM_AT[QUESTIONS]),
-        Stage(
-            "upstream_real",
-            QUESTIONS,
-            changes={"labels.kind": "real"},
-            at=UPSTREAM_AT[QUESTIONS]
-            | {"smoke": {"labels.num_classes": 5, "train.checkpoint_epochs": (0, 2)}},
-        ),
-        downstream(
+        Stage("upstream_real", QUESTIONS, changes={"labels.kind": "real"}, at=_REAL_AT),
+        _by_first_layer(
             "ladder",
             "upstream",
-            {
-                "init.arms": (
-                    "scratch",
-                    "orthogonal",
-                    "smooth",
-                    "patch_whitening",
-                    "aligned",
-                    "covariance",
-                    "pretrained",
-                ),
-                "init.layers": (LAYER,),
-                "population.sweep": (
-                    ("init.curve", ("closed_form:1", "fitted", "measured")),
-                    _RATE_SWEEP,
-                ),
-            },
+            ("orthogonal", "smooth", "patch_whitening", "aligned", "covariance", "pretrained"),
+            {"population.sweep": (_CURVES, _RATE_SWEEP)},
         ),
-        downstream(
-            "by_norm",
-            "",
-            {
-                "init.arms": ("scratch", "patch_whitening"),
-                "init.layers": (LAYER,),
-                "init.match": "weight_norm",
-                "population.sweep": (_RATE_SWEEP,),
-            },
-        ),
-        downstream(
-            "from_real",
-            "upstream_real",
-            {
-                "init.arms": ("scratch", "pretrained"),
-                "init.layers": (LAYER,),
-                "population.sweep": (_RATE_SWEEP,),
-            },
-        ),
+        _by_first_layer("by_norm", "", ("patch_whitening",), {"init.match": "weight_norm"}),
+        _by_first_layer("from_real", "upstream_real", ("pretrained",), {}),
         downstream(
             "scales", "", {"population.sweep": (("model.init_scale", _SCALES), _RATE_SWEEP)}
         ),
     ),
-    claims=_claims(),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    read=_read,
+    claims=(
+        *_claims("", "Networks"),
+        *_claims(TUNED, "Each at its best learning rate: networks"),
+    ),
+    figures=_figures,
+    tables=_tables,
+    headline=("closed_form_tuned", "covariance_tuned", "pretrained_random_tuned"),
+    tuning=Tuning(
+        seeds=(1000, 1001, 1002, 1003),
+        note="The best learning rate of each start is chosen on the networks of the verdicts, "
+        "that of scratch, too.",
+    ),
 )

@@ -3,106 +3,75 @@
 A reviewer asked for the last layers; the paper takes over the first. The head is never taken over.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
-from matplotlib.figure import Figure
-
-from randlabels.figures import by_layers
-from randlabels.studies import gains
-from randlabels.studies.conv_net import TASKS, transfer_stages
-from randlabels.studies.study import Claim, Results, Study
+from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.families import set_layers
+from randlabels.studies.families.set_layers import TASKS, Settings
+from randlabels.studies.readouts.cells import gain_rows
 
 BODY = 5  # layers of conv_net below its head: 4 convolutions and a dense one
 LEVEL = 0.4  # train accuracy; chance is .1
 PLACE = "A reviewer's question about Section 2.4"
 
-_SETS = tuple((f"first:{k}",) for k in range(1, BODY + 1)) + tuple(
-    (f"last:{k}",) for k in range(1, BODY)
-)
-_CHANGES = {"init.arms": ("scratch", "pretrained"), "population.sweep": (("init.layers", _SETS),)}
+# All layers count as the first ones.
+SETS = (*(("first", k) for k in range(1, BODY + 1)), *(("last", k) for k in range(1, BODY)))
+_CHANGES = {
+    "init.arms": ("scratch", "pretrained"),
+    "population.sweep": (("init.layers", tuple((f"{end}:{k}",) for end, k in SETS)),),
+}
 
 
-def start(end: str, count: int) -> dict[str, Any]:
-    """Networks that take over the first or last layers; all of them are written as the first."""
-    end = "first" if count == BODY else end
-    return {"arm": "pretrained", "layers": (f"{end}:{count}",)}
-
-
-def _claims() -> tuple[Claim, ...]:
-    found: list[Claim] = []
-    for task, labels in TASKS.items():
-        names = {f"{task}_first_{k}": f"Networks that take over the first {k} of {BODY} layers"
-                 for k in range(1, BODY + 1)}  # fmt: skip
-        names |= {f"{task}_last_{k}": f"Networks that take over the last {k} of {BODY} layers"
-                  for k in range(1, BODY)}  # fmt: skip
-        found += gains.faster_claims(names, labels, PLACE)
-        found.append(
-            Claim(
-                f"{task}_first_not_last",
-                f"With {labels}, the first 2 layers carry more of the gain than the last 2.",
-                PLACE,
-                f"{task}_first_not_last",
-                0.0,
-                "mean train accuracy over all steps, difference",
-            )
-        )
-    return tuple(found)
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """Gains of each set of layers, and the difference of the ends."""
+def _read(results: Results) -> Settings:
+    """Gains from either end; with all layers the two are the same networks."""
     found = {}
-    for task in TASKS:
-        run = results.runs[task]
-        for k in range(1, BODY + 1):
-            found[f"{task}_first_{k}"] = gains.gain(run, start("first", k))
-            if k < BODY:
-                found[f"{task}_last_{k}"] = gains.gain(run, start("last", k))
-        found[f"{task}_first_not_last"] = gains.gain(run, start("first", 2), start("last", 2))
+    for task, of in set_layers.read_settings(results, TASKS, "end").items():
+        all_layers = {BODY: of.start("first", BODY)}
+        ways = {end: {**sets, **all_layers} for end, sets in of.ways.items()}
+        found[task] = set_layers.SetLayers(of.scratch, ways)
     return found
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _claims(task: str) -> Iterator[Claim[Settings]]:
+    for end, k in SETS:
+        words = f"Networks that take over the {end} {k} of {BODY} layers"
+        yield set_layers.faster(task, f"{end}_{k}", words, (end, k), PLACE)
+    words = "the first 2 layers carry more of the gain than the last 2"
+    yield set_layers.ahead(task, "first_not_last", words, ("first", 2), ("last", 2), PLACE)
+
+
+def _figures(found: Settings) -> Drawings:
     """Gain against the number of layers taken over, from either end."""
-    counts = list(range(1, BODY + 1))
-    panels = {
-        title: {
-            f"the {end} k layers": gains.by_number(
-                results.runs[task], [start(end, k) for k in counts]
-            )
-            for end in ("first", "last")
-        }
-        for task, title in TASKS.items()
-    }
     caption = (
         "Gain in training speed when the first or the last k layers are taken over from networks "
         "that learned random labels, rescaled to their norm at initialisation. With k = "
         f"{BODY} the two are the same. Lines are means over seeds, bands lowest to highest."
     )
-    numbers = dict.fromkeys(panels, counts)
-    return {"layers": (by_layers.plot(panels, numbers, xlabel="layers taken over, k"), caption)}
+    labels = {end: f"the {end} k layers" for end in ("first", "last")}
+    return {
+        "layers": (set_layers.gain_lines(found, TASKS, labels, "layers taken over, k"), caption)
+    }
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Settings) -> Tables:
     """One row for each task and set of layers."""
-    found = []
+    rows = []
     for task, title in TASKS.items():
-        starts: dict[str, Any] = {"scratch": "scratch"}
-        starts |= {f"first {k}": start("first", k) for k in range(1, BODY + 1)}
-        starts |= {f"last {k}": start("last", k) for k in range(1, BODY)}
-        for row in gains.rows(results.runs[task], starts, LEVEL):
-            found.append({"downstream": title} | row)
-    return found
+        of = found[task]
+        starts = {"scratch": of.scratch} | {f"{end} {k}": of.start(end, k) for end, k in SETS}
+        rows += [{"downstream": title, **row} for row in gain_rows(starts, of.scratch, LEVEL)]
+    return {"gains": rows}
 
 
 STUDY = Study(
     name="layers",
     title="Which layers carry the gain of pre-training on random labels",
     paper_item="A reviewer's question about Figure 5",
-    stages=transfer_stages(_CHANGES),
-    claims=_claims(),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    stages=set_layers.transfer_stages(_CHANGES),
+    read=_read,
+    claims=tuple(claim for task in TASKS for claim in _claims(task)),
+    figures=_figures,
+    tables=_tables,
+    headline=("real_first_not_last", "random_first_not_last", "real_first_5", "random_first_5"),
+    tuning=set_layers.TUNING,
 )

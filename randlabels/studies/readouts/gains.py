@@ -1,0 +1,43 @@
+"""Gains over scratch, as they are claimed and drawn in studies of many ways to start.
+
+The gain of a start is the mean over all steps of its train accuracy minus that of scratch, of the
+same seed (`Curves.gain_over`).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import numpy as np
+
+from randlabels.studies.declare import Claim
+from randlabels.studies.readouts.cells import interval
+
+Reading = TypeVar("Reading")
+
+
+def faster_claim(
+    name: str, words: str, labels: str, place: str, of: Callable[[Reading], np.ndarray]
+) -> Claim[Reading]:
+    """The claim that networks learn faster than from scratch.
+
+    Args:
+        name: of the claim.
+        words: how the networks start, as the subject of a sentence.
+        labels: what they learn.
+        place: of the claim in the paper.
+        of: their gains over scratch, [seed].
+    """
+    return Claim(
+        name=name,
+        statement=f"{words} learn {labels} faster than from scratch.",
+        place=place,
+        unit="mean train accuracy over all steps, minus that of scratch",
+        of=of,
+    )
+
+
+def bars(
+    gains: Mapping[str, np.ndarray],
+) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
+    """{label: (gains [seed], 95% interval of their mean)}, for figures."""
+    return {label: (values, interval(values)) for label, values in gains.items()}
