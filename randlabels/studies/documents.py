@@ -1,7 +1,7 @@
 """Documents whose numbers come from records: README.md, docs/results.md, docs/results/<study>.md.
 
-Prose is written by hand. What stands between lines `<!-- begin: KIND -->` and `<!-- end -->` is made
-from the records, and so is the text of a link to a record's field:
+Prose is written by hand. What stands between lines `<!-- begin: KIND -->` and `<!-- end -->` is
+made from the records, and so is the text of a link to a record's field:
 
     [1.21 [1.13, 1.25]](fig5.json "claims.pretrained_real")
     [1.21](fig5.json "claims.pretrained_real.value .2f")
