@@ -202,10 +202,11 @@ def _table(record: Record, name: str) -> Iterator[str]:
     if not rows:
         yield "The table has no rows."
         return
-    yield _row(*rows[0])
-    yield "|" + "---|" * len(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    yield _row(*columns)
+    yield "|" + "---|" * len(columns)
     for row in rows:
-        yield _row(*row.values())
+        yield _row(*(row.get(column) for column in columns))
 
 
 def _picture(record: Record, name: str) -> Iterator[str]:

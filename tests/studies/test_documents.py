@@ -165,7 +165,7 @@ RECORD = {
     "headline": ["faster"],
     "stages": {"up": {"networks": 3, "diverged": 1, "git_revision": "abc", "seconds": 120.0}},
     "claims": {"faster": VERDICT},
-    "tables": {"arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}], "none": []},
+    "tables": {"arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}, {"arm": "c", "one": 1}], "none": []},
     "pictures": {"planted-curves.png": "Curves."},
 }
 
@@ -204,9 +204,10 @@ def test_claims_and_tables_are_tables_whatever_their_cells_hold(folder):
         "0.12 | supported |"
     )
     assert made("table arms", folder) == [
-        "| arm | f at .1 | share |",
-        "|---|---|---|",
-        "| a\\|b | 0.25 |  |",
+        "| arm | f at .1 | share | one |",
+        "|---|---|---|---|",
+        "| a\\|b | 0.25 |  |  |",
+        "| c |  |  | 1 |",
     ]
     assert made("table none", folder) == ["The table has no rows."]
 
@@ -260,7 +261,7 @@ def test_text_of_a_field(field, text):
     [
         ("claims.slower", "has no field 'claims.slower'"),
         ("claims.faster.worth .2f", "has no field 'claims.faster.worth'"),
-        ("tables.arms.1.arm", "has no field"),
+        ("tables.arms.2.arm", "has no field"),
         ("tables.arms.-1.arm", "has no field"),
         ("claims.faster.value.0", "has no field"),
         ("claims", "'claims' of the record of planted cannot be shown"),
