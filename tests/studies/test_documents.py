@@ -165,7 +165,10 @@ RECORD = {
     "headline": ["faster"],
     "stages": {"up": {"networks": 3, "diverged": 1, "git_revision": "abc", "seconds": 120.0}},
     "claims": {"faster": VERDICT},
-    "tables": {"arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}, {"arm": "c", "one": 1}], "none": []},
+    "tables": {
+        "arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}, {"arm": "c", "one": 1}],
+        "none": [],
+    },
     "pictures": {"planted-curves.png": "Curves."},
 }
 
