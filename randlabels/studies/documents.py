@@ -1,7 +1,7 @@
 """Documents whose numbers come from records: README.md, docs/results.md, docs/results/<study>.md.
 
-Prose is written by hand. What stands between lines `<!-- begin: KIND -->` and `<!-- end -->` is made
-from the records, and so is the text of a link to a record's field:
+Prose is written by hand. What stands between lines `<!-- begin: KIND -->` and `<!-- end -->` is
+made from the records, and so is the text of a link to a record's field:
 
     [1.21 [1.13, 1.25]](fig5.json "claims.pretrained_real")
     [1.21](fig5.json "claims.pretrained_real.value .2f")
@@ -202,10 +202,11 @@ def _table(record: Record, name: str) -> Iterator[str]:
     if not rows:
         yield "The table has no rows."
         return
-    yield _row(*rows[0])
-    yield "|" + "---|" * len(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    yield _row(*columns)
+    yield "|" + "---|" * len(columns)
     for row in rows:
-        yield _row(*row.values())
+        yield _row(*(row.get(column) for column in columns))
 
 
 def _picture(record: Record, name: str) -> Iterator[str]:

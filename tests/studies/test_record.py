@@ -1,0 +1,171 @@
+"""Records of studies: what one holds, and that those of this repository are not out of date."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from randlabels.errors import InputError
+from randlabels.networks import Network
+from randlabels.runs import Run
+from randlabels.studies import find_study, study_modules
+from randlabels.studies.declare import Claim, Results, Stage, Study, Tuning
+from randlabels.studies.finding import Finding
+from randlabels.studies.record import RESULTS, read_record, stale_stages, write_record
+from randlabels.studies.verdicts import judge
+
+RECORDED = sorted(path.stem for path in RESULTS.glob("*.json"))
+
+STATUS = {
+    "started": "2025-01-01T00:00:00+00:00",
+    "updated": "2025-01-01T00:01:30+00:00",
+    "versions": {"jax": "1.2"},
+    "devices": ["cpu cpu"],
+    "cpus": 2,
+    "git_revision": "abc",
+}
+STUDY = Study(
+    name="planted",
+    title="A planted study",
+    paper_item="Figure 9",
+    stages=(
+        Stage("up", "simple_cnn.dead_leaves", changes={"train.checkpoint_epochs": (0, 2)}),
+        Stage("down", "simple_cnn.cifar10", reads="up", at={"smoke": {"seed": 7}}),
+        Stage("other", "simple_cnn.cifar10", optional=True),
+    ),
+    read=lambda results: [1.0, 2.0, 3.0],
+    claims=(Claim("c", "It is.", "Figure 9", "m", of=lambda reading: reading, threshold=-1.0),),
+    figures=lambda reading: {},
+    tables=lambda reading: {},
+    headline=("c",),
+    tuning=Tuning((0,), "Rates were."),
+)
+
+
+def run_in(workdir, data_dir=""):
+    networks = (
+        Network(0, "scratch", seed=3, label_seed=5),
+        Network(1, "scratch", seed=2, label_seed=5, diverged_epoch=1),
+    )
+    return Run(workdir, {"data": {"data_dir": data_dir}}, networks, [], STATUS, (0,))
+
+
+@pytest.fixture
+def finding(tmp_path):
+    workdir = tmp_path / "work"
+    (workdir / "figures").mkdir(parents=True)
+    (workdir / "figures" / "curves.png").write_bytes(b"new")
+    runs = {
+        "up": run_in(workdir / "up"),
+        "down": run_in(workdir / "down", data_dir=str(tmp_path / "somewhere")),
+    }
+    return Finding(
+        STUDY,
+        "smoke",
+        Results(workdir, runs, {}),
+        verdicts=judge(STUDY.claims, STUDY.read(None)),
+        tables={"arms": [{"arm": "a", "steps": 3}]},
+        captions={"curves.png": "Curves."},
+        seconds=1.0,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "results"
+    found.mkdir()
+    return found
+
+
+def test_a_record_holds_what_is_needed_to_get_it_again(finding, folder):
+    path = write_record(finding, "Copies are JPEGs.", folder)
+    record = read_record("planted", folder)
+    assert record == json.loads(path.read_text())
+    assert path == folder / "planted.json"
+    assert record["command"] == (
+        "python -m randlabels.reproduce --study=planted --budget=smoke --workdir=runs/planted "
+        "--data_dir=datasets"
+    )
+    assert record["note"] == "Copies are JPEGs."
+    assert record["training_seconds"] == 180
+    assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0]
+    assert record["claims"]["c"]["outcome"] == "supported"
+    assert record["tables"] == {"arms": [{"arm": "a", "steps": 3}]}
+    assert list(record["stages"]) == ["up", "down"]
+    down = record["stages"]["down"]
+    assert (down["networks"], down["diverged"]) == (2, 1)
+    assert (down["seeds"], down["label_seeds"]) == ([2, 3], [5])
+    assert down["differs_from_base"]["seed"] == 7
+    assert record["stages"]["up"]["differs_from_base"]["train.checkpoint_epochs"] == [0, 2]
+    assert record["base"]["seed"] == 0
+
+
+def test_a_record_names_no_place_on_a_machine(finding, folder, tmp_path):
+    text = write_record(finding, folder=folder).read_text()
+    assert str(tmp_path) not in text
+    assert str(Path.home()) not in text
+    assert '"/' not in text
+    assert "=/" not in text
+
+
+def test_pictures_are_copied_and_old_ones_of_the_study_removed(finding, folder):
+    for old in ("planted-curves.png", "planted-gone.png", "planted2-kept.png"):
+        (folder / old).write_bytes(b"old")
+    write_record(finding, folder=folder)
+    pictures = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    assert pictures == {"planted-curves.png": b"new", "planted2-kept.png": b"old"}
+    assert read_record("planted", folder)["pictures"] == {"planted-curves.png": "Curves."}
+
+
+def test_outside_a_checkout_a_record_is_refused_in_one_sentence(finding, tmp_path):
+    with pytest.raises(InputError, match="which is not there; use it in a checkout") as caught:
+        write_record(finding, folder=tmp_path / "nowhere")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_that_was_not_recorded_has_no_record(folder):
+    assert read_record("planted", folder) is None
+
+
+def test_a_recipe_that_changes_makes_a_record_stale(finding, folder):
+    write_record(finding, folder=folder)
+    record = read_record("planted", folder)
+    assert stale_stages(record, STUDY) == []
+    # A field that the record does not know, at its default and elsewhere.
+    younger = json.loads(json.dumps(record))
+    del younger["base"]["train.loss"], younger["base"]["seed"]
+    younger["stages"]["down"]["differs_from_base"].pop("seed")
+    assert stale_stages(younger, STUDY) == ["down"]
+    changes = {
+        "value": lambda found: found["stages"]["up"]["differs_from_base"].update({"seed": 3}),
+        "default": lambda found: found["base"].update({"seed": 3}),
+        "removed": lambda found: found["base"].update({"train.speed": 3}),
+        "recipe": lambda found: found["stages"]["up"].update(recipe="conv_net"),
+        "reads": lambda found: found["stages"]["up"].update(reads="down"),
+        "stage": lambda found: found["stages"].update(gone=found["stages"]["up"]),
+    }
+    for name, change in changes.items():
+        changed = json.loads(json.dumps(record))
+        change(changed)
+        assert stale_stages(changed, STUDY), name
+
+
+def test_only_studies_are_recorded():
+    assert set(RECORDED) <= set(study_modules())
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_studies_are_what_they_were(name):
+    """If this fails the study has to be recorded again."""
+    record, study = read_record(name), find_study(name)
+    assert record["study"] == name
+    assert stale_stages(record, study) == []
+    missing = [stage for stage in study.stages if stage.name not in record["stages"]]
+    assert all(stage.optional for stage in missing)
+    assert record["headline"] == list(study.headline)
+    assert set(study.headline) <= set(record["claims"])
+    declared = [(c.name, c.statement, c.place, c.unit, c.threshold) for c in study.claims]
+    fields = ("name", "statement", "place", "unit", "threshold")
+    assert [tuple(c[field] for field in fields) for c in record["claims"].values()] == declared
+    assert '"/' not in (RESULTS / f"{name}.json").read_text()
+    assert {path.name for path in RESULTS.glob(f"{name}-*.png")} == set(record["pictures"])
