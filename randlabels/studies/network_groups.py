@@ -44,7 +44,7 @@ class DataBasis:
 @functools.cache
 def data_basis(workdir: Path) -> DataBasis:
     """The eigenbasis of the patches that the first layer of a run sees, padded as it pads them."""
-    statistics: PatchStatistics = open_inputs(load_run(workdir)).data_statistics()
+    statistics: PatchStatistics = open_inputs(load_run(workdir)).of_data
     return DataBasis(*descending_eigh(statistics.covariance))
 
 
