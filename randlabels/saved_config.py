@@ -1,8 +1,10 @@
-"""Comparing a config with one that an earlier run has saved."""
+"""Configs that earlier runs have saved: opened again, and compared."""
 
 import json
 from pathlib import Path
 from typing import Any
+
+from ml_collections import ConfigDict
 
 from randlabels.config import flatten
 from randlabels.configs import base
@@ -21,6 +23,16 @@ def read_config(path: Path) -> dict[str, Any]:
         for group, values in nested.items()
         for field, value in (values.items() if isinstance(values, dict) else [("", values)])
     }
+
+
+def open_config(saved: dict[str, Any]) -> ConfigDict:
+    """The config of a run (`Run.config`) as training had it: lists are tuples again.
+
+    Fields that a later version added have their defaults.
+    """
+    config = base.get_config()
+    config.update(saved)
+    return config
 
 
 def with_defaults(saved: dict[str, Any]) -> dict[str, Any]:

@@ -96,10 +96,9 @@ def activity_of_run(
     Raises:
         InputError: if the checkpoint or the data are missing, or the task has no images.
     """
-    task = task or run.config["train"]["task"]
-    config = run.config | {"train": run.config["train"] | {"task": task}}
-    inputs = open_inputs(dataclasses.replace(run, config=config))
+    inputs = open_inputs(run, task)
     if not len(inputs.images):
+        task = task or run.config["train"]["task"]
         raise InputError(f"{run.workdir} has no {task} images (config.data.{task}_size is 0).")
     variables = read_variables(run, step)
     batch_sums = _batch_sums(inputs.model)

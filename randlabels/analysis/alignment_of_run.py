@@ -27,13 +27,12 @@ from randlabels.analysis.costs import expected_seconds
 from randlabels.analysis.filter_sets import bootstrap, describe_sets
 from randlabels.analysis.input_spectrum import profile_agreement
 from randlabels.analysis.layer_inputs import (
-    Layer,
-    TaskInputs,
-    choose_layers,
+    layers_to_analyse,
     open_inputs,
     read_kernels,
     read_variables,
 )
+from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Alignment, AlignmentRecord, LayerData, Skipped
 from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import PatchStatistics
@@ -99,24 +98,23 @@ def groups_of(run: Run) -> list[Group]:
     return found
 
 
-def input_bases(run: Run, task: TaskInputs, layer: Layer, inputs: str) -> Bases:
+def input_bases(run: Run, task: LayerInputs, layer: Layer, inputs: str) -> Bases:
     """The eigenbasis of a layer's inputs, for each step and network.
 
     Args:
         run: whose networks compute the inputs.
-        task: its images.
+        task: whose images are shown to them.
         layer: which layer.
         inputs: of a deeper layer, "checkpoint" (of the same step) or "initialisation" (step 0).
     """
     if layer == task.layers[0]:
-        basis = InputBasis.of(task.data_statistics())
+        basis = InputBasis.of(task.of_data)
         return lambda step, network: basis
-    statistics = task.activation_statistics(layer)
     variables_of = functools.lru_cache(maxsize=1)(functools.partial(read_variables, run))
 
     def measure(step: int, network: int) -> InputBasis:
         variables = jax.tree.map(lambda x: x[network], variables_of(step))
-        return InputBasis.of(statistics(variables))
+        return InputBasis.of(task.moments(variables, layer.path))
 
     if inputs == "checkpoint":
         return measure
@@ -270,7 +268,7 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
     if not run.steps:
         raise InputError(f"{run.workdir} has no checkpoints; train it (again) with its config.")
     task = open_inputs(run)
-    chosen, too_large = choose_layers(layers, task.layers)
+    chosen, too_large = layers_to_analyse(layers, task.layers)
     if inputs == "initialisation" and 0 not in run.steps and chosen != [task.layers[0]]:
         raise InputError(
             f"{run.workdir} has no checkpoint of its start; train with 0 in "
@@ -292,7 +290,7 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
 
 
 def _say_duration(
-    run: Run, task: TaskInputs, layers: Sequence[Layer], inputs: str, random_bases: int
+    run: Run, task: LayerInputs, layers: Sequence[Layer], inputs: str, random_bases: int
 ) -> None:
     sizes = [len(group.networks) for group in groups_of(run)]
     seconds = 0.0
@@ -319,7 +317,7 @@ class LayerAlignment:
 
 
 def _layer_alignment(
-    run: Run, task: TaskInputs, layer: Layer, inputs: str, random_bases: int, progress: tqdm
+    run: Run, task: LayerInputs, layer: Layer, inputs: str, random_bases: int, progress: tqdm
 ) -> LayerAlignment:
     first = layer == task.layers[0]
     skipped: list[Skipped] = []

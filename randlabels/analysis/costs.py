@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from randlabels.analysis.filter_sets import MAX_INTERVAL_DIM, is_shrunk
-from randlabels.analysis.layer_inputs import Layer
+from randlabels.analysis.layers import Layer
 from randlabels.eigen.matrices import float64
 
 # In products of two d x d matrices, which use a processor better; measured at d = 144 to 2,304.

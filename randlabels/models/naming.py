@@ -25,7 +25,7 @@ def get_layer(params: Any, path: str) -> dict[str, Any]:
     return params
 
 
-def choose_layers(chosen: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+def layers_to_set(chosen: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
     """Resolve config.init.layers: "all" (but the head), "first:k", "last:k" or paths.
 
     "first" and "last" count the layers below the head, which is never taken over.

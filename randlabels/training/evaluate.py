@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 
 from randlabels.training.devices import Layout
 from randlabels.training.losses import LOSSES
-from randlabels.training.step import over_networks, standardise
+from randlabels.training.step import gather_standardised, over_networks
 
 Tree = Any
 PAD = -1  # the index that fills the last batch
@@ -35,7 +35,7 @@ def make_evaluate(
     """
 
     def batch_sums(data: Tree, labels: Tree, variables: Tree, indices: jax.Array) -> Tree:
-        images = standardise(data, jnp.maximum(indices, 0))
+        images = gather_standardised(data, jnp.maximum(indices, 0))
         logits, sown = model.apply(variables, images, mutable=["activations"])
         valid = indices != PAD
         targets = labels[jnp.maximum(indices, 0)]

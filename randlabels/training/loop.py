@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from randlabels import transfer
 from randlabels.config import check
-from randlabels.data import labels as label_functions
-from randlabels.data import sources, splits
+from randlabels.data import splits
 from randlabels.data.standardise import standardise
+from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.networks import Network
@@ -130,48 +130,9 @@ def _sample(config: ConfigDict, task: Task) -> np.ndarray:
 
 def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
     """The images of config.train.task, and the labels each network of the table learns."""
-    dataset = sources.load(config.data)
-    settings = config.labels
-    if settings.kind != "random" and settings.num_classes != dataset.num_classes:
-        raise InputError(
-            f"config.labels.num_classes is {settings.num_classes}, but {dataset.name} has "
-            f"{dataset.num_classes} classes."
-        )
-    chosen = splits.split_indices(
-        config.data.seed,
-        len(dataset.train_images),
-        config.data.upstream_size,
-        config.data.downstream_size,
-    )[config.train.task]
-
-    def labels_of(ids: np.ndarray, real: np.ndarray) -> np.ndarray:
-        rows = {
-            (row.label_seed, row.label_noise): label_functions.make_labels(
-                settings.kind,
-                row.label_seed,
-                ids,
-                real,
-                settings.num_classes,
-                row.label_noise,
-            )
-            for row in table
-        }
-        return np.stack([rows[row.label_seed, row.label_noise] for row in table])
-
-    test_labels = None
-    if settings.test == "same":
-        test_labels = labels_of(dataset.test_ids, dataset.test_labels)
-    elif settings.kind != "random":
-        test_labels = np.tile(dataset.test_labels, (len(table), 1))
-    mean, std = sources.channel_statistics(dataset.train_images)
-    return Task(
-        images=dataset.train_images[chosen],
-        labels=labels_of(dataset.train_ids[chosen], dataset.train_labels[chosen]),
-        test_images=dataset.test_images,
-        test_labels=test_labels,
-        mean=mean,
-        std=std,
-    )
+    data = open_task(config)
+    labels, test_labels = labels_of_networks(config.labels, data, table)
+    return Task(data.images, labels, data.test_images, test_labels, data.mean, data.std)
 
 
 def _check_image_size(config: ConfigDict, images: np.ndarray) -> None:

@@ -20,7 +20,7 @@ import optax.contrib
 from ml_collections import ConfigDict
 
 from randlabels.config import optimizer_named, optimizer_parameters
-from randlabels.data.standardise import standardise as standardise_images
+from randlabels.data.standardise import standardise
 from randlabels.models.naming import HEAD
 from randlabels.training.devices import Layout
 from randlabels.training.losses import LOSSES
@@ -72,9 +72,9 @@ def _muon_matrices(params: Tree) -> Tree:
     return jax.tree_util.tree_map_with_path(numbers, params)
 
 
-def standardise(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
+def gather_standardised(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
     """Gather inputs and standardise each channel: uint8 to float32 [b, h, w, c]."""
-    return standardise_images(data["images"][indices], data["mean"], data["std"])
+    return standardise(data["images"][indices], data["mean"], data["std"])
 
 
 def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
@@ -132,7 +132,7 @@ def make_train_step(
     def train_step(
         data: Tree, network: Tree, state: Tree, seed: jax.Array, indices: jax.Array
     ) -> tuple[Tree, Tree]:
-        images = standardise(data, indices)
+        images = gather_standardised(data, indices)
         if config.data.augment == "crop_flip":
             images = crop_flip(images, seed, state["step"], indices)
         gradient = jax.value_and_grad(loss_and_updates, has_aux=True)

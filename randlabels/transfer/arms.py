@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from randlabels.config import GENERATED_DATA, arms_that_read, flatten
 from randlabels.errors import InputError
-from randlabels.models.naming import choose_layers, get_layer, layer_paths
+from randlabels.models.naming import get_layer, layer_paths, layers_to_set
 from randlabels.networks import Network
 from randlabels.records import plain
 from randlabels.runs import Run, load_run, newest_intact_step
@@ -93,7 +93,7 @@ def start_networks(
     for row in table:
         if row.arm == "scratch":
             continue
-        layers = choose_layers(row.layers or (), layer_paths(fresh))
+        layers = layers_to_set(row.layers or (), layer_paths(fresh))
         source = None
         if row.source_step is not None:
             source = read(row.source_step)

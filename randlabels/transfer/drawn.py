@@ -6,14 +6,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 
-from randlabels.analysis.layer_inputs import TaskInputs, open_inputs, read_variables
+from randlabels.analysis.layer_inputs import open_inputs, read_variables
+from randlabels.analysis.layers import LayerInputs
 from randlabels.config import CURVES_FROM_RUN
 from randlabels.eigen import (
-    PatchStatistics,
     descending_eigh,
     energy_profile,
     filter_covariance,
@@ -31,7 +30,6 @@ from randlabels.transfer.layerwise import (
     Draw,
     draw_aligned,
     initialise_layer,
-    input_moments,
 )
 
 
@@ -54,8 +52,8 @@ class Source:
         return self.variables["params"]
 
     @functools.cached_property
-    def task(self) -> TaskInputs:
-        """The images that the run learned, and its layers."""
+    def inputs(self) -> LayerInputs:
+        """What its layers receive of the images that it learned."""
         return open_inputs(self.run)
 
     def kernels(self, path: str, networks: Sequence[int]) -> np.ndarray:
@@ -69,40 +67,13 @@ class Source:
 
         Each network has inputs of its own, so the i-th eigenvectors are different directions.
         """
-        layer = next(layer for layer in self.task.layers if layer.path == path)
-        first = layer == self.task.layers[0]
-        statistics = self.task.activation_statistics(layer)
-        shared = self.task.data_statistics() if first else None
         squares = []
         for network, kernel in zip(networks, self.kernels(path, networks), strict=True):
             own = jax.tree.map(lambda x, k=network: x[k], self.variables)
-            found = shared or statistics(own)
-            values, vectors = descending_eigh(found.covariance)
+            values, vectors = descending_eigh(self.inputs.moments(own, path).covariance)
             squares.append((np.maximum(values, 0), energy_profile(vectors, kernel) ** 2))
         sigma, tau = np.sqrt(np.mean(squares, axis=0))
         return sigma, tau
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerInputs:
-    """The inputs of the layers of networks that are about to be trained.
-
-    Attributes:
-        model: the networks.
-        images: standardised, from which moments are taken, [n, ...].
-    """
-
-    model: nn.Module
-    images: np.ndarray
-    _first: dict[str, PatchStatistics] = dataclasses.field(default_factory=dict)
-
-    def moments(self, variables: Any, path: str) -> PatchStatistics:
-        """Moments of the inputs of a layer of one network; of the first, they are the data's."""
-        if path != layer_paths(variables["params"])[0]:
-            return input_moments(self.model, variables, self.images, path)
-        if path not in self._first:
-            self._first[path] = input_moments(self.model, variables, self.images, path)
-        return self._first[path]
 
 
 def draw_layers(

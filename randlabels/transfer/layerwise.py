@@ -2,7 +2,7 @@
 
 The eigenvectors of a deeper layer's inputs depend on the layers below it, so they are known only
 once those are set. Works for any flax linen model whose layers have a `kernel` [kh, kw, cin, cout]
-or [d, m]: nn.Conv and nn.Dense as well as this package's.
+or [d, m]: nn.Conv and nn.Dense as well as this package's, which sow their inputs.
 """
 
 import functools
@@ -14,15 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from randlabels.analysis.layers import BATCH, LayerInputs
 from randlabels.eigen import PatchStatistics, descending_eigh, input_statistics
+from randlabels.models import MODELS
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.transfer.curves import Curve
 from randlabels.transfer.initialisers import normal
 
 MATCHES = ("output_variance", "weight_norm")
 BIASES = ("zero", "centring")
-
-_BATCH = 64  # images that go through the network at once
 
 # Moments of a layer's inputs, which are computed only if they are asked for.
 Moments = Callable[[], PatchStatistics]
@@ -134,14 +134,16 @@ def input_moments(
     Raises:
         ValueError: if the layer is a grouped convolution or of an unknown kind.
     """
-    patches_of = _patches_of(model, path)
-    batches = (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
+    if isinstance(model, tuple(MODELS.values())):
+        return LayerInputs(model, images).moments(variables, path)
+    patches_of = _compile_foreign_patches(model, path)
+    batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
     return input_statistics(np.asarray(patches_of(variables, batch)) for batch in batches)
 
 
 @functools.lru_cache(maxsize=64)
-def _patches_of(model: nn.Module, path: str) -> Callable[[Any, np.ndarray], jax.Array]:
-    """Compile (variables, images) -> input patches [n, d] of a layer."""
+def _compile_foreign_patches(model: nn.Module, path: str) -> Callable[[Any, np.ndarray], jax.Array]:
+    """(variables, images) -> input patches [n, d] of a layer of a model that does not sow them."""
 
     @jax.jit  # what the network computes after this layer is not compiled
     def patches(variables: Any, images: jax.Array) -> jax.Array:

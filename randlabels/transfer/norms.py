@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from randlabels.models.naming import HEAD, choose_layers, get_layer, layer_paths
+from randlabels.models.naming import HEAD, get_layer, layer_paths, layers_to_set
 from randlabels.networks import Network
 from randlabels.runs import Run, newest_intact_step
 from randlabels.transfer.arms import COPIED
@@ -61,7 +61,7 @@ def take_over_norms(table: Sequence[Network], variables: Any, run: Run | None) -
         if row.arm not in COPIED:
             continue
         (there, step), here = row.taken_over, row.network
-        source, layers = read(step), choose_layers(row.layers or (), paths)
+        source, layers = read(step), layers_to_set(row.layers or (), paths)
         factors = {
             path: _norm(params, path, here) / _norm(source.params, path, there) for path in layers
         }

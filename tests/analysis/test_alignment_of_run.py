@@ -361,7 +361,7 @@ def test_nested_strided_convolution_has_the_moments_of_its_padded_patches(tmp_pa
     _, sown = jax.jit(partial(build(config).apply, mutable=["inputs"]))(one, images)
     inputs = np.asarray(sown["inputs"]["group2_block1"]["conv1"]["x"], np.float64)
     patches = patches_of(inputs, 3, stride=2, padding=(0, 1))  # SAME: 8 pixels to 4
-    found = task.activation_statistics(layer)(one)
+    found = task.moments(one, layer.path)
     assert found.count == len(patches) == 64 * 4 * 4
     expected = np.cov(patches.T, bias=True)
     np.testing.assert_allclose(found.covariance, expected, atol=1e-5 * expected.max())

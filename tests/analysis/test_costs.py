@@ -2,12 +2,12 @@
 
 import pytest
 
-from randlabels.analysis import costs, layer_inputs
+from randlabels.analysis import costs, layers
 
 
 def test_cost_counts_patches_bases_and_random_bases(monkeypatch):
     monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1.0)
-    layer = layer_inputs.Layer("conv2", (10, 10, 50), (3, 3, 50, 20), padding="SAME")
+    layer = layers.Layer("conv2", (10, 10, 50), (3, 3, 50, 20), padding="SAME")
 
     def cost(num_images=10, num_bases=6, group_sizes=(3,), num_steps=2, random_bases=100):
         return costs.expected_seconds(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from randlabels.errors import InputError
-from randlabels.models.naming import choose_layers, get_layer, layer_paths
+from randlabels.models.naming import get_layer, layer_paths, layers_to_set
 
 PATHS = ("conv1", "group1/conv2", "dense1", "head")
 
@@ -45,8 +45,8 @@ def test_paths_are_in_natural_order_at_any_depth():
         (("first:1", "last:1", "conv1"), ("conv1", "dense1")),
     ],
 )
-def test_choose_layers(chosen, expected):
-    assert choose_layers(chosen, PATHS) == expected
+def test_layers_to_set(chosen, expected):
+    assert layers_to_set(chosen, PATHS) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_choose_layers(chosen, expected):
 )
 def test_wrong_choices_are_refused(chosen, message):
     with pytest.raises(InputError, match=message):
-        choose_layers(chosen, PATHS)
+        layers_to_set(chosen, PATHS)

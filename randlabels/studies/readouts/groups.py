@@ -41,7 +41,7 @@ class DataBasis:
 
 def data_basis(run: Run) -> DataBasis:
     """The eigenbasis of the patches that the first layer of a run sees, padded as it pads them."""
-    return DataBasis(*descending_eigh(open_inputs(run).data_statistics().covariance))
+    return DataBasis(*descending_eigh(open_inputs(run).of_data.covariance))
 
 
 def pooled_filters(run: Run, step: int, groups: Sequence[Sequence[int]]) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.analysis import layer_inputs
+from randlabels.analysis.layers import find_layers
 from randlabels.config import check
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
@@ -30,11 +30,11 @@ def test_layers_are_found_with_their_geometry(tiny_config, model, pixels):
     example = jax.ShapeDtypeStruct((2, pixels, pixels, 3), np.float32)
     variables = jax.eval_shape(module.init, jax.random.key(0), example)
     _, sown = jax.eval_shape(partial(module.apply, mutable=["inputs"]), variables, example)
-    layers = layer_inputs.find_layers(module, (pixels, pixels, 3))
-    assert sorted(layer.path for layer in layers) == sorted(layer_paths(variables["params"]))
-    assert math.prod(layers[0].input_shape) == 3 * pixels**2
-    assert layers[-1].path == "head"
-    for layer in layers:
+    found = find_layers(module, (pixels, pixels, 3))
+    assert sorted(layer.path for layer in found) == sorted(layer_paths(variables["params"]))
+    assert math.prod(found[0].input_shape) == 3 * pixels**2
+    assert found[-1].path == "head"
+    for layer in found:
         inputs = np.zeros(get_layer(sown["inputs"], layer.path)["x"].shape, np.float32)
         assert layer.kernel_shape == get_layer(variables["params"], layer.path)["kernel"].shape
         assert layer.input_shape == inputs.shape[1:]
