@@ -8,7 +8,7 @@ import pytest
 
 from randlabels.networks import Network
 from randlabels.runs import Run
-from randlabels.studies import appendix_b, fig6, gains, init_ladder, layers, table1
+from randlabels.studies import fig6, gains, init_ladder, layers, table1
 from randlabels.studies.study import Results
 from randlabels.studies.verdicts import bootstrap_mean
 
@@ -159,15 +159,6 @@ def test_each_rung_has_the_best_rate_for_itself_and_scratch_too():
     assert rates["orthogonal"] == "0.1"
     assert rates["scratch"] == rates["pre-trained on real labels"] == "0.03"
     assert [row["learning rate"] for row in rows[:2]] == ["0.01", "0.03"]
-
-
-def test_appendix_b_has_a_claim_for_each_model_task_and_arm():
-    run = planted_run([{"arm": arm} for arm in appendix_b.ARMS], lambda _: 0.04)
-    runs = {f"{model}_{task}": run for model in appendix_b.MODELS for task in appendix_b.TASKS}
-    found = appendix_b.measure(results(runs))
-    assert set(found) == {claim.measure for claim in appendix_b.STUDY.claims}
-    assert len(found) == 8
-    np.testing.assert_allclose(found["resnet18_random_pretrained"], 0.04 * SEED_FACTORS)
 
 
 @pytest.mark.parametrize("count", [1, 3])
