@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import scipy.linalg
+from randlabels.studies.network_groups import data_basis, disjoint_groups, pooled_filters
+from randlabels.studies.runner import load_results, run_study
 
 from randlabels.eigen import closed_form_limit, fit_closed_form, misalignment, misalignment_floor
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import Run, load_run
 from randlabels.studies import STUDIES, alignment_study, fig2, fig3, fig4, kernel_size
-from randlabels.studies.network_groups import data_basis, disjoint_groups, pooled_filters
-from randlabels.studies.runner import load_results, run_study
 
 
 def noisy(truth, networks, filters, rng):

@@ -1,5 +1,7 @@
 """The phase diagram: its cells and what goes with the gain, on planted runs."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,44 +9,35 @@ from randlabels import load_run
 from randlabels.analysis.layer_inputs import open_inputs
 from randlabels.analysis.outputs import logit_scale
 from randlabels.config import check
-from randlabels.studies import phase
-from randlabels.studies.study import Results
+from randlabels.studies.questions import phase
 from randlabels.training import loop
 
 
-def cell(classes, scale, up, down, epochs, arm, seed, gain):
-    """One row of `phase.cells`; what goes with the gain is planted to be its opposite or not."""
-    return {
-        "classes": classes, "scale": scale, "rate up": up, "rate down": down, "epochs": epochs,
-        "arm": arm, "seed": seed, "gain": gain, "kernel growth": 2 - gain,
-        "inactive share": gain, "inactive by layer": {"conv1": 0.25}, "logit scale": 1 + gain**2,
-    }  # fmt: skip
+def planted(classes, scale, rate_up, rate_down, epochs, arm, seed):
+    """A network whose gain falls with classes and length, is higher without rescaling, and varies
+    by seed; what goes with the gain is its opposite or not."""
+    gain = (
+        0.1 - 0.001 * classes - 0.002 * epochs + 0.05 * (arm != "pretrained") + 0.01 * seed
+        + 0.1 * rate_down
+    )  # fmt: skip
+    return phase.TakenOver(
+        classes, scale, rate_up, rate_down, epochs, arm, seed, gain, kernel_growth=2 - gain,
+        inactive={"conv1": 0.25, "conv2": 2 * gain - 0.25}, logit_scale=1 + gain**2,
+    )  # fmt: skip
 
 
-def planted():
-    """Gains that fall with classes and length, are higher without rescaling, and vary by seed."""
-    return {
-        (n, scale): [
-            cell(n, scale, up, down, epochs, arm, seed,
-                 0.1 - 0.001 * n - 0.002 * epochs + 0.05 * (arm != "pretrained") + 0.01 * seed
-                 + 0.1 * down)
-            for up in (0.003, 0.015) for down in phase.RATES_DOWN for epochs in (10, 30, 80)
-            for arm in phase.ARMS for seed in (0, 1, 2)
-        ]
-        for n in phase.CLASSES for scale in phase.SCALES
-    }  # fmt: skip
+@pytest.fixture(scope="module")
+def diagram():
+    cells = itertools.product(
+        phase.CLASSES, phase.SCALES, (0.003, 0.015), phase.RATES_DOWN, (10, 30, 80), phase.ARMS,
+        (0, 1, 2),
+    )  # fmt: skip
+    return phase.Diagram(tuple(planted(*cell) for cell in cells))
 
 
-@pytest.fixture
-def results(monkeypatch, tmp_path):
-    rows = planted()
-    monkeypatch.setattr(phase, "cells", lambda workdir, n, scale: rows[n, scale])
-    return Results(tmp_path, {}, {})
-
-
-def test_measures_are_by_upstream_seed(results):
-    found = phase.measure(results)
-    assert set(found) == {claim.measure for claim in phase.CLAIMS}
+def test_phase_claims_are_by_upstream_seed(diagram):
+    found = {claim.name: claim.of(diagram) for claim in phase.STUDY.claims}
+    assert len(found) == 7
     mean = 0.1 - 0.001 * 27.5 - 0.002 * 40 + 0.1 * np.mean(phase.RATES_DOWN)
     np.testing.assert_allclose(found["helps"], mean + 0.01 * np.arange(3))
     np.testing.assert_allclose(found["rescaling"], -0.05)
@@ -55,8 +48,8 @@ def test_measures_are_by_upstream_seed(results):
     assert (np.abs(found["logit_scale"]) < 0.95).all()
 
 
-def test_table_has_a_row_for_each_cell(results):
-    rows = phase.summary(results)
+def test_phase_table_has_a_row_for_each_cell(diagram):
+    rows = phase.STUDY.tables(diagram)["cells"]
     assert len(rows) == 2 * 2 * 2 * 2 * 3
     first = rows[0]
     assert first["active, conv1"] == "0.75"
@@ -65,8 +58,8 @@ def test_table_has_a_row_for_each_cell(results):
     assert float(first["gain, not rescaled"]) == pytest.approx(wanted + 0.05, abs=6e-4)
 
 
-def test_maps_show_every_cell(results):
-    figure, _ = phase.figures(results)["phase"]
+def test_phase_maps_show_every_cell(diagram):
+    figure, _ = phase.STUDY.figures(diagram)["phase"]
     axes = [ax for ax in figure.axes if ax.images and ax.get_xlim()[1] == 2.5]
     assert len(axes) == 2 * 2 * 2 * 2
     shown = axes[0].images[0].get_array()

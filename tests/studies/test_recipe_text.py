@@ -7,9 +7,9 @@ import pytest
 from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.studies import find_study, study_modules
+from randlabels.studies.declare import Stage, Study
 from randlabels.studies.recipe_text import WIDTH, recipe_text
 from randlabels.studies.resolve import resolve
-from randlabels.studies.declare import Stage, Study
 
 DEFAULTS = flatten(base.get_config())
 

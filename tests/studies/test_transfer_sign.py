@@ -12,9 +12,13 @@ from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network
 from randlabels.runs import Run, load_run
-from randlabels.studies import STUDIES, critical, fig1, fig7, fig8
-from randlabels.studies.runner import load_results, run_study, stage_config
-from randlabels.studies.study import Results
+from randlabels.studies import find_study
+from randlabels.studies.declare import Results
+from randlabels.studies.families.whole_networks import SETTINGS, TASKS
+from randlabels.studies.paper import fig1, fig7, fig8
+from randlabels.studies.questions import critical
+from randlabels.studies.resolve import stage_config
+from randlabels.studies.run import load_results, run_study
 from randlabels.training import loop
 
 NAMES = ("fig1", "fig7", "fig8", "critical")
@@ -23,7 +27,7 @@ NAMES = ("fig1", "fig7", "fig8", "critical")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("budget", ["full", "short", "smoke"])
 def test_every_config_is_valid(name, budget):
-    for stage in STUDIES[name].stages:
+    for stage in find_study(name).stages:
         config = check(stage_config(stage, Path("study"), budget, ""))
         assert config.population.seeds >= (2 if budget == "smoke" else 3)
         assert (config.init.run == "") == (stage.reads == "")
@@ -31,7 +35,7 @@ def test_every_config_is_valid(name, budget):
 
 @pytest.mark.parametrize("budget", ["full", "short"])
 def test_critical_starts_from_checkpoints_that_upstream_keeps(budget):
-    for setting in fig1.SETTINGS:
+    for setting in SETTINGS:
         stages = {stage.name: stage for stage in critical.STUDY.stages}
         upstream = stage_config(stages[setting], Path("study"), budget, "")
         config = stage_config(stages[f"{setting}_real"], Path("study"), budget, "")
@@ -63,6 +67,12 @@ def planted_run(starts, seeds=3, metric="train_accuracy"):
     return Run(Path("planted"), config, tuple(networks), metrics, {}, ())
 
 
+def claimed(study, runs):
+    """{claim: its values} of a study, from planted runs."""
+    found = study.read(Results(Path("x"), runs, {}))
+    return {claim.name: claim.of(found) for claim in study.claims}
+
+
 def arms(**curves):
     return planted_run([({"arm": arm}, curve) for arm, curve in curves.items()])
 
@@ -72,39 +82,39 @@ HURTS = {"scratch": FAST, "pretrained": SLOW, "pretrained_unscaled": FAST}
 AREA = (0.2 + 0.4 + 0.4) / 3  # of FAST above SLOW, by hand: differences 0, .4, .4, .4
 
 
-def test_gaps_are_counted_in_the_direction_that_is_claimed():
+def test_fig1_gaps_are_counted_in_the_direction_that_is_claimed():
     runs = {
         f"{setting}_{task}": arms(**(HELPS if setting == "positive" else HURTS))
-        for setting in fig1.SETTINGS
-        for task in fig1.TASKS
+        for setting in SETTINGS
+        for task in TASKS
     }
-    found = fig1.measure(Results(Path("x"), runs, {}))
-    assert set(found) == {claim.measure for claim in fig1.STUDY.claims}
+    found = claimed(fig1.STUDY, runs)
+    assert len(found) == 8
     for name, values in found.items():
         if name.endswith("area"):
             np.testing.assert_allclose(values, AREA)
     # Seed 0 reaches .5 at step 10 or 30, and .3 at step 5 or 20.
-    for setting in fig1.SETTINGS:
+    for setting in SETTINGS:
         assert found[f"{setting}_real_steps"][0] == pytest.approx(3)
         assert found[f"{setting}_random_steps"][0] == pytest.approx(20 / 5)
 
 
-def test_the_wrong_sign_is_below_the_threshold():
-    runs = {f"{s}_{t}": arms(**HURTS) for s in fig1.SETTINGS for t in fig1.TASKS}
-    found = fig1.measure(Results(Path("x"), runs, {}))
+def test_fig1_the_wrong_sign_is_below_the_threshold():
+    runs = {f"{s}_{t}": arms(**HURTS) for s in SETTINGS for t in TASKS}
+    found = claimed(fig1.STUDY, runs)
     assert found["positive_real_steps"].max() < 1 < found["negative_real_steps"].min()
     assert found["positive_real_area"].max() < 0 < found["negative_real_area"].min()
 
 
-def test_gap_by_width():
-    runs = {f"width_{w}_real": arms(**(HELPS if w == 4 else HURTS)) for w in fig8.WIDTHS}
-    found = fig8.measure(Results(Path("x"), runs, {}))
+def test_fig8_gap_by_width():
+    runs = {stage: arms(**(HELPS if w == 4 else HURTS)) for stage, w in fig8.WIDTHS.items()}
+    found = claimed(fig8.STUDY, runs)
     np.testing.assert_allclose(found["negative_at_standard_width"], AREA)
     np.testing.assert_allclose(found["wider_is_better"], 2 * AREA)
     np.testing.assert_allclose(found["positive_at_width_4"], AREA)
 
 
-def test_benefit_by_length_comes_from_the_right_checkpoint():
+def test_critical_benefit_by_length_comes_from_the_right_checkpoint():
     """At step 0 as scratch, best at step 50, and the other arm must not be mixed in."""
     starts = [({"arm": "scratch"}, SLOW)]
     for arm, curves in (
@@ -112,29 +122,35 @@ def test_benefit_by_length_comes_from_the_right_checkpoint():
         ("pretrained_unscaled", {50: SLOW, 0: FAST, 100: FAST}),
     ):
         starts += [({"arm": arm, "source_step": s}, curve) for s, curve in curves.items()]
-    run = planted_run(starts)
-    assert critical.lengths(run) == [0, 50, 100]
+    run, upstream = planted_run(starts), arms(learned=FAST)
+    runs = dict.fromkeys(SETTINGS, upstream)
+    runs |= {f"{setting}_real": run for setting in SETTINGS}
+    found = critical.STUDY.read(Results(Path("x"), runs, {}))["positive"]
+    np.testing.assert_array_equal(found.epochs, [0, 5, 10])  # of 10 steps
     expected = np.array([0, AREA, (0.1 + 0.2 + 0.2) / 3])
-    found = critical.benefits(run, "pretrained")
-    np.testing.assert_allclose(found, np.repeat(expected[:, None], 3, axis=1), atol=1e-12)
-    results = Results(Path("x"), {"positive_real": run, "negative_real": run}, {})
-    measured = critical.measure(results)
+    np.testing.assert_allclose(
+        found.benefits(), np.repeat(expected[:, None], 3, axis=1), atol=1e-12
+    )
+    measured = claimed(critical.STUDY, runs)
     np.testing.assert_allclose(measured["positive_grows"], expected[2] - expected[1])
     np.testing.assert_allclose(measured["negative_best_before_the_end"], expected[1] - expected[2])
     np.testing.assert_allclose(measured["negative_comes_from_rescaling"], AREA - expected[2])
 
 
-def test_late_activity_is_of_all_units_of_the_last_convolutions():
+def test_fig7_late_activity_is_of_all_units_of_the_last_convolutions():
     shares = {"conv1": [[1.0]], "conv11": [[0.2]], "conv12": [[0.4, 0.6]], "conv13": [[0.0]]}
     layers = {name: UnitActivity(*[np.array(v)] * 3) for name, v in shares.items()}
-    np.testing.assert_allclose(fig7.late_activity({"now": layers}, "now"), [0.3])
+    np.testing.assert_allclose(fig7.late(layers), [0.3])
 
 
 def test_activity_curves_are_sorted_in_each_network():
     rank, mean = activity_curves.sorted_curve(np.array([[0.1, 0.9, 0.5], [0.7, 0.0, 0.2]]))
     np.testing.assert_allclose(rank, [1 / 6, 1 / 2, 5 / 6])
     np.testing.assert_allclose(mean, [0.8, 0.35, 0.05])
-    moments = {m: {"conv1": np.array([[0.1, 0.9]]), "conv2": np.ones((1, 3))} for m in fig7.MOMENTS}
+    moments = {
+        m: {"conv1": np.array([[0.1, 0.9]]), "conv2": np.ones((1, 3))}
+        for m in (fig7.START, fig7.END)
+    }
     figure = activity_curves.plot(moments)
     panels = [ax for ax in figure.axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == ["conv1", "conv2"]
@@ -164,16 +180,23 @@ def test_fig1_runs_to_its_page(workdir):
     page = (workdir / "report.html").read_text()
     results = load_results(fig1.STUDY, workdir)
     assert page.count("data:image/png") == 3
-    assert all(str(cell) in page for cell in fig1.summary(results)[0].values())
-    for task in fig1.TASKS:
+    row = fig1.STUDY.tables(fig1.STUDY.read(results))["arms"][0]
+    assert all(str(cell) in page for cell in row.values())
+    for task in TASKS:
         assert results.runs[f"positive_{task}"].config["labels"]["kind"] == task
 
 
-def test_rescaling_changes_no_units_activity(workdir):
+@pytest.fixture(scope="module")
+def activities(workdir):
+    """What fig7 reads of it."""
+    return fig7.STUDY.read(load_results(fig7.STUDY, workdir))
+
+
+def test_fig7_rescaling_changes_no_units_activity(workdir, activities):
     """At the switch units are active as after pre-training on the same images (relu)."""
     upstream, run = load_run(workdir / "positive"), load_run(workdir / "positive_real")
     before = activity_of_run(upstream, upstream.steps[-1], "downstream", networks=[0, 1])
-    switch = fig7.activities(workdir, "positive")["at the switch"]
+    switch = activities["positive"][fig7.SWITCH]
     changed = False
     for layer, activity in before.items():
         np.testing.assert_allclose(switch[layer].share, activity.share, atol=2e-3)
@@ -185,16 +208,13 @@ def test_rescaling_changes_no_units_activity(workdir):
     assert run.steps[0] == 0
 
 
-def test_fig7_reads_the_runs_of_fig1(workdir):
-    results = load_results(fig7.STUDY, workdir)
-    found = fig7.measure(results)
-    assert set(found) == {claim.measure for claim in fig7.STUDY.claims}
-    late = {m: fig7.late_activity(fig7.activities(workdir, "negative"), m) for m in fig7.MOMENTS}
-    np.testing.assert_allclose(
-        found["specialised"], late["after pre-training"] - late["at the switch"]
-    )
-    assert len(fig7.figures(results)) == 2
-    assert len(fig7.summary(results)) == 2 * 5 * 4
+def test_fig7_reads_the_runs_of_fig1(activities):
+    found = {claim.name: claim.of(activities) for claim in fig7.STUDY.claims}
+    assert len(found) == 3
+    learned, switch = (fig7.late(activities["negative"][m]) for m in (fig7.LEARNED, fig7.SWITCH))
+    np.testing.assert_allclose(found["specialised"], learned - switch)
+    assert len(fig7.STUDY.figures(activities)) == 2
+    assert len(fig7.STUDY.tables(activities)["activity"]) == 2 * 5 * 4
 
 
 def test_critical_population_holds_the_checkpoints_it_names(workdir):

@@ -4,30 +4,26 @@ Both have batch norms, in front of which the scale of a kernel does not matter t
 does to the size of steps: rescaled or not, the same function learns at another pace.
 """
 
-from typing import Any
-
-import numpy as np
-from matplotlib.figure import Figure
+from functools import partial
 
 from randlabels.figures import training_curves
-from randlabels.studies import gains, measures
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
+from randlabels.studies.families.whole_networks import (
+    BANDS,
+    COPIED,
+    FINE_TUNING,
+    TASKS,
+    Cases,
+    gain,
+    read_cases,
+)
+from randlabels.studies.readouts.cells import gain_rows
+from randlabels.studies.readouts.curves import train_lines
 
 MODELS = {"resnet18": "ResNet18", "wide_resnet": "a wide residual network"}
-TASKS = {"real": "real labels", "random": "10 random labels"}
-ARMS = ("scratch", "pretrained", "pretrained_unscaled")
 LEVEL = 0.4  # train accuracy; chance is .1
-PLACE = "Appendix B"
 
-
-# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
-# upstream networks.
-FINE_TUNING = {
-    "seed": 1000,
-    "labels.seed": 1000,
-    "train.task": "downstream",
-    "init.arms": ARMS,
-}
+_CASES = {f"{model}_{task}": (model, task) for model in MODELS for task in TASKS}
 
 
 def _upstream(model: str) -> Stage:
@@ -53,71 +49,50 @@ def _downstream(model: str, task: str) -> Stage:
     )
 
 
-def _stages() -> tuple[Stage, ...]:
-    return tuple(
-        stage
-        for model in MODELS
-        for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
+def _claim(model: str, task: str, arm: str) -> Claim[Cases]:
+    how = "rescaled" if arm == "pretrained" else "as they are"
+    return Claim(
+        name=f"{model}_{task}_{arm}",
+        statement=f"Networks ({MODELS[model]}) that take over all layers {how} learn {TASKS[task]} "
+        "faster than from scratch.",
+        place="Appendix B",
+        unit="mean train accuracy over all steps, minus that of scratch",
+        of=lambda found: gain(found[f"{model}_{task}"], arm),
     )
 
 
-def _claims() -> tuple[Claim, ...]:
-    found: list[Claim] = []
-    for model, words in MODELS.items():
-        for task, labels in TASKS.items():
-            names = {
-                f"{model}_{task}_{arm}": f"Networks ({words}) that take over all layers "
-                f"{'rescaled' if arm == 'pretrained' else 'as they are'}"
-                for arm in ARMS[1:]
-            }
-            found += gains.faster_claims(names, labels, PLACE)
-    return tuple(found)
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The gains that the claims name."""
-    return {
-        f"{model}_{task}_{arm}": gains.gain(results.runs[f"{model}_{task}"], arm)
-        for model in MODELS
-        for task in TASKS
-        for arm in ARMS[1:]
-    }
-
-
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _figures(found: Cases) -> Drawings:
     """Training curves of each model and task."""
     panels = {
-        f"{model}, {labels}": {
-            arm: measures.curve(results.runs[f"{model}_{task}"], arm) for arm in ARMS
-        }
-        for model in MODELS
-        for task, labels in TASKS.items()
+        f"{model}, {TASKS[task]}": train_lines(found[stage])
+        for stage, (model, task) in _CASES.items()
     }
-    caption = (
-        "Fine-tuning from networks that learned 5 random classes. Lines are means over seeds, "
-        "bands go from the lowest to the highest seed."
-    )
+    caption = f"Fine-tuning from networks that learned 5 random classes. {BANDS}"
     return {"appendix_b": (training_curves.plot(panels), caption)}
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Cases) -> Tables:
     """One row for each model, task and arm."""
-    found = []
-    for model in MODELS:
-        for task, labels in TASKS.items():
-            run = results.runs[f"{model}_{task}"]
-            for row in gains.rows(run, {arm: arm for arm in ARMS}, LEVEL):
-                found.append({"model": model, "downstream": labels} | row)
-    return found
+    rows = [
+        {"model": model, "downstream": TASKS[task], **row}
+        for stage, (model, task) in _CASES.items()
+        for row in gain_rows(found[stage], found[stage]["scratch"], LEVEL)
+    ]
+    return {"starts": rows}
 
 
 STUDY = Study(
     name="appendix_b",
     title="Residual networks pre-trained on random labels",
     paper_item="Appendix B",
-    stages=_stages(),
-    claims=_claims(),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    stages=tuple(
+        stage
+        for model in MODELS
+        for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
+    ),
+    read=partial(read_cases, stages=_CASES),
+    claims=tuple(_claim(*case, arm) for case in _CASES.values() for arm in COPIED),
+    figures=_figures,
+    tables=_tables,
+    headline=tuple(f"{stage}_pretrained" for stage in _CASES),
 )

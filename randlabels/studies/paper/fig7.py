@@ -7,126 +7,120 @@ positions on which it is active (see `analysis.activity`). Rescaling changes no 
 at the switch it is that of the pre-trained networks on new images.
 """
 
-import functools
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.analysis.activity import DORMANT, UnitActivity, activity_of_run
 from randlabels.figures import activity_curves
-from randlabels.runs import load_run
-from randlabels.studies import measures
-from randlabels.studies.fig1 import SETTINGS, UPSTREAM, downstream
-from randlabels.studies.study import Claim, Results, Study
-
-MOMENTS = ("at initialisation", "after pre-training", "at the switch", "after fine-tuning")
-LATE = ("conv11", "conv12", "conv13")  # those that Figure 8 makes wider
-PLACE = "Section 4, Figure 7"
-
-CLAIMS = (
-    Claim(
-        name="late_units_silent_on_new_task",
-        statement="In the negative setting, the units of the last three convolutions are active "
-        "on less of the downstream task at the switch than at initialisation.",
-        place=PLACE,
-        measure="late_units_silent_on_new_task",
-        threshold=0.0,
-        unit="mean activity at initialisation minus at the switch",
-    ),
-    Claim(
-        name="more_silent_than_positive",
-        statement="At the switch, the units of the last three convolutions are active on less of "
-        "the downstream task in the negative setting than in the positive one.",
-        place=PLACE,
-        measure="more_silent_than_positive",
-        threshold=0.0,
-        unit="mean activity in the positive minus in the negative setting",
-    ),
-    Claim(
-        name="specialised",
-        statement="In the negative setting, after pre-training, the units of the last three "
-        "convolutions are active on less of the downstream images than of those they learned.",
-        place=PLACE,
-        measure="specialised",
-        threshold=0.0,
-        unit="mean activity on upstream minus on downstream images",
-    ),
+from randlabels.runs import Run
+from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.families.whole_networks import (
+    SETTINGS,
+    SIGNS_TUNING,
+    UPSTREAM,
+    downstream,
 )
+from randlabels.studies.readouts.curves import networks_of
 
-Activities = dict[str, dict[str, UnitActivity]]
+START, LEARNED = "at initialisation", "after pre-training"
+SWITCH, END = "at the switch", "after fine-tuning"
+LATE = ("conv11", "conv12", "conv13")  # those that Figure 8 makes wider
+TABLED = 5  # layers in the table, the last ones
+
+Layers = Mapping[str, UnitActivity]  # {layer: activity, arrays [seed, units]}, in forward order
+Activities = Mapping[str, Mapping[str, Layers]]  # {setting: {moment: of the pre-trained arm}}
 
 
-@functools.cache
-def activities(workdir: Path, setting: str) -> Activities:
-    """{moment: {layer: activity, arrays [seed, units]}} of the pre-trained arm of a setting."""
-    before, after = load_run(workdir / setting), load_run(workdir / f"{setting}_real")
-    chosen = measures.networks_of(after, "pretrained")
+def _read(results: Results) -> Activities:
+    runs = results.runs
+    return {setting: _read_moments(runs[setting], runs[f"{setting}_real"]) for setting in SETTINGS}
+
+
+def _read_moments(before: Run, after: Run) -> dict[str, Layers]:
+    chosen = networks_of(after, "pretrained")
     sources = [after.networks[network].taken_over[0] for network in chosen]
     return {
-        MOMENTS[0]: activity_of_run(before, before.steps[0], networks=sources),
-        MOMENTS[1]: activity_of_run(before, before.steps[-1], networks=sources),
-        MOMENTS[2]: activity_of_run(after, after.steps[0], networks=chosen),
-        MOMENTS[3]: activity_of_run(after, after.steps[-1], networks=chosen),
+        START: activity_of_run(before, before.steps[0], networks=sources),
+        LEARNED: activity_of_run(before, before.steps[-1], networks=sources),
+        SWITCH: activity_of_run(after, after.steps[0], networks=chosen),
+        END: activity_of_run(after, after.steps[-1], networks=chosen),
     }
 
 
-def late_activity(found: Activities, moment: str) -> np.ndarray:
-    """Mean activity of the units of the last three convolutions at a moment, [seed]."""
-    layers = [found[moment][layer].share for layer in LATE]
-    return np.concatenate(layers, axis=-1).mean(axis=-1)
+def late(layers: Layers) -> np.ndarray:
+    """Mean activity of the units of the last three convolutions, [seed]."""
+    return np.concatenate([layers[layer].share for layer in LATE], axis=-1).mean(axis=-1)
 
 
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The measures that the claims name, [seed]."""
-    positive, negative = (activities(results.workdir, setting) for setting in SETTINGS)
-    start, learned, switch, _ = (late_activity(negative, moment) for moment in MOMENTS)
-    return {
-        "late_units_silent_on_new_task": start - switch,
-        "more_silent_than_positive": late_activity(positive, MOMENTS[2]) - switch,
-        "specialised": learned - switch,
-    }
+# {name: (statement, unit, where the units are more active than at the negative switch)}.
+_CLAIMED = {
+    "late_units_silent_on_new_task": (
+        "In the negative setting, the units of the last three convolutions are active on less of "
+        "the downstream task at the switch than at initialisation.",
+        "mean activity at initialisation minus at the switch",
+        ("negative", START),
+    ),
+    "more_silent_than_positive": (
+        "At the switch, the units of the last three convolutions are active on less of the "
+        "downstream task in the negative setting than in the positive one.",
+        "mean activity in the positive minus in the negative setting",
+        ("positive", SWITCH),
+    ),
+    "specialised": (
+        "In the negative setting, after pre-training, the units of the last three convolutions "
+        "are active on less of the downstream images than of those they learned.",
+        "mean activity on upstream minus on downstream images",
+        ("negative", LEARNED),
+    ),
+}
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _claim(name: str) -> Claim[Activities]:
+    statement, unit, (setting, moment) = _CLAIMED[name]
+    return Claim(
+        name=name,
+        statement=statement,
+        place="Section 4, Figure 7",
+        unit=unit,
+        of=lambda found: late(found[setting][moment]) - late(found["negative"][SWITCH]),
+    )
+
+
+def _figures(found: Activities) -> Drawings:
     """Sorted activity of every layer, one figure for each setting."""
-    found = {}
-    for setting in SETTINGS:
+    drawings = {}
+    for setting, moments in found.items():
         shares = {
             moment: {layer: activity.share for layer, activity in layers.items()}
-            for moment, layers in activities(results.workdir, setting).items()
+            for moment, layers in moments.items()
         }
-        caption = (
+        drawings[setting] = (
+            activity_curves.plot(shares, "share of images and positions on which active"),
             f"Activity of the units of each layer of vgg16, {setting} setting: on the upstream "
             "images at initialisation and after pre-training, on the downstream images at the "
-            "switch and after fine-tuning on real labels. Means over seeds of the sorted shares."
+            "switch and after fine-tuning on real labels. Means over seeds of the sorted shares.",
         )
-        plotted = activity_curves.plot(shares, "share of images and positions on which active")
-        found[setting] = plotted, caption
-    return found
+    return drawings
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Activities) -> Tables:
     """One row for each setting, layer from conv9 on, and moment."""
-    rows = []
-    for setting in SETTINGS:
-        found = activities(results.workdir, setting)
-        for layer in list(found[MOMENTS[0]])[-5:]:
-            for moment in MOMENTS:
-                one = found[moment][layer]
-                rows.append(
-                    {
-                        "setting": setting,
-                        "layer": layer,
-                        "moment": moment,
-                        "mean activity": f"{one.share.mean():.3f}",
-                        "dead units": f"{one.dead.mean():.3f}",
-                        f"dormant units (score at most {DORMANT:g})": f"{one.dormant().mean():.3f}",
-                        "mean activation": f"{one.mean_absolute.mean():.4f}",
-                    }
-                )
-    return rows
+    rows = [
+        {
+            "setting": setting,
+            "layer": layer,
+            "moment": moment,
+            "mean activity": f"{layers[layer].share.mean():.3f}",
+            "dead units": f"{layers[layer].dead.mean():.3f}",
+            f"dormant units (score at most {DORMANT:g})": f"{layers[layer].dormant().mean():.3f}",
+            "mean activation": f"{layers[layer].mean_absolute.mean():.4f}",
+        }
+        for setting, moments in found.items()
+        for layer in list(moments[START])[-TABLED:]
+        for moment, layers in moments.items()
+    ]
+    return {"activity": rows}
 
 
 STUDY = Study(
@@ -134,8 +128,10 @@ STUDY = Study(
     title="Units fall silent where transfer is negative, vgg16 on CIFAR-10",
     paper_item="Figure 7",
     stages=(*UPSTREAM, *(downstream(setting, "real") for setting in SETTINGS)),
-    claims=CLAIMS,
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    read=_read,
+    claims=tuple(_claim(name) for name in _CLAIMED),
+    figures=_figures,
+    tables=_tables,
+    headline=tuple(_CLAIMED),
+    tuning=SIGNS_TUNING,
 )

@@ -4,91 +4,77 @@ conv11 to conv13 have 1, 2 and 4 times their channels. The gap is the mean diffe
 accuracy between the pre-trained networks and those from scratch of the same width.
 """
 
-from typing import Any
+from functools import partial
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.figures import gap_curves, training_curves
-from randlabels.studies import measures
-from randlabels.studies.fig1 import ARMS, DOWNSTREAM_AT, FINE_TUNING, LEVELS, UPSTREAM_AT
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
+from randlabels.studies.families.whole_networks import (
+    BANDS,
+    COPIED,
+    DOWNSTREAM_AT,
+    FINE_TUNING,
+    LEVELS,
+    SIGNS_TUNING,
+    UPSTREAM_AT,
+    Cases,
+    area_rows,
+    gain,
+    read_cases,
+)
+from randlabels.studies.readouts.curves import train_lines
 
-WIDTHS = (1, 2, 4)
+WIDTHS = {f"width_{width}_real": width for width in (1, 2, 4)}  # by stage
+STANDARD, *_, WIDEST = WIDTHS
 PLACE = "Figure 8"
-LEVEL = LEVELS["real"]
 
-CLAIMS = (
-    Claim(
+
+def _stages(width: int) -> tuple[Stage, Stage]:
+    name, changes = f"width_{width}", {"model.last_width": float(width)}
+    return (
+        Stage(name, "vgg16", changes=changes, at=UPSTREAM_AT["negative"]),
+        Stage(
+            f"{name}_real",
+            "vgg16",
+            reads=name,
+            changes=FINE_TUNING | {"labels.kind": "real"} | changes,
+            at=DOWNSTREAM_AT["negative"],
+        ),
+    )
+
+
+_CLAIMS = (
+    Claim[Cases](
         name="negative_at_standard_width",
         statement="With the standard width, pre-training hurts on real labels.",
         place=PLACE,
-        measure="negative_at_standard_width",
-        threshold=0.0,
         unit="mean train accuracy, loss against scratch",
+        of=lambda found: -gain(found[STANDARD]),
     ),
-    Claim(
+    Claim[Cases](
         name="wider_is_better",
         statement="With last layers four times as wide, the gap to scratch is better than with the "
         "standard width.",
         place=PLACE,
-        measure="wider_is_better",
-        threshold=0.0,
         unit="gap in mean train accuracy at width 4 minus at width 1",
+        of=lambda found: gain(found[WIDEST]) - gain(found[STANDARD]),
     ),
-    Claim(
+    Claim[Cases](
         name="positive_at_width_4",
         statement="With last layers four times as wide, pre-training helps.",
         place=PLACE,
-        measure="positive_at_width_4",
-        threshold=0.0,
         unit="mean train accuracy, gain over scratch",
+        of=lambda found: gain(found[WIDEST]),
     ),
 )
 
 
-def _stages() -> tuple[Stage, ...]:
-    found = []
-    for width in WIDTHS:
-        name, changes = f"width_{width}", {"model.last_width": float(width)}
-        found.append(Stage(name, "vgg16", changes=changes, at=UPSTREAM_AT["negative"]))
-        found.append(
-            Stage(
-                f"{name}_real",
-                "vgg16",
-                reads=name,
-                changes=FINE_TUNING | {"labels.kind": "real"} | changes,
-                at=DOWNSTREAM_AT["negative"],
-            )
-        )
-    return tuple(found)
-
-
-def gaps(results: Results, arm: str) -> np.ndarray:
-    """Area between the curves of an arm and scratch, [width, seed]."""
-    runs = [results.runs[f"width_{width}_real"] for width in WIDTHS]
-    return np.stack([measures.area_between(run, arm) for run in runs])
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The measures that the claims name, [seed]."""
-    found = gaps(results, "pretrained")
-    return {
-        "negative_at_standard_width": -found[0],
-        "wider_is_better": found[-1] - found[0],
-        "positive_at_width_4": found[-1],
-    }
-
-
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _figures(found: Cases) -> Drawings:
     """The gap against the width, and the curves of every width."""
-    panels = {"real labels": (np.array(WIDTHS), {a: gaps(results, a) for a in ARMS[1:]})}
-    curves = {
-        f"last layers {width}x": {
-            arm: measures.curve(results.runs[f"width_{width}_real"], arm) for arm in ARMS
-        }
-        for width in WIDTHS
-    }
+    gaps = {arm: np.stack([gain(found[stage], arm) for stage in WIDTHS]) for arm in COPIED}
+    panels = {"real labels": (np.array(list(WIDTHS.values())), gaps)}
+    curves = {f"last layers {width}x": train_lines(found[stage]) for stage, width in WIDTHS.items()}
     return {
         "gap": (
             gap_curves.plot(panels, "width of the last layers, relative", scale="log"),
@@ -96,31 +82,30 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
         ),
         "curves": (
             training_curves.plot(curves),
-            "Fine-tuning on real labels in the negative setting. Lines are means over seeds, bands "
-            "go from the lowest to the highest seed.",
+            f"Fine-tuning on real labels in the negative setting. {BANDS}",
         ),
     }
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Cases) -> Tables:
     """One row for each width and arm."""
-    rows = []
-    for width in WIDTHS:
-        run = results.runs[f"width_{width}_real"]
-        for row in measures.table(run, ARMS, LEVEL):
-            area = measures.area_between(run, row["arm"]).mean()
-            gap = "" if row["arm"] == "scratch" else f"{area:+.3f}"
-            rows.append({"last layers": f"{width}x"} | row | {"area": gap})
-    return rows
+    rows = [
+        {"last layers": f"{width}x", **row}
+        for stage, width in WIDTHS.items()
+        for row in area_rows(found[stage], LEVELS["real"])
+    ]
+    return {"widths": rows}
 
 
 STUDY = Study(
     name="fig8",
     title="Wider last layers against negative transfer, vgg16 on CIFAR-10",
     paper_item="Figure 8",
-    stages=_stages(),
-    claims=CLAIMS,
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    stages=tuple(stage for width in WIDTHS.values() for stage in _stages(width)),
+    read=partial(read_cases, stages=WIDTHS),
+    claims=_CLAIMS,
+    figures=_figures,
+    tables=_tables,
+    headline=("wider_is_better", "positive_at_width_4"),
+    tuning=SIGNS_TUNING,
 )

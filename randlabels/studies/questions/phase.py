@@ -7,22 +7,21 @@ the logits at the switch; their rank correlations with the gain say what negativ
 with, though not what causes it.
 """
 
-import functools
-from pathlib import Path
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy import stats
 
 from randlabels.analysis.activity import activity_of_run
-from randlabels.analysis.layer_inputs import read_variables
 from randlabels.analysis.outputs import logit_scale
 from randlabels.figures import phase_maps
 from randlabels.models.naming import HEAD, get_layer, layer_paths
-from randlabels.runs import Run, load_run
-from randlabels.studies import measures
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.runs import Run
+from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables
+from randlabels.studies.readouts.curves import Curves, all_curves
 
 CLASSES = (5, 50)
 SCALES = {"lecun": 1.0, "he": 2**0.5}
@@ -30,13 +29,14 @@ RATES_DOWN = (0.003, 0.01)
 ARMS = {"pretrained": "rescaled", "pretrained_unscaled": "not rescaled"}
 PLACE = "Section 3, Figure 1; the diagram is not in the paper"
 
-# What is compared with the gain: {column: words}.
-EXPLANATIONS = {
-    "kernel growth": "kernel norms have grown more in pre-training",
-    "inactive share": "a larger share of units is inactive at the switch",
-    "logit scale": "logits are larger at the switch",
-}
+CELL = ("classes", "scale", "rate_up", "rate_down", "epochs")  # of the diagram, but for the arm
 
+# What is compared with the gain: {attribute of TakenOver: words}.
+EXPLANATIONS = {
+    "kernel_growth": "kernel norms have grown more in pre-training",
+    "inactive_share": "a larger share of units is inactive at the switch",
+    "logit_scale": "logits are larger at the switch",
+}
 
 _FULL_IMAGES = {"data.upstream_size": 10_000, "data.downstream_size": 10_000}
 _SHORT_IMAGES = {
@@ -103,69 +103,130 @@ _FINE_TUNING = {
 }
 
 
-def _stages() -> tuple[Stage, ...]:
-    found: list[Stage] = []
-    for classes in CLASSES:
-        for name, scale in SCALES.items():
-            up, down = f"up_{classes}_{name}", f"real_{classes}_{name}"
-            changes = {"model.init_scale": scale}
-            upstream = changes | {"labels.num_classes": classes}
-            found.append(Stage(up, "conv_net", changes=upstream, at=_UPSTREAM_AT))
-            found.append(
-                Stage(
-                    down,
-                    "conv_net",
-                    reads=up,
-                    changes=_FINE_TUNING | changes,
-                    at=_DOWNSTREAM_AT,
-                )
-            )
-    return tuple(found)
+def _stages(classes: int, scale: str) -> tuple[Stage, Stage]:
+    changes = {"model.init_scale": SCALES[scale]}
+    up = f"up_{classes}_{scale}"
+    return (
+        Stage(up, "conv_net", changes=changes | {"labels.num_classes": classes}, at=_UPSTREAM_AT),
+        Stage(
+            f"real_{classes}_{scale}",
+            "conv_net",
+            reads=up,
+            changes=_FINE_TUNING | changes,
+            at=_DOWNSTREAM_AT,
+        ),
+    )
 
 
-@functools.cache
-def cells(workdir: Path, classes: int, scale: str) -> list[dict[str, Any]]:
-    """One row for each network that was taken over: its cell, its gain and what goes with it."""
-    up, down = load_run(workdir / f"up_{classes}_{scale}"), load_run(
-        workdir / f"real_{classes}_{scale}"
-    )  # fmt: skip
-    activity = activity_of_run(down, 0)
-    inactive = {layer: 1 - found.share.mean(-1) for layer, found in activity.items()}
-    scales = logit_scale(down, 0)
+@dataclasses.dataclass(frozen=True)
+class TakenOver:
+    """A network that was taken over: its cell of the diagram, its gain and what goes with it.
+
+    Attributes:
+        classes: that it learned upstream.
+        scale: of initial weights, a key of SCALES.
+        rate_up: learning rate upstream.
+        rate_down: learning rate of fine-tuning.
+        epochs: of pre-training.
+        arm: a key of ARMS.
+        seed: of the upstream network.
+        gain: mean train accuracy over all steps of fine-tuning, above scratch.
+        kernel_growth: see `kernel_growth`.
+        inactive: {layer: inactive share of its units at the switch}, mean over units.
+        logit_scale: at the switch, over that of scratch.
+    """
+
+    classes: int
+    scale: str
+    rate_up: float
+    rate_down: float
+    epochs: int
+    arm: str
+    seed: int
+    gain: float
+    kernel_growth: float
+    inactive: Mapping[str, float]
+    logit_scale: float
+
+    @property
+    def inactive_share(self) -> float:
+        """Mean over layers."""
+        return float(np.mean(list(self.inactive.values())))
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagram:
+    """Networks of all cells, or of some."""
+
+    networks: tuple[TakenOver, ...]
+
+    def where(self, **wanted: Any) -> "Diagram":
+        """The networks whose attributes have these values."""
+        chosen = (n for n in self.networks if all(getattr(n, k) == v for k, v in wanted.items()))
+        return Diagram(tuple(chosen))
+
+    def each(self, attribute: str) -> list[Any]:
+        """An attribute of each network."""
+        return [getattr(network, attribute) for network in self.networks]
+
+    def levels(self, attribute: str) -> list[Any]:
+        """The values that an attribute has, ascending."""
+        return sorted(set(self.each(attribute)))
+
+    def mean(self, attribute: str = "gain") -> float:
+        """Of an attribute over networks; NaN without any."""
+        return float(np.mean(self.each(attribute))) if self.networks else np.nan
+
+    def by_seed(self, statistic: Callable[["Diagram"], float]) -> np.ndarray:
+        """A statistic of the networks of each upstream seed, [seed]."""
+        return np.array([statistic(self.where(seed=seed)) for seed in self.levels("seed")])
+
+    def gains(self, arm: str = "pretrained", **wanted: Any) -> np.ndarray:
+        """Mean gain of an arm over the cells of these attributes, [seed]."""
+        return self.where(arm=arm, **wanted).by_seed(Diagram.mean)
+
+
+def _read(results: Results) -> Diagram:
+    cells = [(classes, scale) for classes in CLASSES for scale in SCALES]
+    return Diagram(tuple(n for cell in cells for n in _read_networks(results, *cell)))
+
+
+def _read_networks(results: Results, classes: int, scale: str) -> list[TakenOver]:
+    """The networks of one pair of stages."""
+    up, down = (results.runs[f"{kind}_{classes}_{scale}"] for kind in ("up", "real"))
+    scratch = {(r.seed, r.learning_rate): r.network for r in down.networks if r.arm == "scratch"}
+    rows = [row for row in down.networks if row.arm != "scratch"]
+    chosen = [row.network for row in rows]
+    baselines = [scratch[row.seed, row.learning_rate] for row in rows]
+    steps, values = all_curves(down)
+    gains = Curves(steps, values[chosen]).gain_over(Curves(steps, values[baselines]))
+    inactive = {layer: 1 - of.share.mean(-1) for layer, of in activity_of_run(down, 0).items()}
     growth = {step: kernel_growth(up, step) for step in up.steps}
-    rows = []
-    for row in down.networks:
-        if row.arm == "scratch":
-            continue
-        baseline = next(
-            r.network
-            for r in down.networks
-            if r.arm == "scratch" and (r.seed, r.learning_rate) == (row.seed, row.learning_rate)
-        )
-        k = row.network
+    logits = logit_scale(down, 0)
+    found = []
+    for row, baseline, gain in zip(rows, baselines, gains, strict=True):
         source, step = row.taken_over
-        rows.append(
-            {
-                "classes": classes,
-                "scale": scale,
-                "rate up": up.networks[source].learning_rate,
-                "rate down": row.learning_rate,
-                "epochs": step // up.steps_per_epoch,
-                "arm": row.arm,
-                "seed": up.networks[source].seed,
-                "gain": _gain(down, k, baseline),
-                "kernel growth": float(growth[step][source]),
-                "inactive share": float(np.mean([share[k] for share in inactive.values()])),
-                "inactive by layer": {layer: float(s[k]) for layer, s in inactive.items()},
-                "logit scale": float(scales[k] / scales[baseline]),
-            }
+        found.append(
+            TakenOver(
+                classes=classes,
+                scale=scale,
+                rate_up=up.networks[source].learning_rate,
+                rate_down=row.learning_rate,
+                epochs=step // up.steps_per_epoch,
+                arm=row.arm,
+                seed=up.networks[source].seed,
+                gain=float(gain),
+                kernel_growth=float(growth[step][source]),
+                inactive={layer: float(share[row.network]) for layer, share in inactive.items()},
+                logit_scale=float(logits[row.network] / logits[baseline]),
+            )
         )
-    return rows
+    return found
 
 
 def kernel_growth(run: Run, step: int) -> np.ndarray:
     """Norm over norm at the start, geometric mean over the layers below the head, [network]."""
-    start, now = (read_variables(run, s)["params"] for s in (0, step))
+    start, now = (run.params(s) for s in (0, step))
     logs = []
     for path in layer_paths(now):
         if path != HEAD:
@@ -175,83 +236,64 @@ def kernel_growth(run: Run, step: int) -> np.ndarray:
     return np.exp(np.mean(logs, axis=0))
 
 
-def _gain(run: Run, network: int, baseline: int) -> float:
-    steps, values = measures.all_curves(run)
-    difference = values[network] - values[baseline]
-    return float(np.trapezoid(difference, steps) / (steps[-1] - steps[0]))
+def _shortest_minus_longest(found: Diagram) -> np.ndarray:
+    shortest, *_, longest = found.levels("epochs")
+    return found.gains(epochs=shortest) - found.gains(epochs=longest)
 
 
-def _all_cells(results: Results) -> list[dict[str, Any]]:
-    return [row for n in CLASSES for scale in SCALES for row in cells(results.workdir, n, scale)]
+def _minus_correlation(attribute: str) -> Callable[[Diagram], np.ndarray]:
+    """Minus the rank correlation with the gain: above 0 where more goes with less gain."""
 
+    def correlation(cells: Diagram) -> float:
+        return -float(stats.spearmanr(cells.each("gain"), cells.each(attribute)).statistic)
 
-def _mean_by_seed(rows: list[dict[str, Any]]) -> np.ndarray:
-    seeds = sorted({row["seed"] for row in rows})
-    return np.array([np.mean([r["gain"] for r in rows if r["seed"] == s]) for s in seeds])
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """One value for each upstream seed, all cells of which it has part."""
-    rows = _all_cells(results)
-    rescaled = [row for row in rows if row["arm"] == "pretrained"]
-    lengths = sorted({row["epochs"] for row in rows})
-    found = {
-        "helps": _mean_by_seed(rescaled),
-        "rescaling": _mean_by_seed(rescaled)
-        - _mean_by_seed([row for row in rows if row["arm"] == "pretrained_unscaled"]),
-        "few_classes": _mean_by_seed([r for r in rescaled if r["classes"] == CLASSES[0]])
-        - _mean_by_seed([r for r in rescaled if r["classes"] == CLASSES[-1]]),
-        "short": _mean_by_seed([r for r in rescaled if r["epochs"] == lengths[0]])
-        - _mean_by_seed([r for r in rescaled if r["epochs"] == lengths[-1]]),
-    }
-    seeds = sorted({row["seed"] for row in rows})
-    for column in EXPLANATIONS:
-        found[column.replace(" ", "_")] = np.array(
-            [_correlation([r for r in rescaled if r["seed"] == s], column) for s in seeds]
-        )
-    return found
-
-
-def _correlation(rows: list[dict[str, Any]], column: str) -> float:
-    """Minus the rank correlation with the gain: above 0 where more of it goes with less gain."""
-    return -float(stats.spearmanr([r["gain"] for r in rows], [r[column] for r in rows]).statistic)
+    return lambda found: found.where(arm="pretrained").by_seed(correlation)
 
 
 _DIFFERENCE = "mean train accuracy over all steps and cells, difference"
-CLAIMS = (
-    Claim("helps", "Over all cells, pre-training with rescaling is faster than scratch.", PLACE,
-          "helps", 0.0, "mean gain over scratch"),
-    Claim("rescaling", "Rescaling to the initial norms helps.", PLACE, "rescaling", 0.0,
-          _DIFFERENCE),
-    Claim("few_classes", f"Pre-training gains more with {CLASSES[0]} random classes than with "
-          f"{CLASSES[-1]}.", PLACE, "few_classes", 0.0, _DIFFERENCE),
-    Claim("short", "The shortest pre-training gains more than the longest.", PLACE, "short", 0.0,
-          _DIFFERENCE),
-    *(
-        Claim(column.replace(" ", "_"), f"Networks gain less where {words}.", PLACE,
-              column.replace(" ", "_"), 0.0, "minus the rank correlation with the gain over cells")
-        for column, words in EXPLANATIONS.items()
+
+# {name: (statement, unit, values)}.
+_CLAIMED: dict[str, tuple[str, str, Callable[[Diagram], np.ndarray]]] = {
+    "helps": (
+        "Over all cells, pre-training with rescaling is faster than scratch.",
+        "mean gain over scratch",
+        Diagram.gains,
     ),
-)  # fmt: skip
+    "rescaling": (
+        "Rescaling to the initial norms helps.",
+        _DIFFERENCE,
+        lambda found: found.gains() - found.gains("pretrained_unscaled"),
+    ),
+    "few_classes": (
+        f"Pre-training gains more with {CLASSES[0]} random classes than with {CLASSES[-1]}.",
+        _DIFFERENCE,
+        lambda found: found.gains(classes=CLASSES[0]) - found.gains(classes=CLASSES[-1]),
+    ),
+    "short": (
+        "The shortest pre-training gains more than the longest.",
+        _DIFFERENCE,
+        _shortest_minus_longest,
+    ),
+    **{
+        attribute: (
+            f"Networks gain less where {words}.",
+            "minus the rank correlation with the gain over cells",
+            _minus_correlation(attribute),
+        )
+        for attribute, words in EXPLANATIONS.items()
+    },
+}
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _figures(found: Diagram) -> Drawings:
     """Maps of the gain: length against learning rate up, for all other settings."""
-    rows = _all_cells(results)
-    rates = sorted({row["rate up"] for row in rows})
-    lengths = sorted({row["epochs"] for row in rows})
+    rates, lengths = found.levels("rate_up"), found.levels("epochs")
     panels = {}
-    for arm, words in ARMS.items():
-        for down in RATES_DOWN:
-            for classes in CLASSES:
-                for scale in SCALES:
-                    chosen = {"arm": arm, "rate down": down, "classes": classes, "scale": scale}
-                    panels[f"{words}, down {down:g}", f"{classes} classes, {scale}"] = np.array(
-                        [
-                            [_mean(rows, chosen | {"rate up": up, "epochs": n}) for n in lengths]
-                            for up in rates
-                        ]
-                    )
+    for arm, rate_down, classes, scale in itertools.product(ARMS, RATES_DOWN, CLASSES, SCALES):
+        cells = found.where(arm=arm, rate_down=rate_down, classes=classes, scale=scale)
+        panels[f"{ARMS[arm]}, down {rate_down:g}", f"{classes} classes, {scale}"] = np.array(
+            [[cells.where(rate_up=up, epochs=n).mean() for n in lengths] for up in rates]
+        )
     figure = phase_maps.plot(
         panels,
         ("rate up", [f"{rate:g}" for rate in rates]),
@@ -265,41 +307,37 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {"phase": (figure, caption)}
 
 
-def _mean(rows: list[dict[str, Any]], chosen: dict[str, Any], column: str = "gain") -> float:
-    values = [r[column] for r in rows if all(r[k] == v for k, v in chosen.items())]
-    return float(np.mean(values)) if values else np.nan
-
-
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Diagram) -> Tables:
     """One row for each cell: gain with and without rescaling, and what goes with it."""
-    rows = _all_cells(results)
-    keys = ("classes", "scale", "rate up", "rate down", "epochs")
-    found = []
-    for cell in dict.fromkeys(tuple(row[key] for key in keys) for row in rows):
-        chosen = dict(zip(keys, cell, strict=True))
-        table: dict[str, Any] = dict(chosen)
-        for arm, words in ARMS.items():
-            of_arm = chosen | {"arm": arm}
-            table[f"gain, {words}"] = f"{_mean(rows, of_arm):+.3f}"
-            table[f"logit scale, {words}"] = f"{_mean(rows, of_arm, 'logit scale'):.2f}"
-        rescaled = [
-            r for r in rows if r["arm"] == "pretrained" and all(r[k] == chosen[k] for k in keys)
-        ]
-        table["kernel growth"] = f"{np.mean([r['kernel growth'] for r in rescaled]):.2f}"
-        for layer in rescaled[0]["inactive by layer"]:
-            active = 1 - np.mean([r["inactive by layer"][layer] for r in rescaled])
-            table[f"active, {layer}"] = f"{active:.2f}"
-        found.append(table)
-    return found
+    cells = dict.fromkeys(zip(*(found.each(attribute) for attribute in CELL), strict=True))
+    return {"cells": [_row(found, dict(zip(CELL, cell, strict=True))) for cell in cells]}
+
+
+def _row(found: Diagram, cell: Mapping[str, Any]) -> Row:
+    row = {attribute.replace("_", " "): value for attribute, value in cell.items()}
+    for arm, words in ARMS.items():
+        of_arm = found.where(arm=arm, **cell)
+        row[f"gain, {words}"] = f"{of_arm.mean():+.3f}"
+        row[f"logit scale, {words}"] = f"{of_arm.mean('logit_scale'):.2f}"
+    rescaled = found.where(arm="pretrained", **cell)
+    row["kernel growth"] = f"{rescaled.mean('kernel_growth'):.2f}"
+    inactive = rescaled.each("inactive")
+    for layer in inactive[0]:
+        row[f"active, {layer}"] = f"{1 - np.mean([of[layer] for of in inactive]):.2f}"
+    return row
 
 
 STUDY = Study(
     name="phase",
     title="Where pre-training on random labels helps",
     paper_item="Figure 1, as a phase diagram",
-    stages=_stages(),
-    claims=CLAIMS,
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    stages=tuple(stage for n in CLASSES for scale in SCALES for stage in _stages(n, scale)),
+    read=_read,
+    claims=tuple(
+        Claim(name=name, statement=statement, place=PLACE, unit=unit, of=of)
+        for name, (statement, unit, of) in _CLAIMED.items()
+    ),
+    figures=_figures,
+    tables=_tables,
+    headline=("helps", "rescaling", "inactive_share"),
 )

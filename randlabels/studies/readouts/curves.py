@@ -108,6 +108,11 @@ def train_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np.
     return {label: (of.steps, of.train) for label, of in curves.items()}
 
 
+def tested_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The same of test accuracy, without the curves that have none."""
+    return {label: (of.steps, of.test) for label, of in curves.items() if of.test is not None}
+
+
 def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
     """Share of a gain [seed] that another keeps: (share, low, high).
 
