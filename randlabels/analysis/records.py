@@ -2,12 +2,20 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from randlabels import analyze
 from randlabels.eigen import ClosedFormFit
+
+
+class Misalignments(NamedTuple):
+    """Misalignment of one set of filters, beside what chance gives."""
+
+    data: float
+    random: np.ndarray
+    floor: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +51,14 @@ class AlignmentRecord:
     filter_eigenvectors: np.ndarray | None = None
     nearest_rank: Any = None
     nearest_cosine: np.ndarray | None = None
+
+    @property
+    def misalignments(self) -> Misalignments:
+        """The misalignment with both of its null distributions."""
+        data, random, floor = self.misalignment_data, self.misalignment_random, self.floor
+        if data is None or random is None or floor is None:
+            raise ValueError(self.reason)
+        return Misalignments(data, random, floor)
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)

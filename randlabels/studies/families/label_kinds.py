@@ -1,6 +1,6 @@
-"""What the studies of simple_cnn's first layer share: stages, the paper's epochs, pooled numbers.
+"""Studies of one population of simple_cnn that learns random and real labels (Figures 2 and 4).
 
-Stages are called `random` and `real`: the same networks learn random and real labels of CIFAR-10.
+Stages are called `random` and `real`: the same networks learn both kinds of labels of CIFAR-10.
 """
 
 from typing import Any
@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from randlabels.runs import Run
-from randlabels.studies import measures
-from randlabels.studies.network_groups import LAYER
-from randlabels.studies.study import Stage
+from randlabels.studies.declare import Stage, Tuning
+from randlabels.studies.readouts.alignment import LAYER
 
 LABELS = {"random": "random labels", "real": "real labels"}
+
+TUNING = Tuning(
+    note="Initial scale and learning rate of simple_cnn were chosen on earlier runs, so that "
+    "filters move; their seeds are not known."
+)
 
 
 def _kept(*epochs: int) -> dict[str, Any]:
@@ -64,23 +68,3 @@ def paper_steps(run: Run) -> dict[int, int]:
         for epoch in PAPER_EPOCHS
     }
     return {epoch: step for step, epoch in nearest.items()}
-
-
-def misalignments(
-    alignment: dict[str, Any], step: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of single networks: M(data) [network], M(random bases) [network, basis], floor [sample].
-
-    The floor is the same for all networks: they have equally many filters, more than dimensions.
-    """
-    records = measures.network_records(alignment, LAYER, step)
-    data = np.array([record["misalignment_data"] for record in records])
-    random = np.array([record["misalignment_random"] for record in records])
-    return data, random, records[0]["floor"]
-
-
-def accuracy_at(run: Run, step: int) -> str:
-    """Train accuracy at the evaluation nearest to a step, for tables: mean over networks."""
-    record = min(run.metrics, key=lambda record: abs(record["step"] - step))
-    values = [value for value in record["train_accuracy"] if value is not None]
-    return f"{np.mean(values):.3f}" if values else "none"
