@@ -5,17 +5,19 @@ holds variances or standard deviations, and whether the middle curve has layers 
 Figure 20) or 256-256 (caption of Figure 4).
 """
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from randlabels.analysis.records import Alignment
 from randlabels.figures import gaussian_maps
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.readouts.alignment import read_maps
+from randlabels.studies.readouts.cells import mean_std
 
 LAYER = "dense1"
-READINGS = {"standard_deviations": "standard deviations", "variances": "variances"}
+DIAGONAL_HOLDS = {"standard_deviations": "standard deviations", "variances": "variances"}
 
 
 def _kept(*epochs: int) -> dict[str, Any]:
@@ -70,56 +72,53 @@ SHAPES = (
 )
 
 
-def _stage(setting: str, reading: str) -> str:
-    return f"{setting}_{reading}"
+@dataclasses.dataclass(frozen=True)
+class Maps:
+    """Eigenvalue maps of one setting, under one reading of the diagonal."""
+
+    diagonal: np.ndarray  # entries [d], ascending
+    epochs: Mapping[int, np.ndarray]  # {epoch: f [network, d], by ascending entry}
+
+    def at(self, entry: float) -> np.ndarray:
+        """f at an entry of the diagonal at the end of training, [network]."""
+        return self.epochs[max(self.epochs)][:, np.argmin(abs(self.diagonal - entry))]
 
 
-def _claim(name: str, setting: str, high: float, low: float, words: str, reading: str) -> Claim:
-    return Claim(
-        name=f"{name}_{reading}",
-        statement=f"With the diagonal read as {READINGS[reading]}, f {words} "
-        f"({TITLES[setting]}): it is larger at {high} than at {low}.",
-        place="Figure 20",
-        measure=f"{name}_{reading}",
-        threshold=0.0,
-        unit=f"f({high}) minus f({low})",
-    )
-
-
-def entry_map(alignment: Alignment, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """(entries of the diagonal's order [d], f [network, d]), both by ascending eigenvalue."""
-    records = alignment.single(LAYER, step)
-    return records[0].eigenvalues[::-1], np.array([record.tau for record in records])[:, ::-1]
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """f at one entry of the diagonal minus f at another, [network]."""
+def _read(results: Results) -> dict[str, Maps]:
+    """{stage: maps}."""
     found = {}
-    for reading in READINGS:
-        for name, setting, high, low, _ in SHAPES:
-            stage = _stage(setting, reading)
-            run = results.runs[stage]
-            diagonal = np.array(run.config["data"]["diagonal"])
-            _, tau = entry_map(results.alignments[stage], run.steps[-1])
-            # Sample eigenvalues come in the order of the diagonal's entries.
-            at = {entry: int(np.argmin(abs(diagonal - entry))) for entry in (high, low)}
-            found[f"{name}_{reading}"] = tau[:, at[high]] - tau[:, at[low]]
+    for stage, run in results.runs.items():
+        # Sample eigenvalues come in the order of the diagonal's entries, descending.
+        epochs = {
+            step // run.steps_per_epoch: read_maps(results.alignments[stage], step, LAYER)[:, ::-1]
+            for step in run.steps
+        }
+        found[stage] = Maps(np.array(run.config["data"]["diagonal"]), epochs)
     return found
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _claim(
+    name: str, setting: str, high: float, low: float, words: str, held: str
+) -> Claim[Mapping[str, Maps]]:
+    stage = f"{setting}_{held}"
+    return Claim(
+        name=f"{name}_{held}",
+        statement=f"With the diagonal read as {DIAGONAL_HOLDS[held]}, f {words} "
+        f"({TITLES[setting]}): it is larger at {high} than at {low}.",
+        place="Figure 20",
+        unit=f"f({high}) minus f({low})",
+        of=lambda found: found[stage].at(high) - found[stage].at(low),
+    )
+
+
+def _figures(found: Mapping[str, Maps]) -> Drawings:
     """f of every setting and reading beside the values read off the paper."""
-    panels = {}
-    for reading, words in READINGS.items():
-        for setting, title in TITLES.items():
-            stage = _stage(setting, reading)
-            run = results.runs[stage]
-            curves = {}
-            for step in run.steps:
-                _, tau = entry_map(results.alignments[stage], step)
-                curves[step // run.steps_per_epoch] = tau
-            diagonal = np.array(run.config["data"]["diagonal"])
-            panels[f"{title}\n{words}"] = (diagonal, curves, PAPER[setting])
+    panels = {
+        f"{title}\n{words}": (maps.diagonal, maps.epochs, PAPER[setting])
+        for held, words in DIAGONAL_HOLDS.items()
+        for setting, title in TITLES.items()
+        for maps in [found[f"{setting}_{held}"]]
+    }
     caption = (
         "Eigenvalue map f of the first layer against the entries of the diagonal, by epoch: mean "
         "and range over networks. Crosses: values read off the paper's Figure 20. Upper row: the "
@@ -128,27 +127,23 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {"fig20": (gaussian_maps.plot(panels, columns=len(TITLES)), caption)}
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Mapping[str, Maps]) -> Tables:
     """f at the paper's entries, ours beside the paper's."""
-    rows = []
-    for reading, words in READINGS.items():
-        for setting, points in PAPER.items():
-            run = results.runs[_stage(setting, reading)]
-            diagonal = np.array(run.config["data"]["diagonal"])
-            _, tau = entry_map(results.alignments[_stage(setting, reading)], run.steps[-1])
-            for entry, paper in points.items():
-                ours = tau[:, int(np.argmin(abs(diagonal - entry)))]
-                rows.append(
-                    {
-                        "setting": TITLES[setting],
-                        "diagonal holds": words,
-                        "entry": entry,
-                        "f, paper": f"{paper:.3f}",
-                        "f, ours": f"{ours.mean():.3f} ± {ours.std(ddof=1):.3f}",
-                        "networks": len(ours),
-                    }
-                )
-    return rows
+    rows = [
+        {
+            "setting": TITLES[setting],
+            "diagonal holds": words,
+            "entry": entry,
+            "f, paper": f"{paper:.3f}",
+            "f, ours": mean_std(f, 3),
+            "networks": len(f),
+        }
+        for held, words in DIAGONAL_HOLDS.items()
+        for setting, points in PAPER.items()
+        for entry, paper in points.items()
+        for f in [found[f"{setting}_{held}"].at(entry)]
+    ]
+    return {"maps": rows}
 
 
 STUDY = Study(
@@ -157,21 +152,28 @@ STUDY = Study(
     paper_item="Figures 4 (left) and 20",
     stages=tuple(
         Stage(
-            _stage(setting, reading),
+            f"{setting}_{held}",
             "gaussian_mlp.fig20",
             analyze=(LAYER,),
-            changes=changes | {"data.diagonal_holds": reading},
+            changes=changes | {"data.diagonal_holds": held},
             at={
                 "full": _LARGE[setting],
                 "short": _LARGE[setting],
                 "smoke": {"train.checkpoint_epochs": (0, 1, 2)},
             },
         )
-        for reading in READINGS
+        for held in DIAGONAL_HOLDS
         for setting, changes in SETTINGS.items()
     ),
-    claims=tuple(_claim(*shape, reading) for reading in READINGS for shape in SHAPES),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    read=_read,
+    claims=tuple(_claim(*shape, held) for held in DIAGONAL_HOLDS for shape in SHAPES),
+    figures=_figures,
+    tables=_tables,
+    headline=tuple(
+        f"{name}_standard_deviations" for name, *_ in SHAPES if not name.startswith("middle_256")
+    ),
+    tuning=Tuning(
+        note="Learning rates and epochs were chosen on single networks, for maps near the "
+        "paper's; their seeds are not known and may be among those of verdicts."
+    ),
 )

@@ -7,80 +7,76 @@ initial ones, which dominate f at small eigenvalues and which the formula knows 
 fitted to the map of what was learned, w_t - w_0.
 """
 
-import functools
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from randlabels.analysis.layer_inputs import read_kernels
+from randlabels.analysis.records import Alignment
 from randlabels.eigen import ClosedFormFit, energy_profile
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
-from randlabels.runs import load_run
-from randlabels.studies.alignment_study import LABELS, STAGES, accuracy_at, paper_steps
-from randlabels.studies.network_groups import LAYER, data_basis
-from randlabels.studies.study import Claim, Results, Study
+from randlabels.runs import Run
+from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.families.label_kinds import LABELS, STAGES, TUNING, paper_steps
+from randlabels.studies.readouts.alignment import LAYER, accuracy_at, read_maps
+from randlabels.studies.readouts.groups import data_basis
 
-PLACE = "Section 2.4, Figure 4"
-CLOSED_FORM = "Closed form for linear networks (arXiv:2206.02454), not in the paper"
-
-
-def _claims(kind: str) -> tuple[Claim, ...]:
-    labels = LABELS[kind]
-    elsewhere = "where f of the other networks, pooled, is largest"
-    return (
-        Claim(
-            name=f"rises_{kind}",
-            statement=f"Trained on {labels} to epoch 40, f rises to a peak.",
-            place=PLACE,
-            measure=f"rises_{kind}",
-            threshold=1.0,
-            unit=f"f {elsewhere} over f at the smallest eigenvalue",
-        ),
-        Claim(
-            name=f"falls_{kind}",
-            statement=f"Trained on {labels} to epoch 40, f falls from its peak towards the largest "
-            "eigenvalue.",
-            place=PLACE,
-            measure=f"falls_{kind}",
-            threshold=1.0,
-            unit=f"f {elsewhere} over f at the largest eigenvalue",
-        ),
-        Claim(
-            name=f"peak_moves_{kind}",
-            statement=f"Trained on {labels}, the peak of what is learned moves to smaller "
-            "eigenvalues between epochs 5 and 40.",
-            place=CLOSED_FORM,
-            measure=f"peak_moves_{kind}",
-            threshold=1.0,
-            unit="eigenvalue at the fitted peak, epoch 5 over epoch 40 (8 if linear)",
-        ),
-    )
+# {end of the spectrum: (name of the claim, what f does)}
+ENDS = {
+    "smallest": ("rises", "rises to a peak"),
+    "largest": ("falls", "falls from its peak towards the largest eigenvalue"),
+}
 
 
-def maps(results: Results, kind: str) -> dict[int, CheckpointMap]:
-    """{epoch of the paper: eigenvalue map f}, with 0 for initialisation."""
-    found = {}
-    for epoch, step in {0: 0, **paper_steps(results.runs[kind])}.items():
-        records = results.alignments[kind].single(LAYER, step)
-        single = np.array([record.tau for record in records])
-        found[epoch] = CheckpointMap(step, records[0].eigenvalues, single)
-    return found
+@dataclasses.dataclass(frozen=True)
+class Maps:
+    """Eigenvalue maps of the first layer of networks that learn labels of one kind."""
+
+    f: Mapping[int, CheckpointMap]  # {epoch of the paper, 0 for initialisation: of the weights}
+    learned: Mapping[int, CheckpointMap]  # {step: of w_t - w_0}, all checkpoints after 0
+    accuracies: Mapping[int, str]  # {epoch of the paper: train accuracy, a cell}
+    ends: Mapping[str, np.ndarray]  # {end of the spectrum: f at the peak over f there [network]}
+
+    @property
+    def learned_at(self) -> dict[int, CheckpointMap]:
+        """{epoch of the paper: map of w_t - w_0}."""
+        return {epoch: self.learned[self.f[epoch].step] for epoch in self.accuracies}
+
+    @property
+    def peak_moves(self) -> np.ndarray:
+        """Eigenvalue at the fitted peak at the first of the epochs over that at the last."""
+        epochs = list(self.learned_at.values())
+        return peak_ratio(epochs[0].single_fits, epochs[-1].single_fits)
 
 
-@functools.cache
-def learned_maps(workdir: Path) -> dict[int, CheckpointMap]:
+def _read(results: Results) -> dict[str, Maps]:
+    """{kind of labels: maps}."""
+    return {kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS}
+
+
+def _read_maps(run: Run, alignment: Alignment) -> Maps:
+    steps = paper_steps(run)
+    f = {
+        epoch: CheckpointMap(
+            step, alignment.single(LAYER, step)[0].eigenvalues, read_maps(alignment, step)
+        )
+        for epoch, step in {0: 0, **steps}.items()
+    }
+    accuracies = {epoch: accuracy_at(run, step) for epoch, step in steps.items()}
+    ends = dict(zip(ENDS, rise_and_fall(f[max(f)].single), strict=True))
+    return Maps(f, learned_maps(run), accuracies, ends)
+
+
+def learned_maps(run: Run) -> dict[int, CheckpointMap]:
     """{step: map of w_t - w_0 of the first layer}, for checkpoints after 0."""
-    run, basis = load_run(workdir), data_basis(workdir)
+    basis = data_basis(run)
     start = read_kernels(run, 0, LAYER)
     found = {}
     for step in run.steps[1:]:
         learned = (read_kernels(run, step, LAYER) - start)[run.healthy_networks]
-        single = energy_profile(basis.vectors, learned)
-        found[step] = CheckpointMap(step, basis.values, single)
+        found[step] = CheckpointMap(step, basis.values, energy_profile(basis.vectors, learned))
     return found
 
 
@@ -112,30 +108,34 @@ def peak_ratio(first: Sequence[ClosedFormFit], last: Sequence[ClosedFormFit]) ->
     )
 
 
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The measures that the claims name, [network]."""
-    measured: dict[str, np.ndarray] = {}
-    for kind in LABELS:
-        found = maps(results, kind)
-        rises, falls = rise_and_fall(found[max(found)].single)
-        measured |= {f"rises_{kind}": rises, f"falls_{kind}": falls}
-        steps = list(paper_steps(results.runs[kind]).values())
-        learned = learned_maps(results.runs[kind].workdir)
-        measured[f"peak_moves_{kind}"] = peak_ratio(
-            learned[steps[0]].single_fits, learned[steps[-1]].single_fits
-        )
-    return measured
+def _claims(kind: str) -> Iterator[Claim[Mapping[str, Maps]]]:
+    for end, (name, words) in ENDS.items():
+        yield _shape_claim(kind, end, name, words)
+    yield Claim(
+        name=f"peak_moves_{kind}",
+        statement=f"Trained on {LABELS[kind]}, the peak of what is learned moves to smaller "
+        "eigenvalues between epochs 5 and 40.",
+        place="Closed form for linear networks (arXiv:2206.02454), not in the paper",
+        unit="eigenvalue at the fitted peak, epoch 5 over epoch 40 (8 if linear)",
+        of=lambda found: found[kind].peak_moves,
+        threshold=1.0,
+    )
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _shape_claim(kind: str, end: str, name: str, words: str) -> Claim[Mapping[str, Maps]]:
+    return Claim(
+        name=f"{name}_{kind}",
+        statement=f"Trained on {LABELS[kind]} to epoch 40, f {words}.",
+        place="Section 2.4, Figure 4",
+        unit=f"f where f of the other networks, pooled, is largest over f at the {end} eigenvalue",
+        of=lambda found: found[kind].ends[end],
+        threshold=1.0,
+    )
+
+
+def _figures(found: Mapping[str, Maps]) -> Drawings:
     """f as in the paper, what was learned with its closed form, and the movement of the peak."""
-    learned = {kind: learned_maps(results.runs[kind].workdir) for kind in LABELS}
-    at_epochs = {
-        LABELS[kind]: {
-            epoch: learned[kind][step] for epoch, step in paper_steps(results.runs[kind]).items()
-        }
-        for kind in LABELS
-    }
+    of_labels = {labels: found[kind] for kind, labels in LABELS.items()}
     shown = (
         "Points are all networks pooled; lines go through near-equal eigenvalues together, bands "
         "from the lowest to the highest network."
@@ -143,19 +143,23 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {
         "fig4": (
             closed_form_maps.plot_maps(
-                {labels: maps(results, kind) for kind, labels in LABELS.items()}, r"$f(\sigma)$"
+                {labels: maps.f for labels, maps in of_labels.items()}, r"$f(\sigma)$"
             ),
             "Eigenvalue map f of the first layer against the eigenvalues of the data's patches, at "
             f"the paper's epochs of 195 steps. {shown}",
         ),
         "learned": (
-            closed_form_maps.plot_maps(at_epochs, r"map of $w_t - w_0$", fitted=True),
+            closed_form_maps.plot_maps(
+                {labels: maps.learned_at for labels, maps in of_labels.items()},
+                r"map of $w_t - w_0$",
+                fitted=True,
+            ),
             "The same map of what was learned, the weights minus the initial ones. Dashed: the "
             f"closed form of a linear network, fitted to each. {shown}",
         ),
         "peaks": (
             closed_form_maps.plot_peaks(
-                {labels: list(learned[kind].values()) for kind, labels in LABELS.items()}
+                {labels: list(maps.learned.values()) for labels, maps in of_labels.items()}
             ),
             "Where the map of what was learned peaks, at all checkpoints. Red: peak of the fitted "
             "closed form, all networks pooled, and the range of single networks. Blue: eigenvalue "
@@ -165,22 +169,21 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     }
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
+def _tables(found: Mapping[str, Maps]) -> Tables:
     """One row for each label kind and epoch: f at the ends and the peak, and the closed form."""
     rows = []
-    for kind in LABELS:
-        found, learned = maps(results, kind), learned_maps(results.runs[kind].workdir)
-        steps = paper_steps(results.runs[kind])
-        first = learned[next(iter(steps.values()))]
-        for epoch, step in steps.items():
-            row = {
-                "labels": LABELS[kind],
+    for kind, labels in LABELS.items():
+        maps = found[kind]
+        first = next(iter(maps.learned_at.values()))
+        for epoch, learned in maps.learned_at.items():
+            place = {
+                "labels": labels,
                 "epoch of the paper": epoch,
-                "step": step,
-                "train accuracy": accuracy_at(results.runs[kind], step),
+                "step": learned.step,
+                "train accuracy": maps.accuracies[epoch],
             }
-            rows.append(row | _numbers(found[epoch], learned[step], first))
-    return rows
+            rows.append(place | _numbers(maps.f[epoch], learned, first))
+    return {"maps": rows}
 
 
 def _numbers(of_f: CheckpointMap, learned: CheckpointMap, first: CheckpointMap) -> dict[str, str]:
@@ -205,8 +208,10 @@ STUDY = Study(
     title="Eigenvalue maps of a first layer during training, CIFAR-10",
     paper_item="Figure 4 (right)",
     stages=STAGES,
+    read=_read,
     claims=tuple(claim for kind in LABELS for claim in _claims(kind)),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    figures=_figures,
+    tables=_tables,
+    headline=("rises_random", "falls_random"),
+    tuning=TUNING,
 )

@@ -11,12 +11,14 @@ population share one finite data set, whose asymmetries such labels pass on to e
 pooling does not remove them. (With random labels each network has labels of its own.)
 """
 
+import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.eigen import (
     eigenvalue_map,
     filter_covariance,
@@ -26,8 +28,8 @@ from randlabels.eigen import (
     random_basis_misalignment,
 )
 from randlabels.figures import pooling_curves
-from randlabels.runs import Run
-from randlabels.studies.study import Claim, Results, Stage, Study
+from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
+from randlabels.studies.readouts.curves import all_curves
 
 LAYER = "dense1"
 RECIPE = "gaussian_mlp.proposition1"
@@ -61,66 +63,48 @@ TITLES = {
     "two_eigenvectors": "real labels along the sum of two eigenvectors",
 }
 STAYS, GROWS = 1.5, 2.0  # growth of misalignment over floor from one network to POOL
+SIZES = (1, 2, 4, 8, 16, 32, 64)  # of the pools that are drawn
 SAME_MAP = 0.1  # relative difference of two maps that count as the same
 
 
-def _claims() -> tuple[Claim, ...]:
-    aligned = [
-        _growth_claim(name, f"stays: it grows less than {STAYS}-fold", f"{STAYS} minus growth")
-        for name in ALIGNED
-    ]
-    misaligned = [
-        _growth_claim(name, f"grows more than {GROWS:g}-fold", f"growth minus {GROWS:g}")
-        for name in MISALIGNED
-    ]
-    moved = Claim(
-        name="not_trivial",
-        statement=f"The weights have moved: misalignment of {POOL} pooled networks to random bases "
-        f"is more than {GROWS:g} times its floor.",
-        place="Section 2.3",
-        measure="not_trivial",
-        threshold=0.0,
-        unit=f"mean misalignment to 200 random bases over the floor, minus {GROWS:g}",
-    )
-    same = Claim(
-        name="same_map",
-        statement="Rotating the inputs leaves the eigenvalue map f unchanged, to "
-        f"{SAME_MAP:.0%} of its values.",
-        place="Proposition 1",
-        measure="same_map",
-        threshold=0.0,
-        unit=f"{SAME_MAP} minus mean relative difference of the maps of a quarter of the networks",
-    )
-    return (*aligned, moved, same, *misaligned)
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """The first layers of one case, at the end of training."""
 
+    kernels: np.ndarray  # of the networks that did not diverge [network, d, m]
+    vectors: np.ndarray  # eigenvectors of the data [d, d]
+    accuracy: float  # mean train accuracy
 
-def _growth_claim(name: str, words: str, unit: str) -> Claim:
-    return Claim(
-        name=name,
-        statement=f"{TITLES[name].capitalize()}: misalignment over its floor {words} when {POOL} "
-        "networks are pooled.",
-        place="Proposition 1" if name in ALIGNED else "assumptions of Proposition 1",
-        measure=name,
-        threshold=0.0,
-        unit=unit,
-    )
+    def pools(self, size: int) -> np.ndarray:
+        """Sigma_w [pool, d, d], uncentred, of disjoint pools of `size` networks."""
+        count = len(self.kernels) // size
+        groups = self.kernels[: count * size].reshape(count, size, *self.kernels.shape[1:])
+        return filter_covariance(pool_networks(groups, network_axis=1), spatial=False)
 
+    def floor(self, size: int) -> float:
+        """Mean misalignment of as many isotropic filters as `size` networks have."""
+        _, dim, units = self.kernels.shape
+        return _floor(dim, size * units)
 
-def _kernels(run: Run) -> np.ndarray:
-    """First-layer kernels of the networks that did not diverge, float64 [network, d, m]."""
-    kernels = run.params(run.steps[-1], run.healthy_networks, LAYER)[LAYER]["kernel"]
-    return kernels.astype(np.float64)
+    @functools.cached_property
+    def ratios(self) -> dict[int, np.ndarray]:
+        """{networks in a pool: misalignment to the data over its mean floor [pool]}."""
+        count = len(self.kernels)
+        sizes = {POOL, count, *(size for size in SIZES if size <= count)}
+        return {
+            size: misalignment(self.vectors, self.pools(size)) / self.floor(size)
+            for size in sorted(sizes)
+        }
 
+    @property
+    def growth(self) -> np.ndarray:
+        """Misalignment over floor of each pool of POOL networks, over the mean of single ones."""
+        return self.ratios[POOL] / self.ratios[1].mean()
 
-def pools(kernels: np.ndarray, size: int) -> np.ndarray:
-    """Sigma_w [pool, d, d], uncentred, of disjoint pools of `size` networks."""
-    count = len(kernels) // size
-    groups = kernels[: count * size].reshape(count, size, *kernels.shape[1:])
-    return filter_covariance(pool_networks(groups, network_axis=1), spatial=False)
-
-
-def _basis(results: Results, stage: str) -> np.ndarray:
-    return np.asarray(results.alignments[stage].data[LAYER].eigenvectors)
+    @property
+    def quarter_maps(self) -> np.ndarray:
+        """Eigenvalue maps [4, d] of the networks in four pools."""
+        return eigenvalue_map(self.vectors, self.pools(len(self.kernels) // 4))
 
 
 @functools.cache
@@ -128,44 +112,70 @@ def _floor(dim: int, filters: int) -> float:
     return float(np.mean(misalignment_floor(dim, filters, num_samples=400, seed=0)))
 
 
-def ratios(results: Results, stage: str, size: int) -> np.ndarray:
-    """Misalignment to the data over its mean floor, for disjoint pools of `size` networks."""
-    kernels = _kernels(results.runs[stage])
-    _, dim, units = kernels.shape
-    found = misalignment(_basis(results, stage), pools(kernels, size))
-    return found / _floor(dim, size * units)
-
-
-def growth(results: Results, stage: str) -> np.ndarray:
-    """Misalignment over floor of each pool of POOL networks, over the mean of single networks."""
-    return ratios(results, stage, POOL) / ratios(results, stage, 1).mean()
-
-
-def measure(results: Results) -> dict[str, np.ndarray]:
-    """The measures that the claims name, one value for each pool of networks."""
-    found = {name: STAYS - growth(results, name) for name in ALIGNED}
-    found |= {name: growth(results, name) - GROWS for name in MISALIGNED}
-    kernels = _kernels(results.runs["base"])
-    random = random_basis_misalignment(pools(kernels, POOL), num_bases=200).mean(axis=-1)
-    found["not_trivial"] = random / _floor(kernels.shape[1], POOL * kernels.shape[2]) - GROWS
-    maps = [
-        eigenvalue_map(_basis(results, stage), pools(kernels, len(kernels) // 4))
-        for stage, kernels in ((s, _kernels(results.runs[s])) for s in ("base", "rotated"))
-    ]
-    found["same_map"] = SAME_MAP - np.mean(np.abs(maps[1] / maps[0] - 1), axis=-1)
+def _read(results: Results) -> dict[str, Case]:
+    """{stage: case}."""
+    found = {}
+    for name, run in results.runs.items():
+        kernels = read_kernels(run, run.steps[-1], LAYER)[run.healthy_networks].astype(np.float64)
+        vectors = np.asarray(results.alignments[name].data[LAYER].eigenvectors)
+        found[name] = Case(kernels, vectors, float(np.nanmean(all_curves(run)[1][:, -1])))
     return found
 
 
-def figures(results: Results) -> dict[str, tuple[Figure, str]]:
+def _growth_claim(name: str) -> Claim[Mapping[str, Case]]:
+    holds = name in ALIGNED
+    words = f"stays: it grows less than {STAYS}" if holds else f"grows more than {GROWS:g}"
+    return Claim(
+        name=name,
+        statement=f"{TITLES[name].capitalize()}: misalignment over its floor {words}-fold when "
+        f"{POOL} networks are pooled.",
+        place="Proposition 1" if holds else "assumptions of Proposition 1",
+        unit=f"{STAYS} minus growth" if holds else f"growth minus {GROWS:g}",
+        of=lambda found: STAYS - found[name].growth if holds else found[name].growth - GROWS,
+    )
+
+
+def _moved(found: Mapping[str, Case]) -> np.ndarray:
+    base = found["base"]
+    random = random_basis_misalignment(base.pools(POOL), num_bases=200).mean(axis=-1)
+    return random / base.floor(POOL) - GROWS
+
+
+def _same_map(found: Mapping[str, Case]) -> np.ndarray:
+    change = found["rotated"].quarter_maps / found["base"].quarter_maps - 1
+    return SAME_MAP - np.mean(np.abs(change), axis=-1)
+
+
+CLAIMS = (
+    *(_growth_claim(name) for name in ALIGNED),
+    Claim(
+        name="not_trivial",
+        statement=f"The weights have moved: misalignment of {POOL} pooled networks to random bases "
+        f"is more than {GROWS:g} times its floor.",
+        place="Section 2.3",
+        unit=f"mean misalignment to 200 random bases over the floor, minus {GROWS:g}",
+        of=_moved,
+    ),
+    Claim(
+        name="same_map",
+        statement="Rotating the inputs leaves the eigenvalue map f unchanged, to "
+        f"{SAME_MAP:.0%} of its values.",
+        place="Proposition 1",
+        unit=f"{SAME_MAP} minus mean relative difference of the maps of a quarter of the networks",
+        of=_same_map,
+    ),
+    *(_growth_claim(name) for name in MISALIGNED),
+)
+
+
+def _figures(found: Mapping[str, Case]) -> Drawings:
     """Misalignment against the number of pooled networks, for every case."""
     panels = {}
-    for title, cases in (("assumptions hold", ALIGNED), ("assumptions broken", MISALIGNED)):
+    for title, names in (("assumptions hold", ALIGNED), ("assumptions broken", MISALIGNED)):
         curves = {}
-        for stage in cases:
-            count = len(_kernels(results.runs[stage]))
-            sizes = [size for size in (1, 2, 4, 8, 16, 32, 64) if size <= count]
-            values = [ratios(results, stage, size) for size in sizes]
-            curves[TITLES[stage]] = (np.array(sizes), values)
+        for name in names:
+            ratios = {size: r for size, r in found[name].ratios.items() if size in SIZES and len(r)}
+            curves[TITLES[name]] = (np.array(list(ratios)), list(ratios.values()))
         panels[title] = curves
     caption = (
         "Misalignment of the first layer to the data over its mean floor (isotropic filters of the "
@@ -176,39 +186,37 @@ def figures(results: Results) -> dict[str, tuple[Figure, str]]:
     return {"pooling": (pooling_curves.plot(panels), caption)}
 
 
-def summary(results: Results) -> list[dict[str, Any]]:
-    """One row for each case."""
-    rows = []
-    for stage, title in TITLES.items():
-        kernels = _kernels(results.runs[stage])
-        size = len(kernels)
-        accuracy = np.nanmean(results.runs[stage].metrics[-1]["train_accuracy"])
-        rows.append(
-            {
-                "case": title,
-                "networks": size,
-                "train accuracy": f"{accuracy:.2f}",
-                "M / floor, 1 network": f"{ratios(results, stage, 1).mean():.2f}",
-                f"M / floor, {POOL} pooled": f"{ratios(results, stage, POOL).mean():.2f}",
-                "M / floor, all pooled": f"{ratios(results, stage, size).mean():.2f}",
-            }
-        )
-    return rows
+def _tables(found: Mapping[str, Case]) -> Tables:
+    return {"cases": [_row(title, found[name]) for name, title in TITLES.items()]}
+
+
+def _row(title: str, case: Case) -> Row:
+    return {
+        "case": title,
+        "networks": len(case.kernels),
+        "train accuracy": f"{case.accuracy:.2f}",
+        "M / floor, 1 network": f"{case.ratios[1].mean():.2f}",
+        f"M / floor, {POOL} pooled": f"{case.ratios[POOL].mean():.2f}",
+        "M / floor, all pooled": f"{case.ratios[len(case.kernels)].mean():.2f}",
+    }
 
 
 STUDY = Study(
     name="proposition1",
     title="Alignment of weights with Gaussian inputs, where it must hold and where it must fail",
     paper_item="Proposition 1",
-    stages=(
-        *(Stage(s, RECIPE, "", (LAYER,), changes) for s, changes in ALIGNED.items()),
-        *(
-            Stage(s, RECIPE, "rotated" if "init.arms" in changes else "", (LAYER,), changes)
-            for s, changes in MISALIGNED.items()
-        ),
+    stages=tuple(
+        Stage(name, RECIPE, "rotated" if "init.arms" in changes else "", (LAYER,), changes)
+        for name, changes in (ALIGNED | MISALIGNED).items()
     ),
-    claims=_claims(),
-    measures=measure,
-    figures=figures,
-    summary=summary,
+    read=_read,
+    claims=CLAIMS,
+    figures=_figures,
+    tables=_tables,
+    headline=("base", "not_trivial", "same_map", "two_eigenvectors"),
+    tuning=Tuning(
+        seeds=tuple(range(64)),
+        note="Claims were restated after a first version on these seeds; verdicts use other seeds "
+        "and other data.",
+    ),
 )
