@@ -8,6 +8,7 @@ Arrays that a compiled function sees on one device (n networks on it, s steps, b
 * batches: {"indices" int32 [s, b] or [n, s, b], "seed" uint32 [] or [n]}
 """
 
+import dataclasses
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import optax.contrib
 from ml_collections import ConfigDict
@@ -27,6 +29,23 @@ from randlabels.training.losses import LOSSES
 
 Tree = Any
 PADDING = 4  # pixels, of the random crop
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Examples on the devices, and what each network shall answer to them."""
+
+    count: int
+    data: Tree  # as above, on every device
+    labels: Tree  # int32 [device, network on it, example]
+
+
+def put_examples(
+    layout: Layout, images: np.ndarray, labels: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> Examples:
+    """Put images [n, ...], labels [network, n] and the moments of the channels on the devices."""
+    data = layout.replicate({"images": images, "mean": mean, "std": std})
+    return Examples(len(images), data, layout.spread(labels))
 
 
 def make_optimizer(

@@ -15,7 +15,7 @@ from randlabels.runs import Run, load_run
 from randlabels.studies import STUDIES, critical, fig1, fig7, fig8
 from randlabels.studies.runner import load_results, run_study, stage_config
 from randlabels.studies.study import Results
-from randlabels.training import loop
+from randlabels.training.setup import prepare
 
 NAMES = ("fig1", "fig7", "fig8", "critical")
 
@@ -201,7 +201,7 @@ def test_critical_population_holds_the_checkpoints_it_names(workdir):
     stage = next(s for s in critical.STUDY.stages if s.name == "positive_real")
     config = stage_config(stage, workdir, "smoke", "")
     config.init.arms = ("pretrained_unscaled",)
-    setup = loop.prepare(check(config))
+    setup = prepare(check(config))
     upstream = load_run(workdir / "positive")
     assert {row.source_step for row in setup.table} == {0, 2, 4}
     for row in setup.table:

@@ -1,0 +1,182 @@
+"""Everything that is known before the first step: task, population, layout, initial state."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from randlabels import transfer
+from randlabels.data import labels as label_functions
+from randlabels.data import sources, splits
+from randlabels.data.standardise import standardise
+from randlabels.errors import InputError
+from randlabels.models import build
+from randlabels.networks import Network
+from randlabels.runs import Run
+from randlabels.training.devices import Layout, choose_layout
+from randlabels.training.population import hyperparameters, initial_variables, network_table
+from randlabels.training.step import Examples, choose_vectorize, make_optimizer, put_examples
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The examples of one task as every network sees them."""
+
+    images: np.ndarray  # uint8 [n, h, w, c] or float32 [n, d]
+    labels: np.ndarray  # int32 [network, n]
+    test_images: np.ndarray
+    test_labels: np.ndarray | None  # int32 [network, n]; None where test labels mean nothing
+    mean: np.ndarray  # [c], of the whole training set on the scale 0 to 1
+    std: np.ndarray  # [c]
+
+    def sample(self, count: int) -> np.ndarray:
+        """At most `count` images, evenly spaced and standardised, for moments of them."""
+        chosen = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return np.asarray(standardise(self.images[chosen], self.mean, self.std))
+
+    def put(self, layout: Layout) -> dict[str, Examples]:
+        """The examples on the devices: "train", and "test" where test labels mean something."""
+        sets = {"train": put_examples(layout, self.images, self.labels, self.mean, self.std)}
+        if self.test_labels is not None:
+            test = put_examples(layout, self.test_images, self.test_labels, self.mean, self.std)
+            sets["test"] = test
+        return sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What `prepare` makes of a checked config. Making one writes nothing."""
+
+    config: ConfigDict
+    task: Task
+    table: list[Network]
+    model: nn.Module
+    layout: Layout
+    vectorize: str
+    steps_per_epoch: int  # updates; the remainder of the examples is dropped
+    total_steps: int  # updates in the whole run
+    state: Tree  # host arrays, leading axis `network`
+
+
+def prepare(config: ConfigDict) -> Setup:
+    """Load the data and the earlier run, and build the population, before anything is written.
+
+    Raises:
+        InputError: if the data or the earlier run cannot be used.
+    """
+    source = transfer.open_source(config)
+    table = network_table(config, source.healthy_networks if source else ())
+    layout = choose_layout(
+        config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
+    )
+    task = load_task(config, table)
+    _check_image_size(config, task.images)
+    model = build(config, layout.axis_name)
+    variables = _start(config, table, model, task, source)
+    steps_per_epoch = len(task.images) // config.train.batch_size
+    total_steps = steps_per_epoch * config.train.epochs
+    return Setup(
+        config=config,
+        task=task,
+        table=table,
+        model=model,
+        layout=layout,
+        vectorize=choose_vectorize(config, len(table), layout),
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+        state=_initial_state(config, table, variables, total_steps),
+    )
+
+
+def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
+    """The images of config.train.task, and the labels each network of the table learns."""
+    dataset = sources.load(config.data)
+    settings = config.labels
+    if settings.kind != "random" and settings.num_classes != dataset.num_classes:
+        raise InputError(
+            f"config.labels.num_classes is {settings.num_classes}, but {dataset.name} has "
+            f"{dataset.num_classes} classes."
+        )
+    chosen = splits.split_indices(
+        config.data.seed,
+        len(dataset.train_images),
+        config.data.upstream_size,
+        config.data.downstream_size,
+    )[config.train.task]
+
+    def labels_of(ids: np.ndarray, real: np.ndarray) -> np.ndarray:
+        rows = {
+            (row.label_seed, row.label_noise): label_functions.make_labels(
+                settings.kind,
+                row.label_seed,
+                ids,
+                real,
+                settings.num_classes,
+                row.label_noise,
+            )
+            for row in table
+        }
+        return np.stack([rows[row.label_seed, row.label_noise] for row in table])
+
+    test_labels = None
+    if settings.test == "same":
+        test_labels = labels_of(dataset.test_ids, dataset.test_labels)
+    elif settings.kind != "random":
+        test_labels = np.tile(dataset.test_labels, (len(table), 1))
+    mean, std = sources.channel_statistics(dataset.train_images)
+    return Task(
+        images=dataset.train_images[chosen],
+        labels=labels_of(dataset.train_ids[chosen], dataset.train_labels[chosen]),
+        test_images=dataset.test_images,
+        test_labels=test_labels,
+        mean=mean,
+        std=std,
+    )
+
+
+def _check_image_size(config: ConfigDict, images: np.ndarray) -> None:
+    """A smaller image would leave nothing behind a VALID convolution or the poolings."""
+    poolings = 2 ** len(config.model.channels)
+    needed = {"simple_cnn": config.model.kernel_size, "conv_net": poolings, "vgg16": 32}
+    least = needed.get(config.model.name, 1)
+    pixels = min(images.shape[1:3])
+    if pixels < least:
+        raise InputError(
+            f"The images are only {pixels} pixels wide or high, but {config.model.name} needs "
+            f"{least} (config.data.image_size, config.model.kernel_size or channels)."
+        )
+
+
+def _start(
+    config: ConfigDict, table: Sequence[Network], model: nn.Module, task: Task, source: Run | None
+) -> Tree:
+    """The variables {"params", "batch_stats"} with which each network starts, by its arm."""
+    example = np.zeros((1, *task.images.shape[1:]), np.float32)
+    variables = initial_variables(model, table, config.train.task, example)
+    inputs = transfer.LayerInputs(model.clone(dtype=jnp.float32), task.sample(config.init.images))
+    params = transfer.start_networks(config, table, variables, source, inputs)
+    return transfer.take_over_norms(table, variables | {"params": params}, source)
+
+
+def _initial_state(
+    config: ConfigDict, table: Sequence[Network], variables: Tree, total_steps: int
+) -> Tree:
+    params = variables["params"]
+
+    def init(network: Tree, params: Tree) -> Tree:
+        return make_optimizer(config, total_steps, network).init(params)
+
+    opt_state = jax.vmap(init)(hyperparameters(table), params)
+    return {
+        "params": params,
+        "batch_stats": variables.get("batch_stats", {}),
+        "opt_state": jax.tree.map(np.array, opt_state),
+        "step": np.zeros(len(table), np.int32),
+    }
