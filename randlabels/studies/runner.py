@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from randlabels import records
 from randlabels.analyze import analyze, load_alignment
-from randlabels.config import GENERATED_DATA
 from randlabels.data.errors import DataError
+from randlabels.data.generators import generator_named
 from randlabels.errors import InputError
 from randlabels.runs import load_run
 from randlabels.studies import report, verdicts
@@ -72,7 +72,7 @@ def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> Con
     config.update_from_flattened_dict(stage.changes)
     if stage.reads:
         config.init.run = str(workdir / stage.reads)
-    if data_dir and config.data.name not in GENERATED_DATA:
+    if data_dir and generator_named(config.data.name) is None:
         config.data.data_dir = data_dir
     return config
 

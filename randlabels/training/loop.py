@@ -16,9 +16,9 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels.config import check
 from randlabels.data import splits
 from randlabels.training import checkpoints, workdir
+from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
 from randlabels.training.population import hyperparameters, mark_diverged
 from randlabels.training.setup import Setup, prepare

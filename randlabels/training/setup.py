@@ -15,12 +15,13 @@ from randlabels.data import labels as label_functions
 from randlabels.data import sources, splits
 from randlabels.data.standardise import standardise
 from randlabels.errors import InputError
-from randlabels.models import build
+from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.training.devices import Layout, choose_layout
+from randlabels.training.optimizers import make_optimizer
 from randlabels.training.population import hyperparameters, initial_variables, network_table
-from randlabels.training.step import Examples, choose_vectorize, make_optimizer, put_examples
+from randlabels.training.step import Examples, choose_vectorize, put_examples
 
 Tree = Any
 
@@ -76,9 +77,12 @@ def prepare(config: ConfigDict) -> Setup:
     layout = choose_layout(
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
-    task = load_task(config, table)
-    _check_image_size(config, task.images)
     model = build(config, layout.axis_name)
+    vectorize = choose_vectorize(
+        config.population.vectorize, facts_of(model).in_turn, len(table), layout
+    )
+    task = load_task(config, table)
+    check_inputs(config, model, task.images.shape[1:])
     variables = _start(config, table, model, task, source)
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
@@ -88,7 +92,7 @@ def prepare(config: ConfigDict) -> Setup:
         table=table,
         model=model,
         layout=layout,
-        vectorize=choose_vectorize(config, len(table), layout),
+        vectorize=vectorize,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
         state=_initial_state(config, table, variables, total_steps),
@@ -141,26 +145,15 @@ def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
     )
 
 
-def _check_image_size(config: ConfigDict, images: np.ndarray) -> None:
-    """A smaller image would leave nothing behind a VALID convolution or the poolings."""
-    poolings = 2 ** len(config.model.channels)
-    needed = {"simple_cnn": config.model.kernel_size, "conv_net": poolings, "vgg16": 32}
-    least = needed.get(config.model.name, 1)
-    pixels = min(images.shape[1:3])
-    if pixels < least:
-        raise InputError(
-            f"The images are only {pixels} pixels wide or high, but {config.model.name} needs "
-            f"{least} (config.data.image_size, config.model.kernel_size or channels)."
-        )
-
-
 def _start(
     config: ConfigDict, table: Sequence[Network], model: nn.Module, task: Task, source: Run | None
 ) -> Tree:
     """The variables {"params", "batch_stats"} with which each network starts, by its arm."""
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
-    inputs = transfer.LayerInputs(model.clone(dtype=jnp.float32), task.sample(config.init.images))
+    inputs = transfer.LayerInputs(
+        with_fields(model, dtype=jnp.float32), task.sample(config.init.images)
+    )
     params = transfer.start_networks(config, table, variables, source, inputs)
     return transfer.take_over_norms(table, variables | {"params": params}, source)
 

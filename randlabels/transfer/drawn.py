@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from randlabels.config import CURVES_FROM_RUN
+from randlabels.arm_names import CURVES_FROM_RUN
 from randlabels.eigen import (
     PatchStatistics,
     descending_eigh,

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.eigen import layer_inputs
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
+from randlabels.training.check import check
 
 
 @pytest.mark.parametrize(

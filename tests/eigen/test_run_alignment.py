@@ -11,7 +11,6 @@ import pytest
 
 from configs import base
 from randlabels import records
-from randlabels.config import check
 from randlabels.data import sources, splits
 from randlabels.eigen import costs, layer_inputs, run_alignment
 from randlabels.errors import InputError
@@ -19,6 +18,7 @@ from randlabels.models import build
 from randlabels.models.naming import get_layer
 from randlabels.runs import load_run
 from randlabels.training import checkpoints, workdir
+from randlabels.training.check import check
 from randlabels.training.population import network_table
 
 FILTERS = 64  # more than the 27 weights of a filter

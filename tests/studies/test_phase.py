@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
-from randlabels.config import check
 from randlabels.eigen.layer_inputs import open_inputs
 from randlabels.eigen.outputs import logit_scale
 from randlabels.studies import phase
 from randlabels.studies.study import Results
 from randlabels.training import loop
+from randlabels.training.check import check
 
 
 def cell(classes, scale, up, down, epochs, arm, seed, gain):

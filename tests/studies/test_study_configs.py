@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.errors import InputError
 from randlabels.studies import STUDIES
 from randlabels.studies.runner import run_study, stage_config
 from randlabels.studies.study import Stage, Study
+from randlabels.training.check import check
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])

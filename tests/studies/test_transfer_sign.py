@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.eigen.activity import UnitActivity, activity_of_run
 from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
@@ -15,6 +14,7 @@ from randlabels.runs import Run, load_run
 from randlabels.studies import STUDIES, critical, fig1, fig7, fig8
 from randlabels.studies.runner import load_results, run_study, stage_config
 from randlabels.studies.study import Results
+from randlabels.training.check import check
 from randlabels.training.setup import prepare
 
 NAMES = ("fig1", "fig7", "fig8", "critical")

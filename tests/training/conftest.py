@@ -9,8 +9,8 @@ import jax
 import pytest
 
 from randlabels import records
-from randlabels.config import check
 from randlabels.training import checkpoints, loop
+from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
 from randlabels.training.setup import prepare
 

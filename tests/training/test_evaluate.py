@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
+from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
 from randlabels.training.evaluate import evaluation_batches, make_evaluate, summarise
 from randlabels.training.population import initial_variables, network_table

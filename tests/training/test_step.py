@@ -6,10 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from randlabels.config import check
 from randlabels.data import splits
+from randlabels.training.check import check
+from randlabels.training.optimizers import make_optimizer
 from randlabels.training.setup import prepare
-from randlabels.training.step import crop_flip, make_optimizer
+from randlabels.training.step import crop_flip
 
 LINEAR = {
     "data.name": "gaussian",

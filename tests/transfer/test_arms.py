@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
-from randlabels.config import check
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.training import loop
+from randlabels.training.check import check
 from randlabels.training.setup import prepare
 from randlabels.transfer import LayerInputs, open_source, start_networks
 from randlabels.transfer.drawn import Source

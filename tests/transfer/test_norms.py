@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
 from randlabels.training import checkpoints, workdir
+from randlabels.training.check import check
 from randlabels.training.population import initial_variables, network_table
 from randlabels.training.setup import prepare
 from randlabels.transfer import norms as norms_module
