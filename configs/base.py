@@ -12,6 +12,123 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from randlabels.errors import InputError
+from randlabels.fields import Field, defaults_of
+
+_MAX_SEED = 2**31 - 1
+
+# Each field with its default and what it may be. Where no range or choice stands here, the module
+# that reads the field checks it: names of data sets, models, optimizers, losses and arms.
+FIELDS: dict[str, Field] = {
+    # Of the first network; network k of an arm has seed + k.
+    "seed": Field(0, low=0, high=_MAX_SEED),
+    # --- data
+    # dead_leaves, pink_noise, gaussian, a TFDS name (cifar10, ...), or a generator of your own by
+    # its import path, my_package.my_module:generator.
+    "data.name": Field("dead_leaves"),
+    "data.data_dir": Field(""),  # where TFDS keeps its data sets; "" is TFDS's default
+    # Of the split into upstream and downstream, the order of batches, generated data.
+    "data.seed": Field(0, low=0, high=_MAX_SEED),
+    "data.upstream_size": Field(1200, low=0),  # examples
+    "data.downstream_size": Field(1200, low=0),  # examples, disjoint from upstream
+    "data.test_size": Field(500, low=0),  # examples; 0 is all of a stored test set
+    # Pixels; 0 is the native size; stored images are averaged down by boxes.
+    "data.image_size": Field(16, low=0, high=4096),
+    # crop_flip: 4-pixel zero-padded random crop, horizontal flip.
+    "data.augment": Field("none", choices=("none", "crop_flip")),
+    "data.shuffle_pixels": Field(False),  # images: one random order of the pixels for all of them
+    # gaussian: the diagonal of the covariance, or of its square root.
+    "data.diagonal": Field((1.0,), low=0.0, element=float),
+    "data.diagonal_holds": Field("variances", choices=("variances", "standard_deviations")),
+    # gaussian: of a random rotation of the inputs; -1 is none.
+    "data.rotation_seed": Field(-1, low=-1, high=_MAX_SEED),
+    # gaussian: which axes of the covariance real labels follow.
+    "data.label_axes": Field("first", choices=("first", "first_and_last")),
+    # --- labels
+    # noisy: real, a share of them replaced at random.
+    "labels.kind": Field("random", choices=("random", "real", "noisy")),
+    "labels.num_classes": Field(5, low=2),
+    # Of the first network's labels; network k of an arm has seed + k.
+    "labels.seed": Field(0, low=0, high=_MAX_SEED),
+    "labels.noise": Field(0.0, low=0.0, high=1.0),  # noisy: share of the labels that are redrawn
+    # Test labels: clean (the real ones), same (drawn as the training labels).
+    "labels.test": Field("clean", choices=("clean", "same")),
+    # --- model
+    # mlp, simple_cnn, conv_net, vgg16, resnet18, wide_resnet, or a model of your own by its import
+    # path, my_package.my_module:Net.
+    "model.name": Field("simple_cnn"),
+    # Kernels are N(0, (init_scale / sqrt(fan_in))^2); sqrt(2) is He.
+    "model.init_scale": Field(0.35, low=1e-6, high=1e3),
+    "model.activation": Field("relu"),  # relu, leaky_relu, tanh, sigmoid, gelu, elu
+    # simple_cnn, wide_resnet: filters of the first convolution, and their width in pixels.
+    "model.filters": Field(48, low=1),
+    "model.kernel_size": Field(3, low=1),
+    # conv_net: filters of the convolutions.
+    "model.channels": Field((16, 16, 32, 32), low=1, element=int),
+    # mlp, simple_cnn, conv_net: units of the dense hidden layers, and their dropout in training.
+    "model.widths": Field((32,), low=1, element=int),
+    "model.dropout": Field(0.0, low=0.0, high=0.99),
+    # vgg16, resnet18, wide_resnet: factor on the channels of all layers, and a further one on those
+    # of the last layers.
+    "model.width": Field(1.0, low=1e-3, high=1e3),
+    "model.last_width": Field(1.0, low=1e-3, high=1e3),
+    "model.depth": Field(28, low=10),  # wide_resnet: 6 n + 4
+    "model.stem": Field("cifar", choices=("cifar", "imagenet")),  # resnet18
+    # patches is much faster on CPU, which auto knows.
+    "model.conv": Field("auto", choices=("auto", "lax", "patches")),
+    # --- optimizer
+    "optimizer.name": Field("sgd"),  # sgd, adam, adamw, muon, or any of optax with a learning rate
+    "optimizer.learning_rate": Field(0.01, low=0.0, high=1e3),
+    "optimizer.momentum": Field(0.9, low=0.0, high=0.9999),  # where the optimizer has one
+    # Decoupled where the optimizer has it, else added to the gradient.
+    "optimizer.weight_decay": Field(0.0, low=0.0, high=1e3),
+    # Fractions of training at which the learning rate is multiplied by the factor.
+    "optimizer.decay_at": Field((), low=0.0, high=1.0, element=float),
+    "optimizer.decay_factor": Field(1 / 3, low=1e-6, high=1.0),
+    # --- train
+    # Which part of the training set.
+    "train.task": Field("upstream", choices=("upstream", "downstream")),
+    "train.epochs": Field(80, low=1),
+    "train.batch_size": Field(64, low=1),
+    # cross_entropy, squared (distance to the one-hot label).
+    "train.loss": Field("cross_entropy"),
+    # Of the computation; parameters are float32.
+    "train.precision": Field("float32", choices=("float32", "bfloat16")),
+    # Kept for analysis; the last is always kept.
+    "train.checkpoint_epochs": Field((0,), low=0, element=int),
+    # When to evaluate on the whole task and test set; () is every epoch.
+    "train.eval_epochs": Field((), low=0, element=int),
+    # Least time between checkpoints for resuming; 0 is every epoch.
+    "train.resume_seconds": Field(60.0, low=0.0),
+    # --- population
+    "population.seeds": Field(4, low=1),  # networks for each arm and each point of the sweep
+    # (("optimizer.learning_rate", (0.01, 0.003)), ...): all combinations.
+    "population.sweep": Field(()),
+    # Networks side by side or one after the other.
+    "population.vectorize": Field("auto", choices=("auto", "vmap", "map")),
+    # What is spread over the devices.
+    "population.devices": Field("auto", choices=("auto", "networks", "batch")),
+    "population.shared_batches": Field(True),  # all networks see the same batches
+    # --- init
+    # How networks start: scratch; from a run: pretrained, pretrained_unscaled, covariance; made
+    # from data: aligned, patch_whitening; from nothing: orthogonal, smooth.
+    "init.arms": Field(("scratch",)),
+    # That the arms set: all (but the head), first:2, last:1, or names.
+    "init.layers": Field(("all",)),
+    "init.run": Field(""),  # workdir of the earlier run that arms read
+    "init.step": Field(-1, low=-1),  # of its checkpoint; -1 is the newest
+    # covariance: of all networks of the run pooled, or of each network.
+    "init.covariance": Field("pooled", choices=("pooled", "network")),
+    # aligned: f, see transfer/curves.py; measured, fitted read a run.
+    "init.curve": Field("closed_form:1"),
+    # aligned: eigenvectors of the covariance; False: of the second moment.
+    "init.centered": Field(True),
+    # Made arms: what a kernel has in common with the fresh one.
+    "init.match": Field("output_variance", choices=("output_variance", "weight_norm")),
+    # Made arms: centring gives outputs mean 0 over inputs.
+    "init.biases": Field("zero", choices=("zero", "centring")),
+    # Of the task, from which moments of a layer's inputs are taken.
+    "init.images": Field(2000, low=1),
+}
 
 # {recipe: {budget: {"group.field": value}}}
 Recipes = Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -19,86 +136,8 @@ BUDGETS = ("full", "short", "smoke")  # a GPU where there are images; minutes on
 
 
 def get_config() -> ConfigDict:
-    """The default configuration; see the comments for units and ranges."""
-    config = ConfigDict()
-    config.seed = 0  # of the first network; network k of an arm has seed + k
-
-    config.data = data = ConfigDict()
-    data.name = "dead_leaves"  # dead_leaves, pink_noise, gaussian, or a TFDS name: cifar10, ...
-    data.data_dir = ""  # where TFDS keeps its data sets; "" is TFDS's default
-    data.seed = 0  # of the split into upstream and downstream, the order of batches, generated data
-    data.upstream_size = 1200  # examples
-    data.downstream_size = 1200  # examples, disjoint from upstream
-    data.test_size = 500  # examples; 0 is all of a stored test set
-    data.image_size = 16  # pixels; 0 is the native size; stored images are averaged down by boxes
-    data.augment = "none"  # none, crop_flip (4-pixel zero-padded random crop, horizontal flip)
-    data.shuffle_pixels = False  # images: one random order of the pixels for all of them
-    data.diagonal = (1.0,)  # gaussian: the diagonal of the covariance, or of its square root
-    data.diagonal_holds = "variances"  # gaussian: variances, standard_deviations
-    data.rotation_seed = -1  # gaussian: of a random rotation of the inputs; -1 is none
-    data.label_axes = "first"  # gaussian: real labels follow the axis first, first_and_last
-
-    config.labels = labels = ConfigDict()
-    labels.kind = "random"  # random, real, noisy (real, a share of them replaced at random)
-    labels.num_classes = 5
-    labels.seed = 0  # of the first network's labels; network k of an arm has seed + k
-    labels.noise = 0.0  # noisy: share of the labels that are redrawn, 0 to 1
-    labels.test = "clean"  # test labels: clean (the real ones), same (drawn as the training labels)
-
-    config.model = model = ConfigDict()
-    model.name = "simple_cnn"  # mlp, simple_cnn, conv_net, vgg16, resnet18, wide_resnet
-    model.init_scale = 0.35  # kernels are N(0, (init_scale / sqrt(fan_in))^2); sqrt(2) is He
-    model.activation = "relu"  # relu, leaky_relu, tanh, sigmoid, gelu, elu
-    model.filters = 48  # simple_cnn, wide_resnet: filters of the first convolution
-    model.kernel_size = 3  # simple_cnn, wide_resnet: of the first convolution, pixels
-    model.channels = (16, 16, 32, 32)  # conv_net: filters of the convolutions
-    model.widths = (32,)  # mlp, simple_cnn, conv_net: units of the dense hidden layers
-    model.dropout = 0.0  # mlp, simple_cnn, conv_net: of the dense hidden layers' units, in training
-    model.width = 1.0  # vgg16, resnet18, wide_resnet: factor on the channels of all layers
-    model.last_width = 1.0  # the same: a further factor on the channels of the last layers
-    model.depth = 28  # wide_resnet: 6 n + 4
-    model.stem = "cifar"  # resnet18: cifar, imagenet
-    model.conv = "auto"  # lax, patches (much faster on CPU), auto
-
-    config.optimizer = optimizer = ConfigDict()
-    optimizer.name = "sgd"  # sgd, adam, adamw, muon, or any of optax with a learning rate
-    optimizer.learning_rate = 0.01
-    optimizer.momentum = 0.9  # where the optimizer has one
-    optimizer.weight_decay = 0.0  # decoupled where the optimizer has it, else added to the gradient
-    optimizer.decay_at = ()  # fractions of training at which the learning rate is multiplied ...
-    optimizer.decay_factor = 1 / 3  # ... by this
-
-    config.train = train = ConfigDict()
-    train.task = "upstream"  # upstream, downstream: which part of the training set
-    train.epochs = 80
-    train.batch_size = 64
-    train.loss = "cross_entropy"  # cross_entropy, squared (distance to the one-hot label)
-    train.precision = "float32"  # of the computation: float32, bfloat16; parameters are float32
-    train.checkpoint_epochs = (0,)  # kept for analysis; the last is always kept
-    train.eval_epochs = ()  # when to evaluate on the whole task and test set; () is every epoch
-    train.resume_seconds = 60.0  # least time between checkpoints for resuming; 0 is every epoch
-
-    config.population = population = ConfigDict()
-    population.seeds = 4  # networks for each arm and each point of the sweep
-    population.sweep = ()  # (("optimizer.learning_rate", (0.01, 0.003)), ...): all combinations
-    population.vectorize = "auto"  # vmap, map: networks side by side or one after the other
-    population.devices = "auto"  # networks, batch: what is spread over the devices
-    population.shared_batches = True  # all networks see the same batches
-
-    config.init = init = ConfigDict()
-    # How networks start: scratch; from a run: pretrained, pretrained_unscaled, covariance; made
-    # from data: aligned, patch_whitening; from nothing: orthogonal, smooth.
-    init.arms = ("scratch",)
-    init.layers = ("all",)  # that the arms set: all (but the head), first:2, last:1, or names
-    init.run = ""  # workdir of the earlier run that arms read
-    init.step = -1  # of its checkpoint; -1 is the newest
-    init.covariance = "pooled"  # covariance: of all networks of the run pooled, or of each network
-    init.curve = "closed_form:1"  # aligned: f, see transfer/curves.py; measured, fitted read a run
-    init.centered = True  # aligned: eigenvectors of the covariance; False: of the second moment
-    init.match = "output_variance"  # made arms: output_variance, weight_norm of the fresh kernel
-    init.biases = "zero"  # made arms: zero, centring (outputs have mean 0 over inputs)
-    init.images = 2000  # of the task, from which moments of a layer's inputs are taken
-    return config
+    """The default configuration; see FIELDS for units and ranges."""
+    return defaults_of(FIELDS)
 
 
 def sizes(upstream: int, downstream: int, test: int) -> dict[str, int]:

@@ -3,21 +3,29 @@
 import ast
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
 from randlabels import records
-from randlabels.config import CHOICES, check, flatten, optimizer_parameters
+from randlabels.config import flatten
 from randlabels.configs import base
+from randlabels.data.generators import GENERATORS
 from randlabels.errors import InputError
+from randlabels.models import MODELS, field_names
 from randlabels.saved_config import differences
+from randlabels.training.check import check
+from randlabels.training.optimizers import optimizer_parameters
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*.py"))
 FAMILIES = [name for name in CONFIGS if name not in ("base", "study")]
 DEFAULTS = flatten(base.get_config())
+OWNED_CHOICES = ("model.name", "model.activation", "train.loss")
+CHOICES = (*OWNED_CHOICES, *(name for name, field in base.FIELDS.items() if field.choices))
 
 
 def family(name):
@@ -54,7 +62,7 @@ def test_a_recipe_is_one_step_from_base(name):
     tree = ast.parse((ROOT / "configs" / f"{name}.py").read_text())
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(node) for node in imports] == [
-        "from ml_collections import ConfigDict",
+        "import functools",
         "from randlabels.configs import base",
     ]
     for recipe, budgets in family(name).RECIPES.items():
@@ -134,21 +142,22 @@ def _attribute_paths(tree):
 def test_every_field_is_read_somewhere():
     """A field of a group is read as `<something named group or settings>.field`.
 
-    Fields of the model are the dataclass fields of the modules, read by `build`.
+    Fields of the model are the dataclass fields of the modules, read by `build`, and those of
+    generated data are named by their generators.
     """
-    from randlabels.models import MODELS
-
     chains = set()
     for path in (ROOT / "randlabels").rglob("*.py"):
         if path.name != "config.py":  # which names all fields to check them
             chains |= set(_attribute_paths(ast.parse(path.read_text())))
     pairs = {chain[i : i + 2] for chain in chains for i in range(len(chain) - 1)}
-    model_fields = {field for module in MODELS.values() for field in module.__dataclass_fields__}
+    model_fields = {field for module in MODELS.values() for field in field_names(module)}
+    drawn = {field for generator in GENERATORS.values() for field in generator.reads}
     # Local names under which the code holds a group.
     aliases = {
         "data": ("data", "data_config"),
         "labels": ("labels", "settings"),
         "optimizer": ("optimizer", "settings"),
+        "train": ("train", "settings"),
     }
     unread = []
     for name in DEFAULTS:
@@ -157,6 +166,8 @@ def test_every_field_is_read_somewhere():
             read = ("config", group) in pairs
         elif group == "model" and field != "name":
             read = field in model_fields
+        elif group == "data" and field in drawn:
+            read = True
         else:
             read = any((alias, field) in pairs for alias in aliases.get(group, (group,)))
         if not read:
@@ -242,13 +253,13 @@ def test_values_out_of_range_are_refused(name, values):
 
 def test_every_number_has_a_range():
     """A field added without one would accept anything."""
-    from randlabels.config import ELEMENT_RANGES, RANGES
-
-    for name, default in DEFAULTS.items():
+    for name, field in base.FIELDS.items():
+        default = field.default
         if isinstance(default, int | float) and not isinstance(default, bool):
-            assert name in RANGES, name
+            assert field.low is not None, name
         if isinstance(default, tuple) and default and not isinstance(default[0], str):
-            assert name in ELEMENT_RANGES, name
+            assert field.low is not None, name
+            assert field.element is not None, name
 
 
 @pytest.mark.parametrize(
@@ -392,6 +403,17 @@ def test_optimizers_of_optax_are_accepted(name):
     config.optimizer.name = name
     assert check(config).optimizer.name == name
     assert "learning_rate" in optimizer_parameters(name)
+
+
+def test_config_knows_no_reader_of_it():
+    """Models, data and training hand it their rules, through `randlabels.training.check`."""
+    code = (
+        "import randlabels.config, sys; above = [n for n in sys.modules if n.startswith("
+        "('randlabels.models', 'randlabels.data', 'randlabels.training', 'randlabels.transfer'))];"
+        "print(above)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 def test_differences_list_both_sides():

@@ -9,6 +9,7 @@ from scipy.stats import ortho_group
 from randlabels.data.errors import DataError
 
 NUM_CLASSES = 10
+CLASS_NAMES = tuple(f"decile {i}" for i in range(NUM_CLASSES))
 DIAGONAL_HOLDS = ("variances", "standard_deviations")
 
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from randlabels.config import Fields, Reader
 from randlabels.data.errors import DataError
 
 KINDS = ("random", "real", "noisy")
@@ -20,6 +21,12 @@ KINDS = ("random", "real", "noisy")
 # of one stream meets a seed of the other.
 _CLASS_STREAM = 0
 _COIN_STREAM = 1
+
+
+def check_labels(fields: Fields) -> dict[str, Reader]:
+    """The rule of config.labels: which fields the chosen kind reads."""
+    kind = fields["labels.kind"]
+    return {"labels.noise": Reader(f"label kind {kind}", kind == "noisy")}
 
 
 def _random_bits(stream: int, seed: int, ids: np.ndarray) -> np.ndarray:

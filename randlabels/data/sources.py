@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.data import dead_leaves, gaussian, pink_noise
 from randlabels.data.errors import DataError
+from randlabels.data.generators import Generator, generator_named
 from randlabels.data.splits import pixel_order, split_indices
-
-GENERATED = ("dead_leaves", "pink_noise", "gaussian")
 
 # Test examples have ids of their own, so that no test label repeats a training label.
 FIRST_TEST_ID = 2**30
@@ -89,7 +87,7 @@ def load(data_config: Any) -> Dataset:
     stream of their own, so that changing downstream_size never moves an image between the tasks.
 
     Args:
-      data_config: has the attributes name (one of GENERATED or the name of a TFDS image
+      data_config: has the attributes name (of a generator or of a TFDS image
         classification set), data_dir ("" is TFDS's default), seed, upstream_size,
         downstream_size, test_size (stored sets: 0 is all), image_size (generated images: the width;
         stored sets: 0 is native, otherwise the width to box-average down to), diagonal and
@@ -98,8 +96,8 @@ def load(data_config: Any) -> Dataset:
     Raises:
       DataError: a field is out of range, or the data set is missing, damaged or too small.
     """
-    generated = data_config.name in GENERATED
-    dataset = _generate(data_config) if generated else _load_stored(data_config)
+    generator = generator_named(data_config.name)
+    dataset = _generate(data_config, generator) if generator else _load_stored(data_config)
     return _shuffled(dataset, data_config.seed) if data_config.shuffle_pixels else dataset
 
 
@@ -118,9 +116,9 @@ def _shuffled(dataset: Dataset, seed: int) -> Dataset:
     )
 
 
-def _generate(data_config: Any) -> Dataset:
+def _generate(data_config: Any, generator: Generator) -> Dataset:
     up, down, test = (
-        _draw(data_config, size, stream)
+        _draw(data_config, generator, size, stream)
         for size, stream in (
             (data_config.upstream_size, _UPSTREAM),
             (data_config.downstream_size, _DOWNSTREAM),
@@ -134,33 +132,28 @@ def _generate(data_config: Any) -> Dataset:
         rows = np.empty((total, *upstream.shape[1:]), upstream.dtype)
         rows[index["upstream"]], rows[index["downstream"]] = upstream, downstream
         train.append(rows)
-    deciles = tuple(f"decile {i}" for i in range(gaussian.NUM_CLASSES))
-    names = {
-        "dead_leaves": dead_leaves.CLASS_NAMES,
-        "pink_noise": pink_noise.CLASS_NAMES,
-        "gaussian": deciles,
-    }[data_config.name]
-    return Dataset(data_config.name, train[0], train[1], *test, class_names=names)
+    return Dataset(data_config.name, train[0], train[1], *test, generator.class_names)
 
 
-def _draw(data_config: Any, size: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
+def _draw(
+    data_config: Any, generator: Generator, size: int, stream: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and labels of one independent part of a generated set."""
     if size < 0 or data_config.seed < 0:
         raise DataError("the seed and sizes of a data set must not be negative.")
     sequence = np.random.SeedSequence(data_config.seed, spawn_key=(stream,))
     seed = int(sequence.generate_state(1, np.uint64)[0])
-    if data_config.name == "dead_leaves":
-        return dead_leaves.dead_leaves(seed, size, data_config.image_size)
-    if data_config.name == "pink_noise":
-        return pink_noise.pink_noise(seed, size, data_config.image_size)
-    return gaussian.gaussian(
-        seed,
-        size,
-        data_config.diagonal,
-        data_config.diagonal_holds,
-        data_config.rotation_seed,
-        data_config.label_axes,
-    )
+    values = [getattr(data_config, field) for field in generator.reads]
+    inputs, labels = map(np.asarray, generator.draw(seed, size, *values))
+    wanted = (np.float32, 2) if generator.vectors else (np.uint8, 4)
+    kinds = (inputs.dtype, inputs.ndim, labels.dtype, labels.ndim)
+    if kinds != (*wanted, np.int32, 1) or not len(inputs) == len(labels) == size:
+        raise DataError(
+            f"{data_config.name} draws {inputs.dtype} {inputs.shape} and labels {labels.dtype} "
+            f"{labels.shape}; it shall draw {size} images uint8 [n, h, w, c], or vectors float32 "
+            f"[n, d], and labels int32 [n]."
+        )
+    return inputs, labels
 
 
 def _load_stored(data_config: Any) -> Dataset:

@@ -52,12 +52,14 @@ def find_builder(name: str, data_dir: str) -> Any:
     """
     import tensorflow_datasets as tfds
 
+    from randlabels.data.generators import GENERATORS
+
     try:
         with quiet_absl():
             return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
     except ValueError as error:  # DatasetNotFoundError is one
         stored = tfds.list_builders(with_community_datasets=False)
-        known = ("dead_leaves", "pink_noise", "gaussian", *stored)
+        known = (*GENERATORS, *stored)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "use dead_leaves, gaussian or a TFDS name."
         raise DataError(f"there is no data set named {name!r}; {hint}") from error

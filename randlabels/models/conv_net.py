@@ -1,11 +1,12 @@
 """A small plain convolutional network of any depth, for questions about more than one layer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from randlabels.models.facts import Facts
 from randlabels.models.layers import Conv, Dense, activate, max_pool
 
 
@@ -15,6 +16,10 @@ class ConvNet(nn.Module):
     2x2 max-pooling follows every convolution, so that deeper layers are cheap. No batch norm, like
     VGG16.
     """
+
+    facts: ClassVar[Facts] = Facts(
+        "conv_net", smallest_image=lambda model: 2 ** len(model.channels)
+    )
 
     num_classes: int
     channels: tuple[int, ...]

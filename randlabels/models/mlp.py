@@ -1,16 +1,19 @@
-"""Multi-layer perceptron (paper.md section 3; the paper's Figures 4 and 20 use it)."""
+"""Multi-layer perceptron (arXiv:2006.10455, section 3; the paper's Figures 4 and 20 use it)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from randlabels.models.facts import Facts
 from randlabels.models.layers import Dense, activate
 
 
 class MLP(nn.Module):
     """Dense layers `dense1`, `dense2`, ... of the given widths, then the linear `head`."""
+
+    facts: ClassVar[Facts] = Facts("mlp", takes_vectors=True)
 
     num_classes: int
     widths: tuple[int, ...]

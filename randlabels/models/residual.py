@@ -1,16 +1,18 @@
-"""Pre-activation residual networks: ResNet18-v2 and WideResNet (paper.md section 3).
+"""Pre-activation residual networks: ResNet18-v2 and WideResNet (arXiv:2006.10455, section 3).
 
 After He et al. (arXiv:1603.05027) and Zagoruyko & Komodakis (arXiv:1605.07146). Layers are named
 `conv1` (the stem), `group1_block1/conv1`, ..., `head`; batch norms are `norm1`, ...
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from randlabels.errors import InputError
+from randlabels.models.facts import Facts
 from randlabels.models.layers import Conv, Dense, activate
 
 NORM_MOMENTUM = 0.9  # of the running statistics
@@ -59,6 +61,8 @@ class ResNet18(nn.Module):
     convolution of stride 2 and a 3x3 max-pooling of stride 2 (11.69 M with 1,000 classes).
     """
 
+    facts: ClassVar[Facts] = Facts("resnet18")
+
     num_classes: int
     init_scale: float | jax.Array
     width: float = 1.0
@@ -97,6 +101,8 @@ class WideResNet(nn.Module):
     standard; the paper's Figure 3 uses 5).
     """
 
+    facts: ClassVar[Facts] = Facts("wide_resnet")
+
     num_classes: int
     init_scale: float | jax.Array
     depth: int = 28
@@ -108,6 +114,18 @@ class WideResNet(nn.Module):
     conv: str = "auto"
     dtype: Any = jnp.float32
     batch_axis: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a depth that no number of blocks has.
+
+        Raises:
+            InputError: then.
+        """
+        if (self.depth - 4) % 6:
+            raise InputError(
+                f"config.model.depth must be 6 n + 4 for a wide_resnet, not {self.depth}."
+            )
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

@@ -1,11 +1,12 @@
-"""The paper's two-layer convolutional network (paper.md section 3; Figures 2, 4 and 5)."""
+"""The paper's two-layer convolutional network (arXiv:2006.10455, section 3; Figures 2, 4 and 5)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from randlabels.models.facts import Facts
 from randlabels.models.layers import Conv, Dense, activate
 
 
@@ -15,6 +16,8 @@ class SimpleCNN(nn.Module):
     With 256 filters of 3x3, one dense layer of 64 and 10 classes it has 14.75 M parameters on
     32x32x3 images.
     """
+
+    facts: ClassVar[Facts] = Facts("simple_cnn", smallest_image=lambda model: model.kernel_size)
 
     num_classes: int
     filters: int

@@ -1,15 +1,16 @@
-"""VGG16 as the paper uses it (paper.md section 3): no batch norm, no average pool, one dense head.
+"""VGG16 of arXiv:2006.10455, section 3: no batch norm, no average pool, one dense head.
 
 After Simonyan & Zisserman (arXiv:1409.1556), configuration D, with the three dense layers replaced
 by one from the last 512 channels to the classes.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from randlabels.models.facts import Facts
 from randlabels.models.layers import Conv, Dense, activate, max_pool
 
 # Channels of the convolutions between two poolings.
@@ -22,6 +23,10 @@ class VGG16(nn.Module):
     14.72 M parameters with 10 classes. `width` multiplies the channels of all layers, `last_width`
     those of the last stage (conv11 to conv13) once more (the paper's Figure 8).
     """
+
+    facts: ClassVar[Facts] = Facts(
+        "vgg16", smallest_image=lambda model: 2 ** len(STAGES), in_turn=True
+    )
 
     num_classes: int
     init_scale: float | jax.Array

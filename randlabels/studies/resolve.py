@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from randlabels.config import GENERATED_DATA
+from randlabels.data.generators import generator_named
 from randlabels.studies.declare import Stage
 
 
@@ -27,7 +27,7 @@ def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> Con
     config = resolve(stage, budget)
     if stage.reads:
         config.init.run = str(workdir / stage.reads)
-    if data_dir and config.data.name not in GENERATED_DATA:
+    if data_dir and generator_named(config.data.name) is None:
         config.data.data_dir = data_dir
     return config
 

@@ -1,6 +1,6 @@
 """Loss, accuracy and dead units of every network over all examples of a task, each counted once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 
 from randlabels.training.devices import Layout
 from randlabels.training.losses import LOSSES
-from randlabels.training.step import gather_standardised, over_networks
+from randlabels.training.step import Examples, gather_standardised, over_networks
 
 Tree = Any
 PAD = -1  # the index that fills the last batch
@@ -71,6 +71,42 @@ def make_evaluate(
         )
 
     return layout.pmap(evaluate)
+
+
+def make_evaluator(
+    model: nn.Module,
+    loss: str,
+    layout: Layout,
+    vectorize: str,
+    sets: Mapping[str, Examples],
+    batch_size: int,
+) -> Callable[[Tree], dict[str, Any]]:
+    """A function from a state on the devices to the record of the population on all sets.
+
+    The record is {"train_loss", "train_accuracy", "dead", "test_loss", ...}, arrays [network].
+    """
+    evaluate = make_evaluate(model, loss, layout, vectorize)
+
+    def batches(count: int) -> Tree:
+        size = min(batch_size, count)
+        size = -(-size // len(layout.devices)) * len(layout.devices)
+        return layout.split_batches(evaluation_batches(count, size), shared=True)
+
+    indices = {name: batches(examples.count) for name, examples in sets.items()}
+
+    def evaluator(state: Tree) -> dict[str, Any]:
+        variables = {"params": state["params"], "batch_stats": state["batch_stats"]}
+        record: dict[str, Any] = {}
+        for name, examples in sets.items():
+            sums = evaluate(examples.data, indices[name], examples.labels, variables)
+            summary = summarise(layout.gather(sums))
+            record[f"{name}_loss"] = summary["loss"]
+            record[f"{name}_accuracy"] = summary["accuracy"]
+            if name == "train":
+                record["dead"] = summary["dead"]
+        return record
+
+    return evaluator
 
 
 def _count_active(x: jax.Array, valid: jax.Array) -> jax.Array:

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from randlabels.config import Fields, Reader, check_choice
+
 
 def squared(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Half the squared distance to the one-hot label, summed over classes."""
@@ -17,3 +19,13 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
     "squared": squared,
 }
+
+
+def check_loss(fields: Fields) -> dict[str, Reader]:
+    """The rule of config.train.loss.
+
+    Raises:
+        InputError: if there is no such loss.
+    """
+    check_choice("train.loss", fields["train.loss"], LOSSES)
+    return {}

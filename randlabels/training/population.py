@@ -16,12 +16,27 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.config import FROM_RUN_ARMS, MADE_ARMS, reads_run
+from randlabels.arm_names import FROM_RUN_ARMS, MADE_ARMS, reads_run
 from randlabels.errors import InputError
+from randlabels.models import with_fields
 from randlabels.networks import Network
 
 # Columns of the table that a compiled step reads as one scalar for each network.
 HYPERPARAMETERS = ("learning_rate", "momentum", "weight_decay")
+
+# Fields of a config that may differ from network to network (config.population.sweep).
+SWEEPABLE = (
+    "optimizer.learning_rate",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "model.init_scale",
+    "labels.noise",
+    "labels.seed",
+    "init.step",
+    "init.layers",
+    "init.curve",
+    "init.centered",
+)
 
 
 def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Network]:
@@ -90,7 +105,7 @@ def initial_variables(
     networks and of the devices.
 
     Args:
-        model: as built from the config; its init_scale is replaced by each row's.
+        model: as built from the config; its init_scale, if it has one, is replaced by each row's.
         table: the network table.
         task: upstream and downstream networks of one seed start differently.
         example: one standardised input, [1, ...].
@@ -99,7 +114,7 @@ def initial_variables(
 
     def init(seed: jax.Array, init_scale: jax.Array) -> Any:
         key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), name)
-        return model.clone(init_scale=init_scale).init(key, example)
+        return with_fields(model, init_scale=init_scale).init(key, example)
 
     # map, not vmap: the bits of one network's weights must not depend on how many there are.
     seeds = jnp.asarray([row.seed for row in table], jnp.uint32)

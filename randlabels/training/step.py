@@ -8,6 +8,7 @@ Arrays that a compiled function sees on one device (n networks on it, s steps, b
 * batches: {"indices" int32 [s, b] or [n, s, b], "seed" uint32 [] or [n]}
 """
 
+import dataclasses
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -15,61 +16,34 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-import optax.contrib
 from ml_collections import ConfigDict
 
-from randlabels.config import optimizer_named, optimizer_parameters
 from randlabels.data.standardise import standardise
-from randlabels.models.naming import HEAD
 from randlabels.training.devices import Layout
 from randlabels.training.losses import LOSSES
+from randlabels.training.optimizers import make_optimizer
 
 Tree = Any
 PADDING = 4  # pixels, of the random crop
 
 
-def make_optimizer(
-    config: ConfigDict, total_steps: int, network: dict[str, jax.Array]
-) -> optax.GradientTransformation:
-    """The optax optimizer of one network, whose hyper-parameters may be traced scalars.
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Examples on the devices, and what each network shall answer to them."""
 
-    The learning rate is multiplied by `decay_factor` from update `round(fraction * total_steps)`
-    on, for each fraction in `decay_at`.
-    """
-    settings = config.optimizer
-    scales: dict[int, float] = {}
-    for fraction in settings.decay_at:
-        at = round(fraction * total_steps)
-        scales[at] = scales.get(at, 1.0) * settings.decay_factor
-    schedule = optax.piecewise_constant_schedule(network["learning_rate"], scales)
-    accepted = optimizer_parameters(settings.name)
-    arguments: dict[str, Any] = {
-        k: network[k] for k in ("momentum", "weight_decay") if k in accepted
-    }
-    if settings.name == "muon":
-        arguments["muon_weight_dimension_numbers"] = _muon_matrices
-    transformation = optimizer_named(settings.name)(schedule, **arguments)
-    swept = any(name == "optimizer.weight_decay" for name, _ in config.population.sweep)
-    if "weight_decay" in accepted or not (settings.weight_decay or swept):
-        return transformation
-    return optax.chain(optax.add_decayed_weights(network["weight_decay"]), transformation)
+    count: int
+    data: Tree  # as above, on every device
+    labels: Tree  # int32 [device, network on it, example]
 
 
-def _muon_matrices(params: Tree) -> Tree:
-    """Which kernels muon orthogonalises, as [d, filters] matrices: all but the head's.
-
-    The others, biases and batch norms among them, are left to Adam, as muon's author advises.
-    """
-
-    def numbers(path: Any, leaf: jax.Array) -> Any:
-        names = [part.key for part in path]
-        if names[-1] != "kernel" or HEAD in names:
-            return None
-        inputs = tuple(range(leaf.ndim - 1))
-        return optax.contrib.MuonDimensionNumbers(inputs, leaf.ndim - 1)
-
-    return jax.tree_util.tree_map_with_path(numbers, params)
+def put_examples(
+    layout: Layout, images: np.ndarray, labels: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> Examples:
+    """Put images [n, ...], labels [network, n] and the moments of the channels on the devices."""
+    data = layout.replicate({"images": images, "mean": mean, "std": std})
+    return Examples(len(images), data, layout.spread(labels))
 
 
 def gather_standardised(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
@@ -191,7 +165,7 @@ def make_train_epoch(
     return layout.pmap(train_epoch, donate_argnums=(3,))
 
 
-def choose_vectorize(config: ConfigDict, num_networks: int, layout: Layout) -> str:
+def choose_vectorize(asked: str, in_turn: bool, num_networks: int, layout: Layout) -> str:
     """`auto`: vmap where it is faster, by measurement of each model on each backend.
 
     A device that holds one network runs it as it is: map's loop of one is no loop once compiled.
@@ -199,10 +173,16 @@ def choose_vectorize(config: ConfigDict, num_networks: int, layout: Layout) -> s
     networks, and loses for vgg16 (H100, batch 256: 2.7 to 4.5 ms a step and network against 2.0
     alone); the residual networks have not been measured. On CPU both take the same time and map
     needs a network's memory only once.
+
+    Args:
+        asked: config.population.vectorize.
+        in_turn: whether the model is faster so (see `Facts`).
+        num_networks: of the population.
+        layout: of the population.
     """
-    if config.population.vectorize != "auto":
-        return config.population.vectorize
+    if asked != "auto":
+        return asked
     on_device = num_networks if layout.mode == "batch" else num_networks // len(layout.devices)
-    if on_device == 1 or config.model.name == "vgg16":
+    if on_device == 1 or in_turn:
         return "map"
     return "map" if jax.default_backend() == "cpu" else "vmap"

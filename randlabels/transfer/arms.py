@@ -19,7 +19,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.config import GENERATED_DATA, arms_that_read, flatten
+from randlabels.arm_names import arms_that_read
+from randlabels.config import flatten
+from randlabels.data.generators import generator_named
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths, layers_to_set
 from randlabels.networks import Network
@@ -44,7 +46,7 @@ def open_source(config: ConfigDict) -> Run | None:
     run = load_run(config.init.run)
     # Rotated inputs are how a study of Proposition 1 makes initial weights that are not isotropic.
     free = {"data.augment", "data.test_size", "data.rotation_seed", "data.label_axes"}
-    if config.data.name not in GENERATED_DATA:
+    if generator_named(config.data.name) is None:
         free.add("data.downstream_size")  # of a stored data set, upstream does not depend on it
 
     def compared(fields: dict[str, Any]) -> dict[str, Any]:

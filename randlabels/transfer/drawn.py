@@ -11,7 +11,7 @@ import numpy as np
 
 from randlabels.analysis.layer_inputs import open_inputs, read_variables
 from randlabels.analysis.layers import LayerInputs
-from randlabels.config import CURVES_FROM_RUN
+from randlabels.arm_names import CURVES_FROM_RUN
 from randlabels.eigen import (
     descending_eigh,
     energy_profile,

@@ -11,7 +11,6 @@ import pytest
 
 from randlabels import records
 from randlabels.analysis import alignment_of_run, costs, layer_inputs
-from randlabels.config import check
 from randlabels.configs import base
 from randlabels.data import sources, splits
 from randlabels.errors import InputError
@@ -19,6 +18,7 @@ from randlabels.models import build
 from randlabels.models.naming import get_layer
 from randlabels.runs import load_run
 from randlabels.training import checkpoints, workdir
+from randlabels.training.check import check
 from randlabels.training.population import network_table
 
 FILTERS = 64  # more than the 27 weights of a filter

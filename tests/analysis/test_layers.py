@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from randlabels.analysis.layers import find_layers
-from randlabels.config import check
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
+from randlabels.training.check import check
 
 
 @pytest.mark.parametrize(

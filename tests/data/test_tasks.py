@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.data import sources
 from randlabels.data.labels import make_labels
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.errors import InputError
+from randlabels.training.check import check
 from randlabels.training.population import network_table
 
 

@@ -8,9 +8,9 @@ import pytest
 from randlabels import load_run
 from randlabels.analysis.layer_inputs import open_inputs
 from randlabels.analysis.outputs import logit_scale
-from randlabels.config import check
 from randlabels.studies.questions import phase
 from randlabels.training import loop
+from randlabels.training.check import check
 
 
 def planted(classes, scale, rate_up, rate_down, epochs, arm, seed):

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from randlabels.config import check
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import all_studies, find_study, study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.resolve import stage_config
 from randlabels.studies.run import run_study
+from randlabels.training.check import check
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])

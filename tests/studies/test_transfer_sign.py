@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from randlabels.analysis.activity import UnitActivity, activity_of_run
-from randlabels.config import check
 from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network
@@ -19,7 +18,8 @@ from randlabels.studies.paper import fig1, fig7, fig8
 from randlabels.studies.questions import critical
 from randlabels.studies.resolve import stage_config
 from randlabels.studies.run import load_results, run_study
-from randlabels.training import loop
+from randlabels.training.check import check
+from randlabels.training.setup import prepare
 
 NAMES = ("fig1", "fig7", "fig8", "critical")
 
@@ -221,7 +221,7 @@ def test_critical_population_holds_the_checkpoints_it_names(workdir):
     stage = next(s for s in critical.STUDY.stages if s.name == "positive_real")
     config = stage_config(stage, workdir, "smoke", "")
     config.init.arms = ("pretrained_unscaled",)
-    setup = loop.prepare(check(config))
+    setup = prepare(check(config))
     upstream = load_run(workdir / "positive")
     assert {row.source_step for row in setup.table} == {0, 2, 4}
     for row in setup.table:

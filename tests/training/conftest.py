@@ -9,9 +9,10 @@ import jax
 import pytest
 
 from randlabels import records
-from randlabels.config import check
 from randlabels.training import checkpoints, loop
+from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
+from randlabels.training.setup import prepare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ def run_population(tmp_path) -> Callable[..., Result]:
     numbers = itertools.count()
 
     def run(config, num_devices: int = 1, mode: str = "auto") -> Result:
-        setup = loop.prepare(check(config))
+        setup = prepare(check(config))
         devices = tuple(jax.local_devices()[:num_devices])
         layout = choose_layout(mode, len(setup.table), config.train.batch_size, devices)
         assert len(layout.devices) == num_devices

@@ -7,11 +7,12 @@ import optax
 import pytest
 
 from randlabels import load_run
-from randlabels.config import check
 from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.training import loop
-from randlabels.training.step import dropout_rngs, make_optimizer
+from randlabels.training.check import check
+from randlabels.training.optimizers import make_optimizer
+from randlabels.training.step import dropout_rngs
 
 
 def applied(model, variables, images, **more):

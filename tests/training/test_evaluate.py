@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
-from randlabels.training import loop
+from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
 from randlabels.training.evaluate import evaluation_batches, make_evaluate, summarise
 from randlabels.training.population import initial_variables, network_table
+from randlabels.training.setup import load_task, prepare
 
 NUM_EXAMPLES = 29  # 4 batches of 8, the last with 5 examples
 
@@ -91,7 +91,7 @@ def test_every_example_is_in_one_batch(size, batch):
 def test_a_channel_that_fires_anywhere_is_alive(tiny_config, run_population):
     """A convolution's unit is its channel, over all positions and examples."""
     config = tiny_config({"train.epochs": 1, "optimizer.learning_rate": 0.0})
-    setup = loop.prepare(check(config))
+    setup = prepare(check(config))
     setup.state["params"]["conv1"]["bias"][1, 2:5] = -100.0
     setup.state["params"]["dense1"]["kernel"][0] = 0.0
     layout = choose_layout("networks", 2, 16, tuple(jax.local_devices()[:1]))
@@ -120,7 +120,7 @@ def test_test_labels(tiny_config):
             "labels.noise": noise,
             "data.test_size": 300,
         }
-        return loop.load_task(
+        return load_task(
             check(tiny_config(changes)), network_table(check(tiny_config(changes)))
         ).test_labels
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
+from randlabels.training.check import check
 from randlabels.training.population import initial_variables, network_table
 
 # The same float32 sums in another order: 6 updates amplify rounding (6e-8) to a few 1e-7 of

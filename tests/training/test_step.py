@@ -6,10 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from randlabels.config import check
 from randlabels.data import splits
-from randlabels.training import loop
-from randlabels.training.step import crop_flip, make_optimizer
+from randlabels.training.check import check
+from randlabels.training.optimizers import make_optimizer
+from randlabels.training.setup import prepare
+from randlabels.training.step import crop_flip
 
 LINEAR = {
     "data.name": "gaussian",
@@ -70,7 +71,7 @@ def test_sgd_equals_numpy_for_every_network(tiny_config, run_population):
         ),
     }
     config = tiny_config(changes)
-    setup = loop.prepare(check(config))
+    setup = prepare(check(config))
     assert setup.total_steps == 9
     trained = run_population(config).params["head"]
     for row in setup.table:
@@ -153,7 +154,7 @@ def test_other_optimizers_equal_plain_optax(tiny_config, run_population, name, d
             "population.sweep": (("optimizer.learning_rate", (0.03, 0.01)),),
         }
     )
-    setup = loop.prepare(check(config))
+    setup = prepare(check(config))
     trained = run_population(config).params
     for row in setup.table:
         start = jax.tree.map(lambda x, k=row.network: x[k], setup.state["params"])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from randlabels.models import build, facts_of
 from randlabels.training import step
 from randlabels.training.devices import choose_layout
 from randlabels.training.step import choose_vectorize, over_networks
@@ -28,16 +29,15 @@ from randlabels.training.step import choose_vectorize, over_networks
 def test_auto(tiny_config, monkeypatch, backend, model, devices, networks, mode, expected):
     layout = choose_layout(mode, networks, 16, tuple(jax.local_devices()[:devices]))
     monkeypatch.setattr(step.jax, "default_backend", lambda: backend)
-    config = tiny_config({"model.name": model})
-    assert choose_vectorize(config, networks, layout) == expected
+    in_turn = facts_of(build(tiny_config({"model.name": model}))).in_turn
+    assert choose_vectorize("auto", in_turn, networks, layout) == expected
 
 
 @pytest.mark.parametrize("asked", ["vmap", "map"])
-def test_what_is_asked_for_is_done(tiny_config, monkeypatch, asked):
+def test_what_is_asked_for_is_done(monkeypatch, asked):
     layout = choose_layout("networks", 1, 16, tuple(jax.local_devices()[:1]))
     monkeypatch.setattr(step.jax, "default_backend", lambda: "gpu")
-    config = tiny_config({"model.name": "vgg16", "population.vectorize": asked})
-    assert choose_vectorize(config, 1, layout) == asked
+    assert choose_vectorize(asked, True, 1, layout) == asked
 
 
 def count_loops(networks):

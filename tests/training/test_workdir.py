@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from randlabels.config import check
 from randlabels.errors import InputError
 from randlabels.training import loop, workdir
+from randlabels.training.check import check
 
 
 def test_another_config_is_refused_with_the_fields_that_differ(tiny_config, tmp_path):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
-from randlabels.config import check
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.training import loop
+from randlabels.training.check import check
+from randlabels.training.setup import prepare
 from randlabels.transfer import LayerInputs, open_source, start_networks
 from randlabels.transfer.drawn import Source
 
@@ -41,7 +42,7 @@ def downstream(tiny_config, upstream, **changes):
 
 def start(config):
     """Initial parameters by (arm, seed), and the network table."""
-    setup = loop.prepare(config)
+    setup = prepare(config)
     assert [row.network for row in setup.table] == list(range(len(setup.table)))
     params = {
         (row.arm, row.seed): jax.tree.map(lambda x, k=row.network: x[k], setup.state["params"])
@@ -126,7 +127,7 @@ def test_drawn_filters_have_the_covariance_of_the_source(tiny_config, upstream, 
         upstream,
         **{"init.arms": ("covariance",), "init.covariance": pooling, "population.seeds": 3},
     )
-    setup = loop.prepare(config)
+    setup = prepare(config)
     row = setup.table[2]
     table = [dataclasses.replace(row, network=k, seed=k) for k in range(400)]
     fresh = jax.tree.map(lambda x: np.repeat(x[2:3], 400, axis=0), setup.state["params"])
@@ -265,7 +266,7 @@ def test_a_deeper_covariance_layer_has_the_sources_map_in_its_own_eigenbasis(tin
         **wide,
         **{"init.arms": ("covariance",), "init.layers": ("all",), "population.seeds": 1},
     )
-    setup = loop.prepare(config)
+    setup = prepare(config)
     inputs = layer_inputs(setup, 0, "dense1")
     values, vectors = np.linalg.eigh(np.cov(inputs.T, bias=True))
     order = np.argsort(values)[::-1][:20]
@@ -289,7 +290,7 @@ def test_arms_made_from_data_and_a_sweep_over_their_settings(tiny_config):
             ("init.layers", (("conv1",), ("all",))),
         ),
     }
-    setup = loop.prepare(check(tiny_config(settings)))
+    setup = prepare(check(tiny_config(settings)))
     table = setup.table
     counts = {arm: sum(row.arm == arm for row in table) for arm in ("scratch", "aligned")}
     assert counts == {"scratch": 1, "aligned": 4}
@@ -326,7 +327,7 @@ def test_a_swept_step_is_read_for_each_network(tiny_config, upstream):
     sweep = (("init.step", (0, 12)),)
     arms = ("scratch", "pretrained_unscaled")
     changes = {"init.arms": arms, "population.sweep": sweep, "population.seeds": 1}
-    setup = loop.prepare(downstream(tiny_config, upstream, **changes))
+    setup = prepare(downstream(tiny_config, upstream, **changes))
     assert [row.source_step for row in setup.table] == [None, 0, 12]
     for network, step in ((1, 0), (2, 12)):
         np.testing.assert_array_equal(
@@ -335,7 +336,7 @@ def test_a_swept_step_is_read_for_each_network(tiny_config, upstream):
         )
     wrong = changes | {"population.sweep": (("init.step", (0, 5)),)}
     with pytest.raises(InputError, match="has no checkpoint of step 5"):
-        loop.prepare(downstream(tiny_config, upstream, **wrong))
+        prepare(downstream(tiny_config, upstream, **wrong))
 
 
 def test_a_measured_curve_needs_a_run(tiny_config, upstream):
@@ -347,7 +348,7 @@ def test_a_measured_curve_needs_a_run(tiny_config, upstream):
     assert [row.source_step for row in table] == [-1, -1]
     assert norm(params["aligned", 0]["conv1"]) > 0
     with pytest.raises(InputError, match="The curve 'cubic' is none of"):
-        loop.prepare(check(tiny_config({"init.arms": ("aligned",), "init.curve": "cubic"})))
+        prepare(check(tiny_config({"init.arms": ("aligned",), "init.curve": "cubic"})))
 
 
 def test_a_differing_test_size_or_augmentation_does_not_matter(tiny_config, upstream):

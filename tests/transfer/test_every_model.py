@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
+from randlabels.training.check import check
 from randlabels.training.population import network_table
 from randlabels.transfer import LayerInputs, arms, rescale_to_reference, start_networks
 

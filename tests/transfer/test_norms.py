@@ -6,12 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels.config import check
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
-from randlabels.training import checkpoints, loop, workdir
+from randlabels.training import checkpoints, workdir
+from randlabels.training.check import check
 from randlabels.training.population import initial_variables, network_table
+from randlabels.training.setup import prepare
 from randlabels.transfer import norms as norms_module
 from randlabels.transfer import rescale_to_reference
 from randlabels.transfer.norms import goes_with, input_factor, norm_paths, take_over_norms
@@ -212,7 +213,7 @@ def test_a_population_starts_with_the_norms_of_an_earlier_run(tiny_config, tmp_p
     workdir.write_table(tmp_path, table)
     workdir.write_status(tmp_path, "done")
     arms = {"init.run": str(tmp_path), "init.arms": ("scratch", "pretrained_unscaled")}
-    setup = loop.prepare(check(tiny_config(MODEL | arms | {"population.seeds": 2})))
+    setup = prepare(check(tiny_config(MODEL | arms | {"population.seeds": 2})))
     ours = setup.state["batch_stats"]["group3_block1"]["norm2"]
     theirs = trained["batch_stats"]["group3_block1"]["norm2"]
     for name, unlearned in (("mean", 0), ("var", 1)):

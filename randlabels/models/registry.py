@@ -1,0 +1,140 @@
+"""Which models there are, and a model from a config.
+
+A model is a flax linen module, called as `model(inputs, train=False)` on [batch, h, w, c] or
+[batch, d] -> logits [batch, classes], whose dataclass fields are the fields of config.model that it
+reads. It is found by its `facts` in a module of this folder, or by its import path anywhere else.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from randlabels.config import Fields, Reader, check_choice
+from randlabels.errors import InputError
+from randlabels.import_path import is_import_path, load
+from randlabels.models.facts import facts_of
+from randlabels.models.layers import ACTIVATIONS
+
+
+def _find_models() -> dict[str, type[nn.Module]]:
+    """The classes that state facts, of the modules beside this one."""
+    package = __name__.rpartition(".")[0]
+    found = {}
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        for value in vars(importlib.import_module(f"{package}.{module.name}")).values():
+            if inspect.isclass(value) and issubclass(value, nn.Module) and "facts" in vars(value):
+                found[facts_of(value).name] = value
+    return found
+
+
+MODELS: dict[str, type[nn.Module]] = _find_models()
+
+
+def model_named(name: str) -> type[nn.Module]:
+    """The class of a model, by its name or its import path my_package.my_module:Net.
+
+    Raises:
+        InputError: if there is none, or what the path leads to is no model.
+    """
+    if not is_import_path(name):
+        check_choice("model.name", name, MODELS)
+        return MODELS[name]
+    model = load("model.name", name)
+    if not (inspect.isclass(model) and issubclass(model, nn.Module)):
+        raise InputError(f"config.model.name is {name!r}, which is no class of flax.linen modules.")
+    parameters = inspect.signature(model.__call__).parameters.values()
+    if not any(p.name == "train" or p.kind is p.VAR_KEYWORD for p in parameters):
+        raise InputError(
+            f"config.model.name is {name!r}, whose __call__ takes no argument `train`; it shall "
+            f"take (inputs, train=False)."
+        )
+    return model
+
+
+def field_names(model: nn.Module | type[nn.Module]) -> set[str]:
+    """The fields of a model that a config may fill."""
+    return {field.name for field in dataclasses.fields(model)} - {"name", "parent"}
+
+
+def with_fields(model: nn.Module, **values: Any) -> nn.Module:
+    """The model with other values of those of the fields that it has."""
+    return model.clone(**{k: v for k, v in values.items() if k in field_names(model)})
+
+
+def build(config: ConfigDict, batch_axis: str | None = None) -> nn.Module:
+    """The model a config describes, called on [batch, h, w, c] or [batch, d].
+
+    Returns logits [batch, num_classes] in float32 whatever the precision of the computation. With
+    `train=True` batch norms use the statistics of the batch, averaged over the device axis
+    `batch_axis` where one is given, and update their running statistics.
+
+    Raises:
+        InputError: if there is no such model, or it cannot be built from the fields.
+    """
+    return _make(config.model, config.labels.num_classes, config.train.precision, batch_axis)
+
+
+def check_model(fields: Fields) -> dict[str, Reader]:
+    """The rule of config.model: which fields the chosen model reads.
+
+    Raises:
+        InputError: if there is no such model, or it cannot be built from the fields.
+    """
+    check_choice("model.activation", fields["model.activation"], ACTIVATIONS)
+    settings = {
+        name.removeprefix("model."): value
+        for name, value in fields.items()
+        if name.startswith("model.")
+    }
+    model = _make(settings, fields["labels.num_classes"], fields["train.precision"], None)
+    own, chooser = field_names(model), f"model {fields['model.name']}"
+    readers = {f"model.{name}": Reader(chooser, name in own) for name in settings if name != "name"}
+    return readers | {"train.precision": Reader(chooser, "dtype" in own)}
+
+
+def _make(
+    settings: Mapping[str, Any], num_classes: int, precision: str, batch_axis: str | None
+) -> nn.Module:
+    """The model of the fields of config.model, with those of the rest that it has too."""
+    model = model_named(settings["name"])
+    values = dict(settings) | {
+        "num_classes": num_classes,
+        "dtype": jnp.dtype(precision),
+        "batch_axis": batch_axis,
+    }
+    missing = [
+        field.name
+        for field in dataclasses.fields(model)
+        if field.default is field.default_factory is dataclasses.MISSING
+        and field.name not in values
+    ]
+    if missing:
+        raise InputError(
+            f"config.model.name is {settings['name']!r}, whose field {missing[0]!r} has no "
+            f"default and is no field of config.model."
+        )
+    return model(**{name: values[name] for name in field_names(model) & set(values)})
+
+
+def check_inputs(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Make sure that a model built from a config can take inputs [*shape].
+
+    A smaller image would leave nothing behind a VALID convolution or the poolings.
+
+    Raises:
+        InputError: if it is too small.
+    """
+    least, pixels = facts_of(model).smallest_image(model), min(shape[:2])
+    if pixels < least:
+        raise InputError(
+            f"The images are only {pixels} pixels wide or high, but {config.model.name} needs "
+            f"{least} (config.data.image_size, config.model.kernel_size or channels)."
+        )

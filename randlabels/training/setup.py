@@ -1,0 +1,134 @@
+"""Everything that is known before the first step: task, population, layout, initial state."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from randlabels import transfer
+from randlabels.data.standardise import standardise
+from randlabels.data.tasks import labels_of_networks, open_task
+from randlabels.models import build, check_inputs, facts_of, with_fields
+from randlabels.networks import Network
+from randlabels.runs import Run
+from randlabels.training.devices import Layout, choose_layout
+from randlabels.training.optimizers import make_optimizer
+from randlabels.training.population import hyperparameters, initial_variables, network_table
+from randlabels.training.step import Examples, choose_vectorize, put_examples
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The examples of one task as every network sees them."""
+
+    images: np.ndarray  # uint8 [n, h, w, c] or float32 [n, d]
+    labels: np.ndarray  # int32 [network, n]
+    test_images: np.ndarray
+    test_labels: np.ndarray | None  # int32 [network, n]; None where test labels mean nothing
+    mean: np.ndarray  # [c], of the whole training set on the scale 0 to 1
+    std: np.ndarray  # [c]
+
+    def sample(self, count: int) -> np.ndarray:
+        """At most `count` images, evenly spaced and standardised, for moments of them."""
+        chosen = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
+        return np.asarray(standardise(self.images[chosen], self.mean, self.std))
+
+    def put(self, layout: Layout) -> dict[str, Examples]:
+        """The examples on the devices: "train", and "test" where test labels mean something."""
+        sets = {"train": put_examples(layout, self.images, self.labels, self.mean, self.std)}
+        if self.test_labels is not None:
+            test = put_examples(layout, self.test_images, self.test_labels, self.mean, self.std)
+            sets["test"] = test
+        return sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What `prepare` makes of a checked config. Making one writes nothing."""
+
+    config: ConfigDict
+    task: Task
+    table: list[Network]
+    model: nn.Module
+    layout: Layout
+    vectorize: str
+    steps_per_epoch: int  # updates; the remainder of the examples is dropped
+    total_steps: int  # updates in the whole run
+    state: Tree  # host arrays, leading axis `network`
+
+
+def prepare(config: ConfigDict) -> Setup:
+    """Load the data and the earlier run, and build the population, before anything is written.
+
+    Raises:
+        InputError: if the data or the earlier run cannot be used.
+    """
+    source = transfer.open_source(config)
+    table = network_table(config, source.healthy_networks if source else ())
+    layout = choose_layout(
+        config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
+    )
+    model = build(config, layout.axis_name)
+    vectorize = choose_vectorize(
+        config.population.vectorize, facts_of(model).in_turn, len(table), layout
+    )
+    task = load_task(config, table)
+    check_inputs(config, model, task.images.shape[1:])
+    variables = _start(config, table, model, task, source)
+    steps_per_epoch = len(task.images) // config.train.batch_size
+    total_steps = steps_per_epoch * config.train.epochs
+    return Setup(
+        config=config,
+        task=task,
+        table=table,
+        model=model,
+        layout=layout,
+        vectorize=vectorize,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+        state=_initial_state(config, table, variables, total_steps),
+    )
+
+
+def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
+    """The images of config.train.task, and the labels each network of the table learns."""
+    data = open_task(config)
+    labels, test_labels = labels_of_networks(config.labels, data, table)
+    return Task(data.images, labels, data.test_images, test_labels, data.mean, data.std)
+
+
+def _start(
+    config: ConfigDict, table: Sequence[Network], model: nn.Module, task: Task, source: Run | None
+) -> Tree:
+    """The variables {"params", "batch_stats"} with which each network starts, by its arm."""
+    example = np.zeros((1, *task.images.shape[1:]), np.float32)
+    variables = initial_variables(model, table, config.train.task, example)
+    inputs = transfer.LayerInputs(
+        with_fields(model, dtype=jnp.float32), task.sample(config.init.images)
+    )
+    params = transfer.start_networks(config, table, variables, source, inputs)
+    return transfer.take_over_norms(table, variables | {"params": params}, source)
+
+
+def _initial_state(
+    config: ConfigDict, table: Sequence[Network], variables: Tree, total_steps: int
+) -> Tree:
+    params = variables["params"]
+
+    def init(network: Tree, params: Tree) -> Tree:
+        return make_optimizer(config, total_steps, network).init(params)
+
+    opt_state = jax.vmap(init)(hyperparameters(table), params)
+    return {
+        "params": params,
+        "batch_stats": variables.get("batch_stats", {}),
+        "opt_state": jax.tree.map(np.array, opt_state),
+        "step": np.zeros(len(table), np.int32),
+    }

@@ -1,0 +1,253 @@
+"""Models and data sets of the user's own, named by their import path; a model added to the folder.
+
+Nothing of the package is edited: the modules lie in a folder of the test's.
+"""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from randlabels import load_run
+from randlabels.data import sources
+from randlabels.errors import InputError
+from randlabels.import_path import is_import_path
+from randlabels.models import build
+from randlabels.training.check import check
+from randlabels.training.loop import train
+
+ROOT = Path(__file__).parents[1]
+
+# Fields of config.model (widths, init_scale), of the population (num_classes) and of its own.
+FULL_MODEL = """
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from randlabels.models import Facts
+from randlabels.models.layers import Dense
+
+
+class Net(nn.Module):
+    facts: ClassVar[Facts] = Facts("tiny_net", takes_vectors=True, smallest_image=lambda model: 7)
+
+    num_classes: int
+    widths: tuple[int, ...]
+    init_scale: float
+    slope: float = 0.1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = x.reshape(x.shape[0], -1)
+        for i, width in enumerate(self.widths, start=1):
+            x = Dense(width, self.init_scale, self.dtype, name=f"dense{i}")(x)
+            x = nn.leaky_relu(x, self.slope)
+        return Dense(self.num_classes, self.init_scale, self.dtype, name="head")(x)
+"""
+
+# None of the fields that the package fills: layers of flax alone, float32, three classes.
+PLAIN_MODEL = """
+import flax.linen as nn
+
+
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.relu(nn.Conv(4, (3, 3), name="conv1")(x))
+        return nn.Dense(3, name="head")(x.mean(axis=(1, 2)))
+"""
+
+STRIPES = """
+import numpy as np
+
+from randlabels.data.generators import Generator
+
+
+def draw(seed, count, size):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=count, dtype=np.int32)
+    images = rng.integers(0, 256, (count, size, size, 3), np.uint8)
+    images[labels == 1, ::2] //= 4
+    return images, labels
+
+
+stripes = Generator(draw, ("plain", "striped"), reads=("image_size",))
+points = Generator(
+    lambda seed, count: (np.ones((count, 2), np.float32), np.zeros(count, np.int32)),
+    ("one", "two"),
+    vectors=True,
+)
+wrong = Generator(lambda seed, count: (np.ones((count, 4, 4)), np.zeros(count)), ("one", "two"))
+greedy = Generator(draw, ("plain", "striped"), reads=("image_size", "contrast"))
+"""
+
+PLAIN = {"model.filters": 48, "model.widths": (32,), "model.init_scale": 0.35}  # the defaults
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function: the text of a module -> its import name, of a package outside the repository."""
+    package = f"outside_{tmp_path.name.replace('-', '_')}"
+    folder = tmp_path / "elsewhere" / package
+    folder.mkdir(parents=True)
+    monkeypatch.syspath_prepend(folder.parent)
+    numbers = itertools.count()
+
+    def write(text):
+        name = f"module{next(numbers)}"
+        (folder / f"{name}.py").write_text(text)
+        return f"{package}.{name}"
+
+    yield write
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        del sys.modules[name]
+
+
+def test_a_model_is_trained_from_outside(tiny_config, tmp_path, module):
+    name = f"{module(FULL_MODEL)}:Net"
+    sweep = (("model.init_scale", (0.5, 1.0)),)
+    changes = {"model.name": name, "model.filters": 48, "population.sweep": sweep}
+    config = tiny_config(changes | {"train.epochs": 1, "labels.kind": "random"})
+    assert build(check(config)).slope == 0.1
+    train(config, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    assert run.config["model"]["name"] == name
+    assert run.status["state"] == "done"
+    first, last = (run.params(step)["dense1"]["kernel"] for step in (run.steps[0], run.steps[-1]))
+    assert first.shape == (4, 8 * 8 * 3, 5)
+    assert np.abs(last - first).max() > 1e-4
+    # Networks 2 and 3 have the seeds of 0 and 1, and twice their scale.
+    np.testing.assert_allclose(first[2:], 2 * first[:2], rtol=1e-5)
+
+
+def test_a_model_without_any_of_our_fields_is_trained(tiny_config, tmp_path, module):
+    name = f"{module(PLAIN_MODEL)}:Net"
+    train(tiny_config(PLAIN | {"model.name": name, "train.epochs": 1}), tmp_path / "run")
+    assert np.isfinite(load_run(tmp_path / "run").metrics[-1]["train_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"population.sweep": (("model.init_scale", (0.5, 1.0)),)},
+         r"sweeps 'model.init_scale', which model .*:Net does not read"),
+        ({"model.widths": (3,)}, r"model.widths is \(3,\), but model .*:Net does not read it"),
+        ({"train.precision": "bfloat16"}, r"precision is 'bfloat16', but model .*:Net does not"),
+        ({"data.name": "gaussian", "data.image_size": 16},
+         "gaussian inputs are vectors: set config.model.name to 'mlp'"),
+    ],
+)  # fmt: skip
+def test_a_model_is_asked_for_what_it_reads(tiny_config, module, changes, message):
+    name = f"{module(PLAIN_MODEL)}:Net"
+    with pytest.raises(InputError, match=message):
+        check(tiny_config(PLAIN | {"model.name": name} | changes))
+
+
+def test_facts_hold_for_models_from_outside(tiny_config, tmp_path, module):
+    name = f"{module(FULL_MODEL)}:Net"
+    changes = {"model.name": name, "model.filters": 48}
+    vectors = {"data.name": "gaussian", "data.image_size": 16, "data.diagonal": (1.0, 2.0)}
+    check(tiny_config(changes | vectors))
+    with pytest.raises(InputError, match=r"only 6 pixels wide or high, but .*:Net needs 7"):
+        train(tiny_config(changes | {"data.image_size": 6}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute", "message"),
+    [
+        (None, "Net", r"model.name is 'nowhere.nets:Net', but Python finds no module 'nowhere'"),
+        (PLAIN_MODEL, "Nett", r"has no 'Nett'; did you mean 'Net'\?"),
+        ("x = 1", "Net", r"has no 'Net'\.$"),
+        ("x = 1", "x", r":x', which is no class of flax.linen modules"),
+        ("def x(): pass", "x", r":x', which is no class of flax.linen modules"),
+        ("raise RuntimeError('no\\nlicence')", "x",
+         r"but importing '.*' fails: RuntimeError: no licence"),
+        ("import nothing_of_this_name", "x", r"importing '.*' fails: ModuleNotFoundError: No mod"),
+        ("def x(:", "x", r"importing '.*' fails: SyntaxError"),
+        (PLAIN_MODEL.replace(", train=False", ""), "Net", "takes no argument `train`"),
+        (FULL_MODEL.replace("slope: float = 0.1", "slope: float").replace(
+            "    slope: float\n    dtype: Any = jnp.float32", "    slope: float\n    dtype: Any"),
+         "Net", r"whose field 'slope' has no default and is no field of config.model"),
+    ],
+)  # fmt: skip
+def test_what_is_no_model_is_answered_by_a_sentence(tiny_config, module, text, attribute, message):
+    name = f"{module(text) if text else 'nowhere.nets'}:{attribute}"
+    with pytest.raises(InputError, match=message) as error:
+        check(tiny_config(PLAIN | {"model.name": name}))
+    assert "\n" not in str(error.value)
+
+
+def test_a_data_set_is_drawn_from_outside(tiny_config, tmp_path, module):
+    name = f"{module(STRIPES)}:stripes"
+    changes = {"data.name": name, "labels.kind": "real", "labels.num_classes": 2}
+    model = {"model.name": "mlp", "model.filters": 48}
+    config = tiny_config(changes | model | {"train.epochs": 1})
+    dataset = sources.load(config.data)
+    assert dataset.train_images.shape == (98, 8, 8, 3)
+    assert dataset.class_names == ("plain", "striped")
+    train(config, tmp_path / "run")
+    assert load_run(tmp_path / "run").status["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "changes", "message"),
+    [
+        ("stripes", {"data.data_dir": "/data"}, r"data_dir is '/data', but data set .*:stripes"),
+        ("stripes", {"data.diagonal": (2.0,)}, r"data.diagonal .* data set .*:stripes does not"),
+        ("stripes", {"data.test_size": 0}, "test_size must be at least 1 for generated data"),
+        ("points", {"data.image_size": 16}, r":points inputs are vectors: set config.model.name"),
+        ("points", {"data.image_size": 16, "data.augment": "crop_flip"}, "points inputs are not"),
+        ("points", {"data.image_size": 8}, r"image_size is 8, but data set .*:points does not"),
+        ("draw", {}, "which is no Generator of randlabels.data.generators"),
+        ("stripe", {}, r"has no 'stripe'; did you mean 'stripes'\?"),
+        ("greedy", {}, "reads config.data.contrast, a field that no config has"),
+    ],
+)
+def test_data_from_outside_are_checked(tiny_config, module, attribute, changes, message):
+    mlp = {"model.name": "mlp", "model.filters": 48} if "image_size is 8" in message else {}
+    name = {"data.name": f"{module(STRIPES)}:{attribute}"}
+    with pytest.raises(InputError, match=message) as error:
+        check(tiny_config(mlp | name | changes))
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_generator_draws_is_checked(tiny_config, tmp_path, module):
+    name = f"{module(STRIPES)}:wrong"
+    with pytest.raises(InputError, match=r"draws float64 \(50, 4, 4\) and labels float64 \(50,\);"):
+        train(tiny_config({"data.name": name, "data.image_size": 16}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("nets:Net", True), ("my_package.my_module:Net", True), ("cifar10:3.0.2", False),
+     ("cifar10", False), ("a.b", False), (":Net", False), ("a:", False), ("a:b:c", False),
+     ("a..b:Net", False), ("4a:Net", False)],
+)  # fmt: skip
+def test_import_paths_are_told_from_names(name, expected):
+    assert is_import_path(name) is expected
+
+
+def test_a_model_file_in_the_folder_is_all_it_takes(tmp_path):
+    """In a copy of the package: one new file, and a config can name the model."""
+    for folder in ("randlabels", "configs"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    (tmp_path / "randlabels" / "models" / "tiny_net.py").write_text(FULL_MODEL)
+    code = (
+        "from configs import base; from randlabels.training.check import check;"
+        "from randlabels.models import build; config = base.get_config();"
+        "config.model.name = 'tiny_net'; print(type(build(check(config))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "<class 'randlabels.models.tiny_net.Net'>"
