@@ -22,6 +22,7 @@ from randlabels.errors import InputError
 from randlabels.models import MODELS
 from randlabels.models.layers import ACTIVATIONS
 from randlabels.training.losses import LOSSES
+from randlabels.transfer.registry import ARMS
 
 GENERATED_DATA = ("dead_leaves", "pink_noise", "gaussian")
 
@@ -57,26 +58,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "init.match": ("output_variance", "weight_norm"),
     "init.biases": ("zero", "centring"),
 }
-
-ARMS = (
-    "scratch",
-    "pretrained",
-    "pretrained_unscaled",
-    "covariance",
-    "aligned",
-    "orthogonal",
-    "smooth",
-    "patch_whitening",
-)
-
-# Arms that read an earlier run whatever the other settings.
-FROM_RUN_ARMS = ("pretrained", "pretrained_unscaled", "covariance")
-
-# Arms whose filters are made from data or from nothing.
-MADE_ARMS = ("aligned", "orthogonal", "smooth", "patch_whitening")
-
-# Values of init.curve that are read off an earlier run.
-CURVES_FROM_RUN = ("measured", "fitted")
 
 # Inclusive ranges of scalars.
 RANGES: dict[str, tuple[float, float]] = {
@@ -134,6 +115,7 @@ def check(config: ConfigDict) -> ConfigDict:
         _check_value(name, value)
     for name in ("init.arms", "init.layers"):
         fields[name] = _split_words(name, fields[name])
+    _check_arms(fields["init.arms"])
     fields["population.sweep"] = _tuples(fields["population.sweep"])
     _check_sweep(fields, defaults)
     _check_unread(fields, defaults)
@@ -154,15 +136,12 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
     return flat
 
 
-def reads_run(arm: str, curve: str) -> bool:
-    """Whether networks of an arm (with init.curve) start from an earlier run."""
-    return arm in FROM_RUN_ARMS or (arm == "aligned" and curve in CURVES_FROM_RUN)
-
-
 def arms_that_read(fields: dict[str, Any]) -> list[str]:
     """The arms of a flattened config that start from an earlier run."""
     curves = dict(fields["population.sweep"]).get("init.curve", (fields["init.curve"],))
-    return [arm for arm in fields["init.arms"] if any(reads_run(arm, curve) for curve in curves)]
+    return [
+        arm for arm in fields["init.arms"] if any(ARMS[arm].reads_run(curve) for curve in curves)
+    ]
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -239,9 +218,10 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
     optimizer = fields["optimizer.name"]
     arguments = optimizer_parameters(optimizer)
     arms = fields["init.arms"]
-    reading = bool(arms_that_read(fields))
-    made = bool(set(arms) & set(MADE_ARMS))
-    chooser = f"arm {', '.join(map(str, arms))}"
+    read = frozenset().union(*(ARMS[arm].reads for arm in arms))
+    if arms_that_read(fields):
+        read |= {"run", "step"}
+    chooser = f"arm {', '.join(arms)}"
     readers = {
         "data.data_dir": (f"data set {data}", data not in GENERATED_DATA),
         "data.image_size": (f"data set {data}", data != "gaussian"),
@@ -252,18 +232,11 @@ def _readers(fields: dict[str, Any]) -> dict[str, tuple[str, bool]]:
         "data.label_axes": (f"data set {data}", data == "gaussian"),
         "labels.noise": (f"label kind {fields['labels.kind']}", fields["labels.kind"] == "noisy"),
         "optimizer.momentum": (f"optimizer {optimizer}", "momentum" in arguments),
-        "init.run": (chooser, reading),
-        "init.step": (chooser, reading),
-        "init.layers": (chooser, set(arms) != {"scratch"}),
-        "init.covariance": (chooser, "covariance" in arms),
-        "init.curve": (chooser, "aligned" in arms),
-        "init.centered": (chooser, "aligned" in arms),
-        "init.match": (chooser, made),
-        "init.biases": (chooser, made),
-        "init.images": (chooser, made or "covariance" in arms),
     }
     for name in fields:
         group, _, field = name.partition(".")
+        if group == "init" and field != "arms":
+            readers[name] = (chooser, field in read)
         if group == "model" and field != "name":
             readers[name] = (f"model {model}", field in MODELS[model].__dataclass_fields__)
     return readers
@@ -370,15 +343,17 @@ def _check_together(fields: dict[str, Any]) -> None:
     _check_init(fields)
 
 
-def _check_init(fields: dict[str, Any]) -> None:
-    arms, run = fields["init.arms"], fields["init.run"]
+def _check_arms(arms: tuple[str, ...]) -> None:
     if not arms or len(set(arms)) != len(arms):
         raise InputError(f"config.init.arms must name one or more different arms, not {arms!r}.")
     for arm in arms:
         if arm not in ARMS:
-            raise InputError(f"config.init.arms names {arm!r}; {nearest(str(arm), ARMS)}")
+            raise InputError(f"config.init.arms names {arm!r}; {nearest(arm, tuple(ARMS))}")
+
+
+def _check_init(fields: dict[str, Any]) -> None:
     needing = arms_that_read(fields)
-    if needing and not run:
+    if needing and not fields["init.run"]:
         raise InputError(
             f"arm {needing[0]} starts from an earlier run: give its workdir as config.init.run."
         )

@@ -20,7 +20,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import transfer
+from randlabels.analysis.layers import LayerInputs
 from randlabels.config import check
 from randlabels.data import splits
 from randlabels.data.standardise import standardise
@@ -38,6 +38,9 @@ from randlabels.training.population import (
     network_table,
 )
 from randlabels.training.step import choose_vectorize, make_optimizer, make_train_epoch
+from randlabels.transfer.earlier_run import open_earlier_run
+from randlabels.transfer.norms import take_over_norms
+from randlabels.transfer.start import start_networks
 
 Tree = Any
 
@@ -103,8 +106,8 @@ def train(config: ConfigDict, directory: str | Path) -> None:
 
 def prepare(config: ConfigDict) -> Setup:
     """Load the data and the earlier run, and build the population, before anything is written."""
-    source = transfer.open_source(config)
-    table = network_table(config, source.healthy_networks if source else ())
+    earlier = open_earlier_run(config)
+    table = network_table(config, earlier.healthy_networks if earlier else ())
     layout = choose_layout(
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
@@ -113,9 +116,9 @@ def prepare(config: ConfigDict) -> Setup:
     model = build(config, layout.axis_name)
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
-    inputs = transfer.LayerInputs(model.clone(dtype=jnp.float32), _sample(config, task))
-    params = transfer.start_networks(config, table, variables, source, inputs)
-    variables = transfer.take_over_norms(table, variables | {"params": params}, source)
+    inputs = LayerInputs(model.clone(dtype=jnp.float32), _sample(config, task))
+    params = start_networks(config, table, variables, earlier, inputs)
+    variables = take_over_norms(table, variables | {"params": params}, earlier)
     vectorize = choose_vectorize(config, len(table), layout)
     setup = Setup(config, task, table, model, layout, vectorize, state={})
     return dataclasses.replace(setup, state=_initial_state(setup, variables))
