@@ -10,6 +10,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from randlabels.transfer.registry import ARMS
+
 DPI = 120
 
 # Okabe & Ito's palette.
@@ -19,15 +21,16 @@ PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#666666"
 # For series that are not arms.
 SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 
-_ARMS = {
-    "scratch": ("scratch", GREY),
-    "pretrained": ("pre-trained", BLUE),
-    "covariance": ("drawn from covariance", RED),
-    "pretrained_unscaled": ("pre-trained, not rescaled", GREEN),
-    "aligned": ("aligned, from data alone", PURPLE),
-    "orthogonal": ("orthogonal", ORANGE),
-    "smooth": ("smooth filters", SKY),
-    "patch_whitening": ("patch whitening", BLACK),
+# By the names that the entries of arms use.
+PALETTE = {
+    "blue": BLUE,
+    "orange": ORANGE,
+    "green": GREEN,
+    "red": RED,
+    "purple": PURPLE,
+    "sky": SKY,
+    "black": BLACK,
+    "grey": GREY,
 }
 
 _COLUMNS = {
@@ -40,12 +43,12 @@ _COLUMNS = {
 
 def arm_label(arm: str) -> str:
     """An arm's name for people."""
-    return _ARMS[arm][0]
+    return ARMS[arm].label
 
 
 def arm_colour(arm: str) -> str:
     """An arm's colour, the same in every figure."""
-    return _ARMS[arm][1]
+    return PALETTE[ARMS[arm].colour]
 
 
 def group_titles(groups: Sequence[Mapping[str, Any]]) -> list[str]:

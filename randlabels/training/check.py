@@ -7,7 +7,6 @@ say themselves: each rule below is one reader's.
 
 from ml_collections import ConfigDict
 
-from randlabels.arm_names import check_arms
 from randlabels.config import Fields, Reader, Rule, checked
 from randlabels.data.generators import check_data, generator_named
 from randlabels.data.labels import check_labels
@@ -16,6 +15,7 @@ from randlabels.models import MODELS, check_model, facts_of, model_named
 from randlabels.training.losses import check_loss
 from randlabels.training.optimizers import check_optimizer
 from randlabels.training.population import SWEEPABLE
+from randlabels.transfer.arm_rules import check_arms
 
 
 def check(config: ConfigDict) -> ConfigDict:

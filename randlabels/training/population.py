@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels.arm_names import FROM_RUN_ARMS, MADE_ARMS, reads_run
 from randlabels.errors import InputError
 from randlabels.models import with_fields
 from randlabels.networks import Network
+from randlabels.transfer.registry import ARMS, Arm
 
 # Columns of the table that a compiled step reads as one scalar for each network.
 HYPERPARAMETERS = ("learning_rate", "momentum", "weight_decay")
@@ -52,7 +52,7 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Netwo
     rows: list[Network] = []
     names = [name for name, _ in config.population.sweep]
     points = list(itertools.product(*[values for _, values in config.population.sweep]))
-    for arm in config.init.arms:
+    for arm in (ARMS[name] for name in config.init.arms):
         done: list[dict[str, Any]] = []
         for point in points:
             settings = config.copy_and_resolve_references().unlock()
@@ -63,22 +63,22 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Netwo
                 continue
             done.append(columns | {"label_seed": label_seed})
             for k in range(config.population.seeds):
-                source = _source(config, sources, k) if arm in FROM_RUN_ARMS else None
+                source = _source(config, sources, k) if "run" in arm.reads else None
                 seeds = {"seed": config.seed + k, "label_seed": label_seed + k, "source": source}
-                rows.append(Network(network=len(rows), arm=arm, **seeds, **columns))
+                rows.append(Network(network=len(rows), arm=arm.name, **seeds, **columns))
     return rows
 
 
-def _columns(arm: str, settings: ConfigDict) -> dict[str, Any]:
+def _columns(arm: Arm, settings: ConfigDict) -> dict[str, Any]:
     """What networks of an arm at one point share; None for what the arm does not read."""
-    init, aligned, made = settings.init, arm == "aligned", arm in MADE_ARMS
+    init, reads = settings.init, arm.reads
     return {
-        "layers": None if arm == "scratch" else tuple(init.layers),
-        "source_step": init.step if reads_run(arm, init.curve) else None,
-        "curve": init.curve if aligned else None,
-        "centered": init.centered if aligned else None,
-        "match": init.match if made else None,
-        "biases": init.biases if made else None,
+        "layers": tuple(init.layers) if "layers" in reads else None,
+        "source_step": init.step if arm.reads_run(init.curve) else None,
+        "curve": init.curve if "curve" in reads else None,
+        "centered": init.centered if "centered" in reads else None,
+        "match": init.match if "match" in reads else None,
+        "biases": init.biases if "biases" in reads else None,
         "label_noise": float(settings.labels.noise),
         "init_scale": float(settings.model.init_scale),
         "learning_rate": float(settings.optimizer.learning_rate),

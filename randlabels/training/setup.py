@@ -10,16 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from randlabels import transfer
+from randlabels.analysis.layers import LayerInputs
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.networks import Network
-from randlabels.runs import Run
 from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.optimizers import make_optimizer
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
+from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
+from randlabels.transfer.norms import take_over_norms
+from randlabels.transfer.start import start_networks
 
 Tree = Any
 
@@ -70,8 +72,8 @@ def prepare(config: ConfigDict) -> Setup:
     Raises:
         InputError: if the data or the earlier run cannot be used.
     """
-    source = transfer.open_source(config)
-    table = network_table(config, source.healthy_networks if source else ())
+    earlier = open_earlier_run(config)
+    table = network_table(config, earlier.healthy_networks if earlier else ())
     layout = choose_layout(
         config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
     )
@@ -81,7 +83,7 @@ def prepare(config: ConfigDict) -> Setup:
     )
     task = load_task(config, table)
     check_inputs(config, model, task.images.shape[1:])
-    variables = _start(config, table, model, task, source)
+    variables = _start(config, table, model, task, earlier)
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
     return Setup(
@@ -105,16 +107,18 @@ def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:
 
 
 def _start(
-    config: ConfigDict, table: Sequence[Network], model: nn.Module, task: Task, source: Run | None
+    config: ConfigDict,
+    table: Sequence[Network],
+    model: nn.Module,
+    task: Task,
+    earlier: EarlierRun | None,
 ) -> Tree:
     """The variables {"params", "batch_stats"} with which each network starts, by its arm."""
     example = np.zeros((1, *task.images.shape[1:]), np.float32)
     variables = initial_variables(model, table, config.train.task, example)
-    inputs = transfer.LayerInputs(
-        with_fields(model, dtype=jnp.float32), task.sample(config.init.images)
-    )
-    params = transfer.start_networks(config, table, variables, source, inputs)
-    return transfer.take_over_norms(table, variables | {"params": params}, source)
+    inputs = LayerInputs(with_fields(model, dtype=jnp.float32), task.sample(config.init.images))
+    params = start_networks(config, table, variables, earlier, inputs)
+    return take_over_norms(table, variables | {"params": params}, earlier)
 
 
 def _initial_state(

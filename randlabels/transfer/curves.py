@@ -66,6 +66,13 @@ def fitted_curve(sigma: np.ndarray, tau: np.ndarray) -> Curve:
     return _closed_form(fit_closed_form(relative(sigma), tau).peak_sigma)
 
 
+# Values of init.curve that are read off an earlier run: of (sigma [d], tau [d]) measured there.
+CURVES_FROM_RUN: dict[str, Callable[[np.ndarray, np.ndarray], Curve]] = {
+    "measured": measured_curve,
+    "fitted": fitted_curve,
+}
+
+
 def _closed_form(peak: float) -> Curve:
     return lambda sigma: closed_form_limit(relative(sigma), PEAK / peak**2)
 

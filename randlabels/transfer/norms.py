@@ -18,7 +18,6 @@ statistics of the norms that read such a stream are then scaled by the root mean
 factors, which is right for uncorrelated branches of equal variance.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,51 +26,46 @@ import numpy as np
 
 from randlabels.models.naming import HEAD, get_layer, layer_paths, layers_to_set
 from randlabels.networks import Network
-from randlabels.runs import Run, newest_intact_step
-from randlabels.transfer.arms import COPIED
-from randlabels.transfer.drawn import Source
+from randlabels.transfer.earlier_run import EarlierRun
+from randlabels.transfer.registry import ARMS
 
 LAST = "norm_last"
 
 
-def take_over_norms(table: Sequence[Network], variables: Any, run: Run | None) -> Any:
+def take_over_norms(table: Sequence[Network], variables: Any, earlier: EarlierRun | None) -> Any:
     """Variables in which the batch norms of layers that were taken over are taken over too.
 
     Args:
         table: the network table; arms that copy no layers keep fresh norms.
         variables: {"params": ..., "batch_stats": ...}, leaves [network, ...]; kernels are those
             with which each network starts, norms are fresh. Not changed.
-        run: that the arms read, from `open_source`.
+        earlier: that the arms read, from `open_earlier_run`.
 
     Returns:
         The same tree, with scales, biases and running statistics in place; the kernels' factors
         are the ratios of their norms here and in the run.
     """
-    if run is None or not variables.get("batch_stats"):
+    if earlier is None or not variables.get("batch_stats"):
         return variables
     variables = jax.tree.map(np.array, variables)
     params, statistics = variables["params"], variables["batch_stats"]
     paths, norms = layer_paths(params), norm_paths(statistics)
-
-    @functools.cache
-    def read(step: int) -> Source:
-        return Source.read(run, newest_intact_step(run.workdir, step))
-
     for row in table:
-        if row.arm not in COPIED:
+        if ARMS[row.arm].copy is None:
             continue
         (there, step), here = row.taken_over, row.network
-        source, layers = read(step), layers_to_set(row.layers or (), paths)
+        checkpoint, layers = earlier.checkpoint(step), layers_to_set(row.layers or (), paths)
         factors = {
-            path: _norm(params, path, here) / _norm(source.params, path, there) for path in layers
+            path: _norm(params, path, here) / _norm(checkpoint.params, path, there)
+            for path in layers
         }
         for norm in norms:
             if not goes_with(norm, layers, paths):
                 continue
-            for name, values in get_layer(source.params, norm).items():
+            for name, values in get_layer(checkpoint.params, norm).items():
                 get_layer(params, norm)[name][here] = values[there]
             factor = input_factor(norm, factors, paths)
-            theirs = get_layer(source.variables["batch_stats"], norm)
+            theirs = get_layer(checkpoint.variables["batch_stats"], norm)
             ours = get_layer(statistics, norm)
             ours["mean"][here] = factor * theirs["mean"][there]
             ours["var"][here] = factor**2 * theirs["var"][there]

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
+from randlabels.analysis.layers import LayerInputs
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.training import loop
 from randlabels.training.check import check
 from randlabels.training.setup import prepare
-from randlabels.transfer import LayerInputs, open_source, start_networks
-from randlabels.transfer.drawn import Source
+from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
+from randlabels.transfer.start import start_networks
 
 ARMS = ("scratch", "pretrained", "pretrained_unscaled", "covariance")
 # conv1 has 2 * 2 * 3 = 12 weights a filter and 16 filters a network.
@@ -132,7 +133,7 @@ def test_drawn_filters_have_the_covariance_of_the_source(tiny_config, upstream, 
     table = [dataclasses.replace(row, network=k, seed=k) for k in range(400)]
     fresh = jax.tree.map(lambda x: np.repeat(x[2:3], 400, axis=0), setup.state["params"])
     inputs = LayerInputs(setup.model, setup.task.images[:1].astype(np.float32))
-    params = start_networks(config, table, {"params": fresh}, open_source(config), inputs)
+    params = start_networks(config, table, {"params": fresh}, open_earlier_run(config), inputs)
     filters = params["conv1"]["kernel"].reshape(400, 12, 16).transpose(1, 0, 2).reshape(12, -1)
     run = load_run(upstream)
     kernels = run.params(run.steps[-1])["conv1"]["kernel"].astype(np.float64)
@@ -272,7 +273,7 @@ def test_a_deeper_covariance_layer_has_the_sources_map_in_its_own_eigenbasis(tin
     order = np.argsort(values)[::-1][:20]
     kernel = setup.state["params"]["dense1"]["kernel"][0].astype(np.float64)
     found = np.sqrt(np.mean((vectors[:, order].T @ kernel) ** 2, axis=1))
-    _, tau = Source.read(load_run(directory), 36).eigenvalue_map("dense1", (0, 1, 2))
+    _, tau = EarlierRun(load_run(directory)).checkpoint(36).eigenvalue_map("dense1", (0, 1, 2))
     ratio = found / tau[:20]
     # 300 filters: 4% each, and the directions are float32's.
     np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.15)

@@ -4,12 +4,15 @@ import jax
 import numpy as np
 import pytest
 
+from randlabels.analysis.layers import LayerInputs
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
 from randlabels.training.check import check
 from randlabels.training.population import network_table
-from randlabels.transfer import LayerInputs, arms, rescale_to_reference, start_networks
+from randlabels.transfer import rescale_to_reference
+from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
+from randlabels.transfer.start import start_networks
 
 # {model: (changes, image size, layers that are taken over)}
 MODELS = {
@@ -58,13 +61,10 @@ def planted(name, arm):
 def started(name, arm, monkeypatch, tmp_path):
     """Parameters of the population as it starts, and what went in."""
     config, table, model, fresh, trained = planted(name, arm)
-    monkeypatch.setattr(arms, "newest_intact_step", lambda workdir, step: step)
     monkeypatch.setattr(
-        arms.Source,
-        "read",
-        classmethod(lambda cls, run, step: cls(run, step, {"params": trained})),
+        EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, {"params": trained})
     )
-    run = Run(tmp_path, {}, [], [], {}, ())
+    run = EarlierRun(Run(tmp_path, {}, [], [], {}, ()))
     inputs = LayerInputs(model, np.zeros((1, 1), np.float32))
     return start_networks(config, table, fresh, run, inputs), table, fresh["params"], trained
 

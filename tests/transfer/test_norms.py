@@ -13,8 +13,8 @@ from randlabels.training import checkpoints, workdir
 from randlabels.training.check import check
 from randlabels.training.population import initial_variables, network_table
 from randlabels.training.setup import prepare
-from randlabels.transfer import norms as norms_module
 from randlabels.transfer import rescale_to_reference
+from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
 from randlabels.transfer.norms import goes_with, input_factor, norm_paths, take_over_norms
 
 MODEL = {
@@ -61,10 +61,7 @@ def planted(tiny_config, tmp_path, monkeypatch):
         model = build(config)
         fresh = initial_variables(model, table, "upstream", np.zeros((1, 8, 8, 3), np.float32))
         trained = trained_variables(fresh, grow)
-        monkeypatch.setattr(norms_module, "newest_intact_step", lambda directory, step: step)
-        monkeypatch.setattr(
-            norms_module.Source, "read", classmethod(lambda cls, run, step: cls(run, step, trained))
-        )
+        monkeypatch.setattr(EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, trained))
         started = jax.tree.map(np.array, fresh)
         for row in table:
             picked = jax.tree.map(lambda x, k=row.source: x[k], trained["params"])
@@ -74,7 +71,7 @@ def planted(tiny_config, tmp_path, monkeypatch):
             for path in layer_paths(picked):
                 new = get_layer(picked, path)["kernel"]
                 get_layer(started["params"], path)["kernel"][row.network] = new
-        run = Run(tmp_path, {}, [], [], {}, ())
+        run = EarlierRun(Run(tmp_path, {}, [], [], {}, ()))
         found = take_over_norms(table, started, run)
         return SimpleNamespace(
             apply=jax.jit(model.apply),
