@@ -1,4 +1,4 @@
-"""Which units of a network are active, and on how much of the data (paper.md section 5, Figure 7).
+"""Which units of a network are active, and on how much of the data (the paper's Figure 7).
 
 A unit is a channel of a convolution or a unit of a dense layer, followed by its activation. It is
 active where its input to the activation is positive, which for every activation here is where its

@@ -11,7 +11,7 @@ from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Skipped
 from randlabels.data.tasks import open_task
 from randlabels.errors import InputError
-from randlabels.models import build
+from randlabels.models import build, with_fields
 from randlabels.models.naming import get_layer
 from randlabels.runs import CHECKPOINTS, Run, read_state
 from randlabels.saved_config import open_config
@@ -32,7 +32,7 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
     """
     config = open_config(run.config)
     data = open_task(config, task)
-    model = build(config).clone(dtype=jnp.float32)
+    model = with_fields(build(config), dtype=jnp.float32)
     return LayerInputs(model, data.images, data.mean, data.std)
 
 

@@ -1,4 +1,4 @@
-"""Transfer of what a run learned to the networks of another (sections 4 and 6 of the paper).
+"""Transfer of what a run learned to the networks of another (the paper's Sections 2.4 and 2.5).
 
 What a config starts its networks with is in `start`, `earlier_run` and `norms`; here is what needs
 no config.

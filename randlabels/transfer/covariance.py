@@ -1,4 +1,4 @@
-"""Filters redrawn from the covariance of trained filters (paper.md section 4, arm `covariance`)."""
+"""Filters redrawn from the covariance of trained filters (the paper's Figure 5)."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Choices of the eigenvalue map f for weights that are made from data alone (paper.md section 6).
+"""Choices of the eigenvalue map f for weights made from data alone (the paper's Section 2.5).
 
 A curve takes sigma, the roots of the eigenvalues of Sigma_x, and gives the standard deviation tau
 of weights along each eigenvector. Layers differ in the scale of their inputs and weights are scaled

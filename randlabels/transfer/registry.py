@@ -1,4 +1,4 @@
-"""The arms: how the networks of a population may start (section 4 of the paper, and others).
+"""The arms: how the networks of a population may start (Sections 2.4 and 2.5 of the paper, others).
 
 * scratch: random weights.
 * pretrained: layers of an earlier run, kernels rescaled to their norm at initialisation.

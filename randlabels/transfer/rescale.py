@@ -1,4 +1,4 @@
-"""Rescaling a trained network to the weight norms of its initialisation (paper.md section 4).
+"""Rescaling a trained network to the weight norms of its initialisation (the paper's Figure 1).
 
 Training makes kernels larger, which alone speeds up or slows down fine-tuning. Each kernel is
 brought back to its Frobenius norm in a reference network; each bias is scaled by the product of

@@ -64,8 +64,9 @@ def run(commands, folder):
     """Run shell commands with the copy's code; `python` is this one."""
     tools = folder / ".tools"
     tools.mkdir(exist_ok=True)
-    if not (tools / "python").exists():
-        (tools / "python").symlink_to(sys.executable)
+    python = tools / "python"  # a link would lose the environment that it belongs to
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": "1",

@@ -4,13 +4,13 @@ A single network may have too few filters for a covariance that can be inverted,
 eigenvectors are noisy. All networks together give one value, which no interval can be put around.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
+from randlabels.analysis.alignment_of_run import InputBasis
 from randlabels.analysis.layer_inputs import open_inputs, read_kernels
-from randlabels.eigen import descending_eigh, flatten_kernel, pool_networks
+from randlabels.eigen import flatten_kernel, pool_networks
 from randlabels.runs import Run
 from randlabels.studies.readouts.alignment import LAYER
 
@@ -31,17 +31,9 @@ def disjoint_groups(networks: Sequence[int], filters: int, least: float) -> list
     return [list(networks[i : i + size]) for i in range(0, len(networks) - size + 1, size)]
 
 
-@dataclasses.dataclass(frozen=True)
-class DataBasis:
-    """Eigenvalues [d] and eigenvectors [d, d] of Sigma_x of the first layer's inputs."""
-
-    values: np.ndarray
-    vectors: np.ndarray
-
-
-def data_basis(run: Run) -> DataBasis:
+def data_basis(run: Run) -> InputBasis:
     """The eigenbasis of the patches that the first layer of a run sees, padded as it pads them."""
-    return DataBasis(*descending_eigh(open_inputs(run).of_data.covariance))
+    return InputBasis.of(open_inputs(run).of_data)
 
 
 def pooled_filters(run: Run, step: int, groups: Sequence[Sequence[int]]) -> np.ndarray:
