@@ -57,10 +57,8 @@ def label_kind_distances(first: Run, second: Run, step: int) -> dict[str, KindDi
     Of networks that diverged in neither run: those of one number start from the same weights.
     """
     healthy = sorted(set(first.healthy_networks) & set(second.healthy_networks))
-    sigma_w = (
-        filter_covariance(read_kernels(run, step, LAYER)[healthy]) for run in (first, second)
-    )
-    return compare_label_kinds(*sigma_w)
+    kernels = [read_kernels(run, step, LAYER)[healthy] for run in (first, second)]
+    return compare_label_kinds(filter_covariance(kernels[0]), filter_covariance(kernels[1]))
 
 
 def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:
