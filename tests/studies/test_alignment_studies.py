@@ -1,18 +1,24 @@
 """Studies fig2, fig3, fig4 and kernel_size: their measures on planted truth, and a run of each."""
 
+import dataclasses
+import functools
 import json
 import shutil
 
 import numpy as np
 import pytest
 import scipy.linalg
-from randlabels.studies.network_groups import data_basis, disjoint_groups, pooled_filters
-from randlabels.studies.runner import load_results, run_study
 
 from randlabels.eigen import closed_form_limit, fit_closed_form, misalignment, misalignment_floor
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import Run, load_run
-from randlabels.studies import STUDIES, alignment_study, fig2, fig3, fig4, kernel_size
+from randlabels.studies import find_study
+from randlabels.studies.families.label_kinds import paper_steps
+from randlabels.studies.paper import fig2, fig3, fig4
+from randlabels.studies.questions import kernel_size
+from randlabels.studies.readouts.groups import data_basis, disjoint_groups, pooled_filters
+from randlabels.studies.run import load_results, run_study
+from randlabels.studies.verdicts import judge
 
 
 def noisy(truth, networks, filters, rng):
@@ -68,12 +74,12 @@ def make_run(steps):
 
 
 def test_paper_epochs_are_the_nearest_checkpoints():
-    steps = alignment_study.paper_steps(make_run((0, 496, 992, 1922, 3906, 7440, 7812)))
+    steps = paper_steps(make_run((0, 496, 992, 1922, 3906, 7440, 7812)))
     assert steps == {5: 992, 10: 1922, 20: 3906, 40: 7812}
 
 
 def test_a_short_run_stands_for_the_last_epoch_only():
-    assert alignment_study.paper_steps(make_run((0, 2, 4))) == {40: 4}
+    assert paper_steps(make_run((0, 2, 4))) == {40: 4}
 
 
 def test_groups_are_disjoint_and_large_enough():
@@ -103,127 +109,163 @@ def workdirs(tmp_path_factory, quick):
     root = tmp_path_factory.mktemp("studies")
     with quick():
         for name in ("fig2", "fig3", "kernel_size"):
-            run_study(STUDIES[name], root / name, "smoke")
+            run_study(find_study(name), root / name, "smoke")
         for stage in ("random", "real"):
             shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
-        run_study(STUDIES["fig4"], root / "fig4", "smoke")
+        run_study(find_study("fig4"), root / "fig4", "smoke")
     return root
 
 
+@pytest.fixture(scope="module")
+def read(workdirs):
+    """The results of a study's smoke run, and its reading of them."""
+
+    @functools.cache
+    def read(study):
+        results = load_results(study, workdirs / study.name)
+        return results, study.read(results)
+
+    return read
+
+
+def values_of(study, reading):
+    """{claim: its values}."""
+    return {verdict.name: verdict.values for verdict in judge(study.claims, reading)}
+
+
+def first_kernels(run, step):
+    """Kernels of the first layer [network, kh, kw, 3, m]."""
+    return run.params(step, layer="conv1")["conv1"]["kernel"]
+
+
+def sigma_ws(filters):
+    """Uncentred covariances [..., d, d] of filters [..., d, m]."""
+    return filters @ filters.swapaxes(-1, -2) / filters.shape[-1]
+
+
 @pytest.mark.parametrize("name", ["fig2", "fig3", "fig4", "kernel_size"])
-def test_every_claim_is_judged_and_every_figure_drawn(workdirs, name):
-    study = STUDIES[name]
+def test_every_claim_is_judged_and_every_figure_drawn(workdirs, read, name):
+    study = find_study(name)
     verdicts = json.loads((workdirs / name / "verdicts.json").read_text())["verdicts"]
     assert [verdict["name"] for verdict in verdicts] == [claim.name for claim in study.claims]
     assert all(verdict["seeds"] >= 2 for verdict in verdicts if "peak_moves" not in verdict["name"])
-    results = load_results(study, workdirs / name)
+    _, reading = read(study)
     page = (workdirs / name / "report.html").read_text()
-    assert page.count("data:image/png") == len(study.figures(results))
-    assert all(str(cell) in page for cell in study.summary(results)[0].values())
+    assert page.count("data:image/png") == len(study.figures(reading))
+    rows = [row for table in study.tables(reading).values() for row in table]
+    assert all(str(cell) in page for cell in rows[0].values())
 
 
-def test_fig2_measures_what_its_filters_say(workdirs):
-    results = load_results(STUDIES["fig2"], workdirs / "fig2")
+def test_fig2_measures_what_its_filters_say(read):
+    results, reading = read(fig2.STUDY)
     run = results.runs["real"]
-    kernels = run.params(run.steps[-1], layer="conv1")["conv1"]["kernel"].reshape(3, 27, 32)
-    sigma_w = kernels.astype(float) @ kernels.astype(float).swapaxes(-1, -2) / 32
-    expected = misalignment(data_basis(run.workdir).vectors, sigma_w)
-    data, random, floor = alignment_study.misalignments(results.alignments["real"], run.steps[-1])
-    np.testing.assert_allclose(data, expected, rtol=1e-6)
-    assert random.shape == (3, 200)
-    measured = fig2.measure(results)
-    np.testing.assert_allclose(measured["below_random_bases_real"], random.min(1) - data)
-    np.testing.assert_allclose(measured["at_floor_real"], np.quantile(floor, 0.975) - data)
+    filters = first_kernels(run, run.steps[-1]).reshape(3, 27, 32).astype(float)
+    expected = misalignment(data_basis(run).vectors, sigma_ws(filters))
+    end = reading.single["real"][-1]
+    np.testing.assert_allclose(end.data, expected, rtol=1e-6)
+    assert end.random.shape == (3, 200)
+    values = values_of(fig2.STUDY, reading)
+    np.testing.assert_allclose(values["below_random_bases_real"], end.random.min(1) - end.data)
+    np.testing.assert_allclose(values["at_floor_real"], np.quantile(end.floor, 0.975) - end.data)
 
 
-def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs):
-    results = load_results(STUDIES["fig2"], workdirs / "fig2")
+def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs, read):
+    results, reading = read(fig2.STUDY)
     step = results.runs["real"].steps[-1]
-    kinds = []
-    for kind in ("random", "real"):
-        kernels = results.runs[kind].params(step, layer="conv1")["conv1"]["kernel"]
-        filters = kernels.reshape(3, 27, 32).astype(float)
-        kinds.append(filters @ filters.swapaxes(-1, -2) / 32)
-    pooled = [kind.mean(0) for kind in kinds]
+    pooled = [
+        sigma_ws(first_kernels(results.runs[kind], step).reshape(3, 27, 32).astype(float)).mean(0)
+        for kind in ("random", "real")
+    ]
     expected = np.linalg.norm(np.log(scipy.linalg.eigh(*pooled, eigvals_only=True)))
-    found = fig2.label_kind_distances(results, step)["affine_invariant"]
+    found = reading.distances[step]["affine_invariant"]
     assert found.pooled == pytest.approx(expected, rel=1e-6)
-    rows = fig2.summary(results)
-    assert [row["step"] for row in rows[4:]] == [step] * 3
+    tables = fig2.STUDY.tables(reading)
+    assert [row["step"] for row in tables["distances"]] == [step] * 3
     page = (workdirs / "fig2" / "report.html").read_text()
     assert page.count("<th>Σ_w of</th>") == page.count("<th>M(data)</th>") == 1
-    assert f"{found.pooled:.3f}" in rows[-1].values()
+    assert f"{found.pooled:.3f}" in tables["distances"][-1].values()
+    rows = [*tables["pooled"], *tables["distances"]]
     assert all(str(cell) in page for row in rows for cell in row.values())
 
 
-def test_both_label_kinds_start_from_the_same_weights(workdirs):
-    runs = [load_run(workdirs / "fig2" / kind) for kind in ("random", "real")]
-    first, second = (run.params(0, layer="conv1")["conv1"]["kernel"] for run in runs)
-    np.testing.assert_array_equal(first, second)
+def test_both_label_kinds_start_from_the_same_weights(read):
+    results, _ = read(fig2.STUDY)
+    runs = [results.runs[kind] for kind in ("random", "real")]
+    np.testing.assert_array_equal(*(first_kernels(run, 0) for run in runs))
     first, second = (run.params(run.steps[-1])["head"]["kernel"] for run in runs)
     assert not np.array_equal(first, second)
 
 
-def test_learned_maps_hold_the_weights_less_the_initial_ones(workdirs):
-    workdir = workdirs / "fig4" / "random"
-    run = load_run(workdir)
+def test_learned_maps_hold_the_weights_less_the_initial_ones(read):
+    results, reading = read(fig4.STUDY)
+    run = results.runs["random"]
     start, end = (
-        run.params(step, layer="conv1")["conv1"]["kernel"].reshape(3, 27, 32).astype(float)
-        for step in (0, run.steps[-1])
+        first_kernels(run, step).reshape(3, 27, 32).astype(float) for step in (0, run.steps[-1])
     )
-    along = np.einsum("di,ndm->nim", data_basis(workdir).vectors, end - start)
-    found = fig4.learned_maps(workdir)[run.steps[-1]]
+    along = np.einsum("di,ndm->nim", data_basis(run).vectors, end - start)
+    found = reading["random"].learned[run.steps[-1]]
     np.testing.assert_allclose(found.single, np.sqrt(np.square(along).mean(-1)), rtol=1e-6)
 
 
 def test_wide_resnet_patches_are_padded_as_its_first_layer_pads_them(workdirs):
     from randlabels.analysis.layer_inputs import open_inputs
 
-    workdir = workdirs / "fig3" / "random"
-    task = open_inputs(load_run(workdir))
-    images = np.concatenate(list(task.batches())).astype(float)
+    run = load_run(workdirs / "fig3" / "random")
+    images = np.concatenate(list(open_inputs(run).batches())).astype(float)
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 75)
     assert len(patches) == len(images) * 16 * 16
     expected = np.linalg.eigvalsh(np.cov(patches.T, bias=True))[::-1]
-    np.testing.assert_allclose(data_basis(workdir).values, expected, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(data_basis(run).values, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_overlaps_agree_with_projections(workdirs):
-    workdir = workdirs / "fig3" / "random"
-    run = load_run(workdir)
-    found, dim = fig3.overlaps(run, run.steps[-1])
-    groups = disjoint_groups(range(2), 120, 1.5 * dim)
+def test_overlaps_agree_with_projections(read):
+    results, reading = read(fig3.STUDY)
+    run = results.runs["random"]
+    groups = disjoint_groups(range(2), 120, 1.5 * reading.dim)
+    found = reading.epochs[run.steps[-1] // run.steps_per_epoch]
     assert found.shape == (2, len(fig3.RANKS))
-    for row, weights in zip(found, pooled_filters(workdir, run.steps[-1], groups), strict=True):
+    for row, weights in zip(found, pooled_filters(run, run.steps[-1], groups), strict=True):
         ours = np.linalg.svd(weights)[0][:, :5]
-        theirs = data_basis(workdir).vectors[:, :5]
+        theirs = data_basis(run).vectors[:, :5]
         projections = np.trace(ours @ ours.T @ theirs @ theirs.T) / 5
         assert row[4] == pytest.approx(projections, rel=1e-6)
+    above = values_of(fig3.STUDY, reading)["above_chance_5"]
+    np.testing.assert_allclose(above, found[:, 4] - 5 / 75)
 
 
-def test_kernel_sizes_have_the_same_groups_and_their_own_floor(workdirs):
-    results = load_results(STUDIES["kernel_size"], workdirs / "kernel_size")
-    found = kernel_size.by_size(results)
+def test_kernel_sizes_have_the_same_groups_and_their_own_floor(read):
+    _, found = read(kernel_size.STUDY)
     assert [of_size.dim for of_size in found.values()] == [27, 75, 147]
     assert {len(of_size.corrected_data) for of_size in found.values()} == {3}
-    floors = [of_size.floor.mean() for of_size in found.values()]
-    assert floors == sorted(floors)
-    for of_size in found.values():  # Gaussian initial weights are a draw of the floor
-        assert abs(of_size.data[0].mean() - of_size.floor.mean()) < 4 * of_size.floor.std()
+    floors = [of_size.end.floor for of_size in found.values()]
+    assert [floor.mean() for floor in floors] == sorted(floor.mean() for floor in floors)
+    for of_size, floor in zip(found.values(), floors, strict=True):
+        # Gaussian initial weights are a draw of the floor
+        assert abs(of_size.start.data.mean() - floor.mean()) < 4 * floor.std()
 
 
-def test_kernel_size_judges_the_end_of_training_against_its_start(workdirs):
-    results = load_results(STUDIES["kernel_size"], workdirs / "kernel_size")
+def test_kernel_size_judges_the_end_of_training_against_its_start(read):
+    results, reading = read(kernel_size.STUDY)
     run = results.runs["kernel_5"]
-    kernels = [run.params(step, layer="conv1")["conv1"]["kernel"] for step in (0, run.steps[-1])]
-    filters = np.stack(kernels).reshape(2, 3, 75, 224).astype(float)
-    sigma_w = filters @ filters.swapaxes(-1, -2) / 224
-    start, end = misalignment(data_basis(run.workdir).vectors, sigma_w)
-    found = kernel_size.by_size(results)[5]
-    np.testing.assert_allclose(found.data, [start, end], rtol=1e-6)
+    kernels = [first_kernels(run, step) for step in (0, run.steps[-1])]
+    sigma_w = sigma_ws(np.stack(kernels).reshape(2, 3, 75, 224).astype(float))
+    start, end = misalignment(data_basis(run).vectors, sigma_w)
+    found = reading[5]
+    np.testing.assert_allclose([found.start.data, found.end.data], [start, end], rtol=1e-6)
     expected = 75 * (end - start) / (start + 75)
     np.testing.assert_allclose(found.corrected_data, expected, rtol=1e-4)
-    margin = kernel_size.measure(results)["aligned_5"]
-    np.testing.assert_allclose(margin, found.random[1].min(1) - end, rtol=1e-4)
+    margin = values_of(kernel_size.STUDY, reading)["aligned_5"]
+    np.testing.assert_allclose(margin, found.end.random.min(1) - end, rtol=1e-4)
+
+
+def test_kernel_sizes_with_different_numbers_of_groups_are_compared_where_both_have_one(read):
+    _, reading = read(kernel_size.STUDY)
+    start, end = (
+        dataclasses.replace(of, data=of.data[:2], random=of.random[:2])
+        for of in (reading[7].start, reading[7].end)
+    )
+    fewer = dataclasses.replace(reading[7], start=start, end=end)
+    values = values_of(kernel_size.STUDY, reading | {7: fewer})["larger_total"]
+    np.testing.assert_array_equal(values, values_of(kernel_size.STUDY, reading)["larger_total"][:2])

@@ -58,9 +58,8 @@ def label_kind_distances(first: Run, second: Run, step: int) -> dict[str, KindDi
     Of networks that diverged in neither run: those of one number start from the same weights.
     """
     healthy = sorted(set(first.healthy_networks) & set(second.healthy_networks))
-    kernels = (read_kernels(run, step, LAYER)[healthy] for run in (first, second))
-    random, real = map(filter_covariance, kernels)
-    return compare_label_kinds(random, real)
+    kernels = [read_kernels(run, step, LAYER)[healthy] for run in (first, second)]
+    return compare_label_kinds(filter_covariance(kernels[0]), filter_covariance(kernels[1]))
 
 
 def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:

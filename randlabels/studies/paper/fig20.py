@@ -129,21 +129,22 @@ def _figures(found: Mapping[str, Maps]) -> Drawings:
 
 def _tables(found: Mapping[str, Maps]) -> Tables:
     """f at the paper's entries, ours beside the paper's."""
-    rows = [
-        {
-            "setting": TITLES[setting],
-            "diagonal holds": words,
-            "entry": entry,
-            "f, paper": f"{paper:.3f}",
-            "f, ours": mean_std(f, 3),
-            "networks": len(f),
-        }
-        for held, words in DIAGONAL_HOLDS.items()
-        for setting, points in PAPER.items()
-        for entry, paper in points.items()
-        for f in [found[f"{setting}_{held}"].at(entry)]
-    ]
-    return {"maps": rows}
+    return {
+        "maps": [
+            {
+                "setting": TITLES[setting],
+                "diagonal holds": words,
+                "entry": entry,
+                "f, paper": f"{paper:.3f}",
+                "f, ours": mean_std(f, 3),
+                "networks": len(f),
+            }
+            for held, words in DIAGONAL_HOLDS.items()
+            for setting, points in PAPER.items()
+            for entry, paper in points.items()
+            for f in [found[f"{setting}_{held}"].at(entry)]
+        ]
+    }
 
 
 STUDY = Study(

@@ -27,7 +27,7 @@ from randlabels.eigen import (
 )
 from randlabels.figures import by_kernel_size
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
 from randlabels.studies.readouts.alignment import MARGIN_UNIT, Misalignments, accuracy_at
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.groups import (
@@ -165,36 +165,38 @@ def _figures(found: Mapping[int, OfSize]) -> Drawings:
             k: (of.corrected_data, of.corrected_random, None) for k, of in found.items()
         },
     }
-    caption = (
-        "Misalignment of the first layer at the end of training, by kernel size: groups of pooled "
-        "networks to the eigenvectors of the data (blue) and to random bases (red, range), and as "
-        "many isotropic filters (grey, 95%). Left as estimated, right corrected for the floor by "
-        "the same networks' initial weights."
-    )
-    return {"kernel_size": (by_kernel_size.plot(panels), caption)}
+    return {
+        "kernel_size": (
+            by_kernel_size.plot(panels),
+            "Misalignment of the first layer at the end of training, by kernel size: groups of "
+            "pooled networks to the eigenvectors of the data (blue) and to random bases (red, "
+            "range), and as many isotropic filters (grey, 95%). Left as estimated, right corrected "
+            "for the floor by the same networks' initial weights.",
+        )
+    }
 
 
 def _tables(found: Mapping[int, OfSize]) -> Tables:
-    """One row for each kernel size."""
-    rows = []
-    for size, of in found.items():
-        values = {
-            "floor": of.end.floor,
-            "M(data) at the start": of.start.data,
-            "at the end": of.end.data,
-            "M(random bases) at the end": of.end.random.mean(1),
-            "corrected M(data)": of.corrected_data,
-            "corrected M(random bases)": of.corrected_random.mean(1),
-            "their ratio, %": 100 * of.relative,
-        }
-        place = {
-            "kernel": f"{size}x{size}",
-            "d": of.dim,
-            "train accuracy": of.accuracy,
-            "groups": len(of.end.data),
-        }
-        rows.append(place | {column: mean_std(cell, 2) for column, cell in values.items()})
-    return {"sizes": rows}
+    return {"sizes": [_row(size, of) for size, of in found.items()]}
+
+
+def _row(size: int, of: OfSize) -> Row:
+    misalignments = {
+        "floor": of.end.floor,
+        "M(data) at the start": of.start.data,
+        "at the end": of.end.data,
+        "M(random bases) at the end": of.end.random.mean(1),
+        "corrected M(data)": of.corrected_data,
+        "corrected M(random bases)": of.corrected_random.mean(1),
+        "their ratio, %": 100 * of.relative,
+    }
+    return {
+        "kernel": f"{size}x{size}",
+        "d": of.dim,
+        "train accuracy": of.accuracy,
+        "groups": len(of.end.data),
+        **{column: mean_std(values, 2) for column, values in misalignments.items()},
+    }
 
 
 STUDY = Study(

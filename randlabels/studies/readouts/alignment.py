@@ -14,7 +14,7 @@ MARGIN_UNIT = "smallest misalignment to a random basis minus misalignment to the
 
 @dataclasses.dataclass(frozen=True)
 class Misalignments:
-    """Misalignments of the first layer of single networks at one checkpoint.
+    """Misalignments of the first layer of single networks, or pooled groups, at one checkpoint.
 
     Attributes:
         data: to the data's eigenvectors [network]; NaN for a network with too few filters for a
