@@ -171,10 +171,14 @@ def _check_elements(
 
 
 def _split_words(name: str, words: tuple[Any, ...]) -> tuple[str, ...]:
-    """On the command line --config.init.arms=scratch,pretrained is a tuple of one string."""
+    """On the command line --config.init.arms=scratch,pretrained is a tuple of one string.
+
+    A comma at the end, as in a tuple of one, adds no empty name.
+    """
     if not all(isinstance(word, str) for word in words):
         raise InputError(f"config.{name} must hold names, not {words!r}.")
-    return tuple(part.strip() for word in words for part in word.split(","))
+    parts = (part.strip() for word in words for part in word.split(","))
+    return tuple(part for part in parts if part)
 
 
 def _tuples(value: Any) -> Any:
