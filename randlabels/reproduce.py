@@ -42,13 +42,15 @@ def main() -> None:
     from randlabels.studies import find_study
     from randlabels.studies.documents import refresh_all
     from randlabels.studies.recipe_text import recipe_text
-    from randlabels.studies.record import write_record
+    from randlabels.studies.record import check_recordable, write_record
     from randlabels.studies.run import run_study
 
     study = find_study(_STUDY.value)
     if _PRINT_CONFIG.value:
         print(recipe_text(study, _BUDGET.value))
         return
+    if _RECORD.value:
+        check_recordable(_STUDY.value, _BUDGET.value)
     workdir = Path(_WORKDIR.value)
     finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
     if _RECORD.value:

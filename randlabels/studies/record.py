@@ -19,12 +19,33 @@ from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.runs import Run
+from randlabels.studies import study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
+
+
+def check_recordable(study: str, budget: str, folder: Path = RESULTS) -> None:
+    """Make sure, before anything runs, that a study may be recorded.
+
+    Args:
+        study: as given to --study.
+        budget: at which it is to run.
+        folder: of the records.
+
+    Raises:
+        InputError: outside a checkout, for a study from elsewhere, and at smoke, which shows that a
+            study runs and nothing else.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
+    if study not in study_modules():
+        raise InputError(f"--record is for the studies of this checkout, and {study!r} is none.")
+    if budget == "smoke":
+        raise InputError("--record needs --budget=short or full; smoke only shows that it runs.")
 
 
 def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) -> Path:
@@ -34,12 +55,7 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
         finding: of a study that ran.
         note: what the numbers do not show, such as which copy of a data set was used.
         folder: of the records.
-
-    Raises:
-        InputError: if there is no such folder (outside a checkout).
     """
-    if not folder.is_dir():
-        raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
     name = finding.study.name
     pictures = {}
     for file, caption in finding.captions.items():

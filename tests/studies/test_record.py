@@ -11,7 +11,13 @@ from randlabels.runs import Run
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.declare import Claim, Results, Stage, Study, Tuning
 from randlabels.studies.finding import Finding
-from randlabels.studies.record import RESULTS, read_record, stale_stages, write_record
+from randlabels.studies.record import (
+    RESULTS,
+    check_recordable,
+    read_record,
+    stale_stages,
+    write_record,
+)
 from randlabels.studies.verdicts import judge
 
 RECORDED = sorted(path.stem for path in RESULTS.glob("*.json"))
@@ -117,10 +123,22 @@ def test_pictures_are_copied_and_old_ones_of_the_study_removed(finding, folder):
     assert read_record("planted", folder)["pictures"] == {"planted-curves.png": "Curves."}
 
 
-def test_outside_a_checkout_a_record_is_refused_in_one_sentence(finding, tmp_path):
-    with pytest.raises(InputError, match="which is not there; use it in a checkout") as caught:
-        write_record(finding, folder=tmp_path / "nowhere")
+@pytest.mark.parametrize(
+    ("study", "budget", "there", "sentence"),
+    [
+        ("fig5", "short", False, "which is not there; use it in a checkout"),
+        ("my_lab.wide", "short", True, "'my_lab.wide' is none"),
+        ("fig5", "smoke", True, "needs --budget=short or full"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_before_anything_runs(
+    tmp_path, study, budget, there, sentence
+):
+    folder = tmp_path if there else tmp_path / "nowhere"
+    with pytest.raises(InputError, match=sentence) as caught:
+        check_recordable(study, budget, folder)
     assert "\n" not in str(caught.value)
+    check_recordable("fig5", "full", tmp_path)
 
 
 def test_a_study_that_was_not_recorded_has_no_record(folder):
