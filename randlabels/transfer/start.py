@@ -44,11 +44,7 @@ def start_networks(
     for row in table:
         arm = ARMS[row.arm]
         layers = layers_to_set(row.layers or (), layer_paths(fresh))
-        checkpoint = None
-        if row.source_step is not None:
-            assert earlier is not None  # a row names a step only if its arm reads a run
-            checkpoint = earlier.checkpoint(row.source_step)
-            _check_match(checkpoint, fresh, layers)
+        checkpoint = _read(earlier, row, fresh, layers)
         if arm.copy is not None and checkpoint is not None:
             theirs = _pick(checkpoint.params, layers, row.taken_over[0])
             start = arm.copy(theirs, _pick(fresh, layers, row.network))
@@ -140,14 +136,22 @@ def _place(params: Any, start: Any, layers: Sequence[str], network: int) -> None
             get_layer(params, path)[name][network] = value
 
 
-def _check_match(checkpoint: Checkpoint, fresh: Any, layers: Sequence[str]) -> None:
+def _read(
+    earlier: EarlierRun | None, row: Network, fresh: Any, layers: Sequence[str]
+) -> Checkpoint | None:
+    """The checkpoint that a row names, whose layers are those of the fresh parameters."""
+    if row.source_step is None:
+        return None
+    assert earlier is not None  # a row names a step only if its arm reads a run
+    checkpoint = earlier.checkpoint(row.source_step)
     trained = checkpoint.params
     ours = {path: get_layer(fresh, path)["kernel"].shape[1:] for path in layers}
     theirs = {path: get_layer(trained, path)["kernel"].shape[1:] for path in layer_paths(trained)}
     wrong = [path for path in layers if ours[path] != theirs.get(path)]
     if wrong:
         raise InputError(
-            f"Layers of {checkpoint.earlier.run.workdir} do not match this model: "
+            f"Layers of {earlier.run.workdir} do not match this model: "
             + "; ".join(f"{p} is {theirs.get(p, 'absent')} there, {ours[p]} here" for p in wrong)
             + f". Its layers are {theirs}; the layers asked for are {ours}."
         )
+    return checkpoint

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from randlabels.eigen import descending_eigh, eigenvalue_map, filter_covariance, misalignment
+from randlabels.models.residual import WideResNet
 from randlabels.models.simple_cnn import SimpleCNN
-from randlabels.transfer import aligned_init, parse_curve
+from randlabels.transfer import aligned_init, layerwise, parse_curve
 from randlabels.transfer.layerwise import input_moments
 
 RNG = np.random.default_rng(0)
@@ -144,6 +145,19 @@ def test_dense_layers_and_this_packages_models(images):
     np.testing.assert_array_equal(ours["head"]["kernel"], again["head"]["kernel"])
     other = aligned_init(model, params, images, f, ("conv1", "head"), jax.random.key(6))
     assert np.abs(ours["head"]["kernel"] - other["head"]["kernel"]).max() > 0.1
+
+
+@pytest.mark.parametrize("path", ["conv1", "group2_block1/conv1", "group2_block1/shortcut", "head"])
+def test_what_layers_sow_is_what_an_identity_convolution_finds(images, path):
+    """Padded, strided and dense layers of this package's models."""
+    model = WideResNet(3, 1.4, depth=10, width=0.25, filters=4)
+    variables = model.init(jax.random.key(1), images[:1])
+    found = input_moments(model, variables, images, path)
+    patches_of = layerwise._compile_foreign_patches(model, path)
+    x = np.asarray(patches_of(variables, images), np.float64)
+    assert found.count == len(x)
+    scale = np.abs(found.second_moment).max()
+    np.testing.assert_allclose(found.second_moment, x.T @ x / len(x), atol=1e-6 * scale)
 
 
 class Grouped(nn.Module):
