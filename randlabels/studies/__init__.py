@@ -33,13 +33,13 @@ def find_study(name: str) -> Study[Any]:
     modules = study_modules()
     path = modules.get(name, name)
     if name not in modules and "." not in name:
-        raise InputError(f"--study {name!r}; {nearest(name, tuple(modules))}")
+        raise InputError(f"study {name!r} is unknown; {nearest(name, tuple(modules))}")
     try:
         study = getattr(importlib.import_module(path), "STUDY", None)
     except ImportError as error:
-        raise InputError(f"--study {name!r} cannot be imported ({error}).") from error
+        raise InputError(f"study {name!r} cannot be imported ({error}).") from error
     if not isinstance(study, Study):
-        raise InputError(f"--study {name!r}: the module {path} has no STUDY.")
+        raise InputError(f"study {name!r}: the module {path} has no STUDY.")
     return study
 
 

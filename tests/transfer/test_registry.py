@@ -26,7 +26,7 @@ def test_registry_is_imported_without_what_asks_it():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = set(done.stdout.split())
     assert "randlabels.transfer.registry" in found
-    above = ("configs", "randlabels.config", "randlabels.training", "randlabels.figures")
+    above = ("randlabels.training", "randlabels.figures", "randlabels.studies")
     assert not [name for name in found if name.startswith(above)]
 
 
