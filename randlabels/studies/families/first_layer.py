@@ -14,6 +14,7 @@ from randlabels.analysis.records import Alignment
 from randlabels.figures import training_curves
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.alignment import LAYER, MARGIN_UNIT, read_misalignments
 from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
@@ -22,12 +23,8 @@ ARMS = ("scratch", "pretrained", "covariance", "pretrained_unscaled")
 TASKS = {"real": "real labels", "random": "random labels"}
 PLACE = "Section 2.4, Figure 5"
 
-# What fine-tuning changes. Its seeds are its own: fresh weights, labels and filters are independent
-# of the upstream networks.
-FINE_TUNING = {
-    "seed": 1000,
-    "labels.seed": 1000,
-    "train.task": "downstream",
+FIRST_LAYER = {
+    **FINE_TUNING,
     "init.arms": ("scratch", "pretrained", "pretrained_unscaled", "covariance"),
     "init.layers": (LAYER,),
 }

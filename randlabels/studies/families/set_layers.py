@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.configs.base import SAME, Columns
 from randlabels.figures import by_layers
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Results, Stage, Tuning
+from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.curves import Curves, Start, read_curves
 from randlabels.studies.readouts.gains import faster_claim
 
@@ -33,25 +35,18 @@ TUNING = Tuning(
 # Up and down: training moves kernels by more than their own norm; at He's scale by a third of it.
 SMALL = {"model.init_scale": 0.8, "optimizer.learning_rate": 0.01}
 
-_UPSTREAM_AT: dict[str, dict[str, Any]] = {
-    "full": {"train.eval_epochs": tuple(range(0, 101, 10))},
-    "short": {"train.eval_epochs": (0, 20, 40, 60, 80)},
-}
+_UPSTREAM_AT: Columns = {"train.eval_epochs": (tuple(range(0, 101, 10)), (0, 20, 40, 60, 80), SAME)}
 
-# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
-# upstream networks.
-_FINE_TUNING = {"seed": 1000, "labels.seed": 1000, "train.task": "downstream"}
-_REAL = {"labels.num_classes": 10, "train.epochs": 12}
-# Three times as long: random labels are learned more slowly.
-_RANDOM = {
-    "labels.num_classes": 10,
-    "train.epochs": 36,
-    "train.eval_epochs": tuple(range(0, 37, 3)),
-}
-# At each budget; dead leaves, in smoke, have 5 classes.
-_DOWNSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
-    "real": {"full": _REAL, "short": _REAL},
-    "random": {"full": _RANDOM, "short": _RANDOM},
+_EVERY_THREE = tuple(range(0, 37, 3))
+# Dead leaves, in smoke, have 5 classes.
+_DOWNSTREAM_AT: dict[str, Columns] = {
+    "real": {"labels.num_classes": (10, 10, SAME), "train.epochs": (12, 12, SAME)},
+    "random": {
+        "labels.num_classes": (10, 10, SAME),
+        # Three times as long: random labels are learned more slowly.
+        "train.epochs": (36, 36, SAME),
+        "train.eval_epochs": (_EVERY_THREE, _EVERY_THREE, SAME),
+    },
 }
 
 
@@ -66,7 +61,7 @@ def downstream(name: str, kind: str, changes: Mapping[str, Any], reads: str = ""
         name,
         "conv_net",
         reads=reads,
-        changes={**_FINE_TUNING, "labels.kind": kind, **changes},
+        changes={**FINE_TUNING, "labels.kind": kind, **changes},
         at=_DOWNSTREAM_AT[kind],
     )
 

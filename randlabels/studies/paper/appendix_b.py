@@ -6,13 +6,15 @@ does to the size of steps: rescaled or not, the same function learns at another 
 
 from functools import partial
 
+from randlabels.configs.base import SAME
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
 from randlabels.studies.families.whole_networks import (
+    ALL_ARMS,
     BANDS,
     COPIED,
-    FINE_TUNING,
     TASKS,
+    TEN_CLASSES,
     Cases,
     gain,
     read_cases,
@@ -31,21 +33,17 @@ def _upstream(model: str) -> Stage:
         model,
         f"residual.{model}",
         changes={"optimizer.decay_at": (0.5,)},
-        at={
-            "full": {"train.eval_epochs": tuple(range(0, 61, 10))},
-            "short": {"train.eval_epochs": (0, 25, 50)},
-        },
+        at={"train.eval_epochs": (tuple(range(0, 61, 10)), (0, 25, 50), SAME)},
     )
 
 
 def _downstream(model: str, task: str) -> Stage:
-    at = {"labels.num_classes": 10, "train.epochs": 20}  # dead leaves, in smoke, have 5 classes
     return Stage(
         f"{model}_{task}",
         f"residual.{model}",
         reads=model,
-        changes=FINE_TUNING | {"labels.kind": task},
-        at={"full": at, "short": at},
+        changes=ALL_ARMS | {"labels.kind": task},
+        at={**TEN_CLASSES, "train.epochs": (20, 20, SAME)},
     )
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from randlabels.figures import gap_curves, training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
 from randlabels.studies.families.whole_networks import (
+    ALL_ARMS,
     BANDS,
     COPIED,
     DOWNSTREAM_AT,
-    FINE_TUNING,
     LEVELS,
     SIGNS_TUNING,
     UPSTREAM_AT,
@@ -38,7 +38,7 @@ def _stages(width: int) -> tuple[Stage, Stage]:
             f"{name}_real",
             "vgg16",
             reads=name,
-            changes=FINE_TUNING | {"labels.kind": "real"} | changes,
+            changes=ALL_ARMS | {"labels.kind": "real"} | changes,
             at=DOWNSTREAM_AT["negative"],
         ),
     )

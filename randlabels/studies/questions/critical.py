@@ -7,10 +7,10 @@ checkpoint of step 0 is a control: random weights of other seeds, whose benefit 
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from randlabels.configs.base import Columns
 from randlabels.figures import gap_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
@@ -34,29 +34,31 @@ PLACE = "A question asked of the paper: the link to critical stages"
 UNIT = "gain over scratch in mean train accuracy, the former minus the latter"
 
 
-def _from_steps(*steps: int) -> dict[str, Any]:
+def _from_steps(full: tuple[int, ...], short: tuple[int, ...]) -> Columns:
     """Start from the upstream checkpoints of these steps."""
-    return {"population.sweep": (("init.step", steps),)}
+    full_sweep, short_sweep, smoke_sweep = (
+        (("init.step", steps),) for steps in (full, short, (0, 2, 4))
+    )
+    return {"population.sweep": (full_sweep, short_sweep, smoke_sweep)}
 
 
 # What Figure 1's fine-tuning changes here; the steps are those of all checkpoints of UPSTREAM.
-_AT: dict[str, dict[str, dict[str, Any]]] = {
+_AT: dict[str, Columns] = {
     "positive": {
-        "full": _from_steps(0, 234, 936, 3120, 9360),
-        "short": every_two(12) | _from_steps(0, 100, 300, 750, 1500),
-        "smoke": {"train.epochs": 1, **_from_steps(0, 2, 4)},
+        **_from_steps((0, 234, 936, 3120, 9360), (0, 100, 300, 750, 1500)),
+        **every_two(24, 12),
     },
     "negative": {
-        "full": _from_steps(0, 468, 1950, 7800, 19500),
-        "short": every_two(14) | _from_steps(0, 100, 300, 1000, 3000),
-        "smoke": {"train.epochs": 1, **_from_steps(0, 2, 4)},
+        **_from_steps((0, 468, 1950, 7800, 19500), (0, 100, 300, 1000, 3000)),
+        **every_two(24, 14),
     },
 }
 
 
 def _downstream(setting: str) -> Stage:
     stage = downstream(setting, "real")
-    at = {budget: {**stage.at.get(budget, {}), **new} for budget, new in _AT[setting].items()}
+    full, short, _ = _AT[setting]["train.epochs"]
+    at = {**stage.at, **_AT[setting], "train.epochs": (full, short, 1)}
     return dataclasses.replace(stage, at=at)
 
 

@@ -14,11 +14,11 @@ not floor inflated by the factor, 1.5 for 256 filters in 147 dimensions.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
 
+from randlabels.configs.base import SAME
 from randlabels.eigen import (
     filter_covariance,
     misalignment,
@@ -42,34 +42,6 @@ LARGEST_DIM = KERNEL_SIZES[-1] ** 2 * 3
 FLOOR_SAMPLES = 200
 # In this many dimensions all random bases give nearly the same misalignment.
 RANDOM_BASES = 50
-
-# What a run changes at each budget.
-_AT: dict[str, dict[str, Any]] = {
-    "full": {
-        "train.checkpoint_epochs": (0, 13, 50, 100, 200),
-        "train.eval_epochs": tuple(range(0, 201, 10)),
-        "population.seeds": 9,
-    },
-    "short": {
-        "data.upstream_size": 3_000,
-        "data.test_size": 500,
-        "model.widths": (32,),
-        "optimizer.decay_at": (),
-        "train.epochs": 54,
-        "train.checkpoint_epochs": (0, 6, 18, 54),
-        "train.eval_epochs": (0, 18, 54),
-        "population.seeds": 24,
-    },
-    "smoke": {
-        "data.test_size": 16,
-        "model.filters": 224,
-        "model.widths": (8,),
-        "optimizer.decay_at": (),
-        "train.batch_size": 32,
-        "train.checkpoint_epochs": (0, 2),
-        "population.seeds": 3,
-    },
-}
 
 
 def _stage(size: int) -> str:
@@ -208,7 +180,18 @@ STUDY = Study(
             _stage(size),
             "simple_cnn.cifar10",
             changes={"model.kernel_size": size, "data.downstream_size": 0},
-            at=_AT,
+            at={
+                "data.upstream_size": (SAME, 3_000, SAME),
+                "data.test_size": (SAME, 500, 16),
+                "model.filters": (SAME, SAME, 224),
+                "model.widths": (SAME, (32,), (8,)),
+                "optimizer.decay_at": (SAME, (), ()),
+                "train.epochs": (SAME, 54, SAME),
+                "train.batch_size": (SAME, SAME, 32),
+                "train.checkpoint_epochs": ((0, 13, 50, 100, 200), (0, 6, 18, 54), (0, 2)),
+                "train.eval_epochs": (tuple(range(0, 201, 10)), (0, 18, 54), SAME),
+                "population.seeds": (9, 24, 3),
+            },
         )
         for size in KERNEL_SIZES
     ),
