@@ -46,8 +46,8 @@ RECIPES: base.Recipes = {
         at={
             **_CIFAR10_AT,
             **base.sizes((20_000, 4_000, 64), (25_000, 4_000, 64), (0, 2_000, 32)),
-            "model.filters": (256, 64, 32),
             "model.widths": ((64,), (64,), (16,)),
+            "model.filters": (256, 64, 32),
             # In full, more kills the ReLUs of the dense layer.
             "optimizer.learning_rate": (0.001, 0.002, 0.002),
             "train.epochs": (200, 120, 2),

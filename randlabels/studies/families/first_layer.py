@@ -67,7 +67,7 @@ class Transfer:
 
 
 def first_layer_study(
-    name: str, title: str, paper_item: str, stages: tuple[Stage, ...], levels: Mapping[str, float],
+    name: str, title: str, paper_item: str, levels: Mapping[str, float], stages: tuple[Stage, ...],
     tuning: Tuning,
 ) -> Study[Transfer]:  # fmt: skip
     """A study of first-layer transfer.
@@ -76,8 +76,8 @@ def first_layer_study(
         name: of the study.
         title: for the page.
         paper_item: what it reproduces.
-        stages: called `upstream`, `real` and `random`.
         levels: for each task, the train accuracy whose time of arrival is compared.
+        stages: called `upstream`, `real` and `random`.
         tuning: on what settings and levels were chosen.
     """
     return Study(

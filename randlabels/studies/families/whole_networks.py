@@ -111,3 +111,9 @@ def downstream(setting: str, task: str) -> Stage:
         changes=ALL_ARMS | {"labels.kind": task},
         at=DOWNSTREAM_AT[setting],
     )
+
+
+def stages(*tasks: str) -> tuple[Stage, ...]:
+    """Pre-training in both settings, and fine-tuning on labels of these kinds."""
+    tuned = (downstream(setting, task) for setting in SETTINGS for task in tasks)
+    return (*UPSTREAM, *tuned)

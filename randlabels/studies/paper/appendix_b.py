@@ -9,16 +9,8 @@ from functools import partial
 from randlabels.configs.base import SAME
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    ALL_ARMS,
-    BANDS,
-    COPIED,
-    TASKS,
-    TEN_CLASSES,
-    Cases,
-    gain,
-    read_cases,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import BANDS, COPIED, TASKS, Cases, gain
 from randlabels.studies.readouts.cells import gain_rows
 from randlabels.studies.readouts.curves import train_lines
 
@@ -42,8 +34,8 @@ def _downstream(model: str, task: str) -> Stage:
         f"{model}_{task}",
         f"residual.{model}",
         reads=model,
-        changes=ALL_ARMS | {"labels.kind": task},
-        at={**TEN_CLASSES, "train.epochs": (20, 20, SAME)},
+        changes=whole_networks.ALL_ARMS | {"labels.kind": task},
+        at={**whole_networks.TEN_CLASSES, "train.epochs": (20, 20, SAME)},
     )
 
 
@@ -88,7 +80,7 @@ STUDY = Study(
         for model in MODELS
         for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
     ),
-    read=partial(read_cases, stages=_CASES),
+    read=partial(whole_networks.read_cases, stages=_CASES),
     claims=tuple(_claim(*case, arm) for case in _CASES.values() for arm in COPIED),
     figures=_figures,
     tables=_tables,

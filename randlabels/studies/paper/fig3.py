@@ -102,18 +102,19 @@ def _figures(found: Overlaps) -> Drawings:
 def _tables(found: Overlaps) -> Tables:
     """One row for each rank, at the end of training."""
     start, _ = found.epochs.values()
-    rows = [
-        {
-            "k": k,
-            "overlap": mean_range(found.of(k)),
-            "at initialisation": f"{of_rank.mean():.3f}",
-            "chance": f"{k / found.dim:.3f}",
-            "groups": len(of_rank),
-            "train accuracy": found.accuracy,
-        }
-        for k, of_rank in zip(RANKS, start.T, strict=True)
-    ]
-    return {"overlaps": rows}
+    return {
+        "overlaps": [
+            {
+                "k": k,
+                "overlap": mean_range(found.of(k)),
+                "at initialisation": f"{of_rank.mean():.3f}",
+                "chance": f"{k / found.dim:.3f}",
+                "groups": len(of_rank),
+                "train accuracy": found.accuracy,
+            }
+            for k, of_rank in zip(RANKS, start.T, strict=True)
+        ]
+    }
 
 
 STUDY = Study(

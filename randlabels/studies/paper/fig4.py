@@ -18,7 +18,7 @@ from randlabels.eigen import ClosedFormFit, energy_profile
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Study, Tables
 from randlabels.studies.families.label_kinds import LABELS, STAGES, TUNING, paper_steps
 from randlabels.studies.readouts.alignment import LAYER, accuracy_at, read_maps
 from randlabels.studies.readouts.groups import data_basis
@@ -49,11 +49,6 @@ class Maps:
         """Eigenvalue at the fitted peak at the first of the epochs over that at the last."""
         epochs = list(self.learned_at.values())
         return peak_ratio(epochs[0].single_fits, epochs[-1].single_fits)
-
-
-def _read(results: Results) -> dict[str, Maps]:
-    """{kind of labels: maps}."""
-    return {kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS}
 
 
 def _read_maps(run: Run, alignment: Alignment) -> Maps:
@@ -213,7 +208,9 @@ STUDY = Study(
     title="Eigenvalue maps of a first layer during training, CIFAR-10",
     paper_item="Figure 4 (right)",
     stages=STAGES,
-    read=_read,
+    read=lambda results: {
+        kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS
+    },
     claims=tuple(_claims()),
     figures=_figures,
     tables=_tables,

@@ -11,6 +11,7 @@ STUDY = first_layer_study(
     name="fig5",
     title="Transfer of a first layer trained on random labels, CIFAR-10",
     paper_item="Figure 5",
+    levels={"real": 0.6, "random": 0.4},  # train accuracy; chance is .1
     stages=(
         Stage(
             "upstream",
@@ -43,7 +44,6 @@ STUDY = first_layer_study(
             },
         ),
     ),
-    levels={"real": 0.6, "random": 0.4},  # train accuracy; chance is .1
     tuning=Tuning(
         note="Learning rates and levels were chosen on earlier runs; their seeds are not known."
     ),

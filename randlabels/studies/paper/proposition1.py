@@ -18,15 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from randlabels import eigen
 from randlabels.analysis.layer_inputs import read_kernels
-from randlabels.eigen import (
-    eigenvalue_map,
-    filter_covariance,
-    misalignment,
-    misalignment_floor,
-    pool_networks,
-    random_basis_misalignment,
-)
 from randlabels.figures import pooling_curves
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
 from randlabels.studies.readouts.curves import all_curves
@@ -79,7 +72,7 @@ class Case:
         """Sigma_w [pool, d, d], uncentred, of disjoint pools of `size` networks."""
         count = len(self.kernels) // size
         groups = self.kernels[: count * size].reshape(count, size, *self.kernels.shape[1:])
-        return filter_covariance(pool_networks(groups, network_axis=1), spatial=False)
+        return eigen.filter_covariance(eigen.pool_networks(groups, network_axis=1), spatial=False)
 
     def floor(self, size: int) -> float:
         """Mean misalignment of as many isotropic filters as `size` networks have."""
@@ -92,7 +85,7 @@ class Case:
         count = len(self.kernels)
         sizes = {POOL, count, *(size for size in SIZES if size <= count)}
         return {
-            size: misalignment(self.vectors, self.pools(size)) / self.floor(size)
+            size: eigen.misalignment(self.vectors, self.pools(size)) / self.floor(size)
             for size in sorted(sizes)
         }
 
@@ -104,12 +97,12 @@ class Case:
     @property
     def quarter_maps(self) -> np.ndarray:
         """Eigenvalue maps [4, d] of the networks in four pools."""
-        return eigenvalue_map(self.vectors, self.pools(len(self.kernels) // 4))
+        return eigen.eigenvalue_map(self.vectors, self.pools(len(self.kernels) // 4))
 
 
 @functools.cache
 def _floor(dim: int, filters: int) -> float:
-    return float(np.mean(misalignment_floor(dim, filters, num_samples=400, seed=0)))
+    return float(np.mean(eigen.misalignment_floor(dim, filters, num_samples=400, seed=0)))
 
 
 def _read(results: Results) -> dict[str, Case]:
@@ -137,7 +130,7 @@ def _growth_claim(name: str) -> Claim[Mapping[str, Case]]:
 
 def _moved(found: Mapping[str, Case]) -> np.ndarray:
     base = found["base"]
-    random = random_basis_misalignment(base.pools(POOL), num_bases=200).mean(axis=-1)
+    random = eigen.random_basis_misalignment(base.pools(POOL), num_bases=200).mean(axis=-1)
     return random / base.floor(POOL) - GROWS
 
 

@@ -14,6 +14,7 @@ STUDY = first_layer_study(
     name="quickstart",
     title="What networks learn from random labels, on dead-leaves images",
     paper_item="Figures 2, 4 and 5",
+    levels=LEVELS,
     stages=(
         Stage(
             "upstream",
@@ -41,7 +42,6 @@ STUDY = first_layer_study(
             at={"train.epochs": (24, 24, 3)},
         ),
     ),
-    levels=LEVELS,
     tuning=Tuning(
         seeds=(0, 1, 2, 3),
         note="Levels and numbers of classes were chosen on these seeds; verdicts use others.",

@@ -14,17 +14,8 @@ from randlabels.configs.base import Columns
 from randlabels.figures import gap_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    COPIED,
-    LEVELS,
-    SETTINGS,
-    SIGNS_TUNING,
-    UPSTREAM,
-    Arms,
-    downstream,
-    every_two,
-    gain,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import COPIED, LEVELS, SETTINGS, Arms, gain
 from randlabels.studies.readouts.alignment import accuracy_at
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.curves import read_curves
@@ -46,17 +37,17 @@ def _from_steps(full: tuple[int, ...], short: tuple[int, ...]) -> Columns:
 _AT: dict[str, Columns] = {
     "positive": {
         **_from_steps((0, 234, 936, 3120, 9360), (0, 100, 300, 750, 1500)),
-        **every_two(24, 12),
+        **whole_networks.every_two(24, 12),
     },
     "negative": {
         **_from_steps((0, 468, 1950, 7800, 19500), (0, 100, 300, 1000, 3000)),
-        **every_two(24, 14),
+        **whole_networks.every_two(24, 14),
     },
 }
 
 
 def _downstream(setting: str) -> Stage:
-    stage = downstream(setting, "real")
+    stage = whole_networks.downstream(setting, "real")
     full, short, _ = _AT[setting]["train.epochs"]
     at = {**stage.at, **_AT[setting], "train.epochs": (full, short, 1)}
     return dataclasses.replace(stage, at=at)
@@ -178,11 +169,11 @@ STUDY = Study(
     name="critical",
     title="Benefit against the length of pre-training, vgg16 on CIFAR-10",
     paper_item="Critical stages (a question asked of the paper)",
-    stages=(*UPSTREAM, *(_downstream(setting) for setting in SETTINGS)),
+    stages=(*whole_networks.UPSTREAM, *(_downstream(setting) for setting in SETTINGS)),
     read=_read,
     claims=_CLAIMS,
     figures=_figures,
     tables=_tables,
     headline=tuple(claim.name for claim in _CLAIMS),
-    tuning=SIGNS_TUNING,
+    tuning=whole_networks.SIGNS_TUNING,
 )

@@ -18,13 +18,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jax.typing import ArrayLike
 
+from randlabels import eigen
 from randlabels.configs.base import SAME
-from randlabels.eigen import (
-    filter_covariance,
-    misalignment,
-    misalignment_floor,
-    random_basis_misalignment,
-)
 from randlabels.figures import by_kernel_size
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
@@ -90,10 +85,10 @@ def read_size(run: Run) -> OfSize:
     ends = (run.steps[0], run.steps[-1])
     filters = np.stack([pooled_filters(run, step, groups) for step in ends])
     dim, num_filters = filters.shape[-2:]
-    sigma_w = filter_covariance(filters, spatial=False)
-    data = misalignment(data_basis(run).vectors, sigma_w)
-    random = random_basis_misalignment(sigma_w, RANDOM_BASES, seed=0)
-    floor = misalignment_floor(dim, num_filters, FLOOR_SAMPLES, seed=1)
+    sigma_w = eigen.filter_covariance(filters, spatial=False)
+    data = eigen.misalignment(data_basis(run).vectors, sigma_w)
+    random = eigen.random_basis_misalignment(sigma_w, RANDOM_BASES, seed=0)
+    floor = eigen.misalignment_floor(dim, num_filters, FLOOR_SAMPLES, seed=1)
     start, end = (Misalignments(data[i], random[i], floor) for i in (0, 1))
     return OfSize(dim, start, end, accuracy_at(run, run.steps[-1]))
 
