@@ -15,7 +15,7 @@ from randlabels.figures import training_curves
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
 from randlabels.studies.families import FINE_TUNING
-from randlabels.studies.readouts.alignment import LAYER, MARGIN_UNIT, read_misalignments
+from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_misalignments
 from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
 
@@ -104,13 +104,8 @@ def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
 
 
 def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
-    alignment = Claim[Transfer](
-        name="alignment",
-        statement="The first layer's weights are closer to the eigenvectors of the data than to "
-        "any of 200 random orthonormal bases.",
-        place="Section 2.3, Figure 2",
-        unit=MARGIN_UNIT,
-        of=lambda found: found.margin,
+    alignment: Claim[Transfer] = closer_claim(
+        "alignment", "The first layer's", "Section 2.3, Figure 2", lambda found: found.margin
     )
     transfer = (claim for task in TASKS for claim in _transfer_claims(task, levels[task]))
     return (alignment, *transfer)

@@ -15,12 +15,7 @@ from randlabels.analysis.records import AlignmentRecord
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars, map_panels
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
-from randlabels.studies.readouts.alignment import (
-    LAYER,
-    MARGIN_UNIT,
-    read_maps,
-    read_misalignments,
-)
+from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_maps, read_misalignments
 from randlabels.studies.readouts.cells import last_accuracies, mean_std
 from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
 from randlabels.studies.readouts.gains import bars, faster_claim
@@ -215,14 +210,10 @@ def _claims(setting: Setting) -> Iterator[Claim[Outcomes]]:
     def gain(arm: str) -> Callable[[Outcomes], np.ndarray]:
         return lambda found: found[name].gain(arm) if name in found else missing
 
-    yield Claim(
-        name=f"aligned_{name}",
-        statement=f"{setting.label}: the first layer's weights are closer to the eigenvectors of "
-        "the data than to any of 200 random orthonormal bases.",
-        place=PLACE,
-        unit=MARGIN_UNIT,
-        of=lambda found: found[name].margin if name in found else missing,
-    )
+    def margin(found: Outcomes) -> np.ndarray:
+        return found[name].margin if name in found else missing
+
+    yield closer_claim(f"aligned_{name}", f"{setting.label}: the first layer's", PLACE, margin)
     for arm, layer in {"pretrained": "pre-trained", "covariance": "redrawn"}.items():
         words = f"{setting.label}: networks with a {layer} first layer"
         yield faster_claim(f"{arm}_{name}", words, "real labels", PLACE, gain(arm))

@@ -13,6 +13,7 @@ from randlabels.studies.families import whole_networks
 from randlabels.studies.families.whole_networks import BANDS, COPIED, TASKS, Cases, gain
 from randlabels.studies.readouts.cells import gain_rows
 from randlabels.studies.readouts.curves import train_lines
+from randlabels.studies.readouts.gains import faster_claim
 
 MODELS = {"resnet18": "ResNet18", "wide_resnet": "a wide residual network"}
 LEVEL = 0.4  # train accuracy; chance is .1
@@ -41,13 +42,10 @@ def _downstream(model: str, task: str) -> Stage:
 
 def _claim(model: str, task: str, arm: str) -> Claim[Cases]:
     how = "rescaled" if arm == "pretrained" else "as they are"
-    return Claim(
-        name=f"{model}_{task}_{arm}",
-        statement=f"Networks ({MODELS[model]}) that take over all layers {how} learn {TASKS[task]} "
-        "faster than from scratch.",
-        place="Appendix B",
-        unit="mean train accuracy over all steps, minus that of scratch",
-        of=lambda found: gain(found[f"{model}_{task}"], arm),
+    words = f"Networks ({MODELS[model]}) that take over all layers {how}"
+    stage = f"{model}_{task}"
+    return faster_claim(
+        f"{stage}_{arm}", words, TASKS[task], "Appendix B", lambda found: gain(found[stage], arm)
     )
 
 

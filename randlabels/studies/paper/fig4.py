@@ -8,7 +8,7 @@ fitted to the map of what was learned, w_t - w_0.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -101,12 +101,6 @@ def peak_ratio(first: Sequence[ClosedFormFit], last: Sequence[ClosedFormFit]) ->
             for a, b in pairs
         ]
     )
-
-
-def _claims() -> Iterator[Claim[Mapping[str, Maps]]]:
-    for kind in LABELS:
-        yield from (_end_claim(kind, end) for end in ENDS)
-        yield _peak_claim(kind)
 
 
 def _end_claim(kind: str, end: str) -> Claim[Mapping[str, Maps]]:
@@ -211,7 +205,11 @@ STUDY = Study(
     read=lambda results: {
         kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS
     },
-    claims=tuple(_claims()),
+    claims=tuple(
+        claim
+        for kind in LABELS
+        for claim in (*(_end_claim(kind, end) for end in ENDS), _peak_claim(kind))
+    ),
     figures=_figures,
     tables=_tables,
     headline=("rises_random", "falls_random"),

@@ -25,32 +25,23 @@ PLACE = "A question asked of the paper: the link to critical stages"
 UNIT = "gain over scratch in mean train accuracy, the former minus the latter"
 
 
-def _from_steps(full: tuple[int, ...], short: tuple[int, ...]) -> Columns:
-    """Start from the upstream checkpoints of these steps."""
-    full_sweep, short_sweep, smoke_sweep = (
-        (("init.step", steps),) for steps in (full, short, (0, 2, 4))
-    )
-    return {"population.sweep": (full_sweep, short_sweep, smoke_sweep)}
-
-
-# What Figure 1's fine-tuning changes here; the steps are those of all checkpoints of UPSTREAM.
-_AT: dict[str, Columns] = {
-    "positive": {
-        **_from_steps((0, 234, 936, 3120, 9360), (0, 100, 300, 750, 1500)),
-        **whole_networks.every_two(24, 12),
-    },
-    "negative": {
-        **_from_steps((0, 468, 1950, 7800, 19500), (0, 100, 300, 1000, 3000)),
-        **whole_networks.every_two(24, 14),
-    },
+# {setting: (steps of all checkpoints of UPSTREAM at full and at short, epochs at short)}
+_LENGTHS = {
+    "positive": ((0, 234, 936, 3120, 9360), (0, 100, 300, 750, 1500), 12),
+    "negative": ((0, 468, 1950, 7800, 19500), (0, 100, 300, 1000, 3000), 14),
 }
 
 
 def _downstream(setting: str) -> Stage:
+    """Figure 1's fine-tuning, from all checkpoints."""
+    *steps, epochs = _LENGTHS[setting]
+    full, short, smoke = ((("init.step", kept),) for kept in (*steps, (0, 2, 4)))
+    at: Columns = {
+        **whole_networks.every_two(24, epochs, smoke=1),
+        "population.sweep": (full, short, smoke),
+    }
     stage = whole_networks.downstream(setting, "real")
-    full, short, _ = _AT[setting]["train.epochs"]
-    at = {**stage.at, **_AT[setting], "train.epochs": (full, short, 1)}
-    return dataclasses.replace(stage, at=at)
+    return dataclasses.replace(stage, at={**stage.at, **at})
 
 
 @dataclasses.dataclass(frozen=True)

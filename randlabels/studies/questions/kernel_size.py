@@ -23,7 +23,7 @@ from randlabels.configs.base import SAME
 from randlabels.figures import by_kernel_size
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
-from randlabels.studies.readouts.alignment import MARGIN_UNIT, Misalignments, accuracy_at
+from randlabels.studies.readouts.alignment import Misalignments, accuracy_at, closer_claim
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.groups import (
     FILTERS_PER_DIMENSION,
@@ -94,14 +94,23 @@ def read_size(run: Run) -> OfSize:
 
 
 def _aligned_claim(size: int) -> Claim[Mapping[int, OfSize]]:
-    return Claim(
-        name=f"aligned_{size}",
-        statement=f"With kernels of {size}x{size}, weights are closer to the eigenvectors of the "
-        f"data than to any of {RANDOM_BASES} random orthonormal bases.",
-        place="Section 2.3, Figure 2",
-        unit=MARGIN_UNIT,
-        of=lambda found: found[size].end.margin,
-    )
+    def margin(found: Mapping[int, OfSize]) -> np.ndarray:
+        return found[size].end.margin
+
+    whose = f"With kernels of {size}x{size},"
+    return closer_claim(f"aligned_{size}", whose, "Section 2.3, Figure 2", margin, RANDOM_BASES)
+
+
+# {name: (words, unit, what is larger)}
+_LARGER: dict[str, tuple[str, str, Callable[[OfSize], np.ndarray]]] = {
+    "total": ("", "", lambda of: of.corrected_data),
+    "per_dimension": (" per dimension", " / d", lambda of: of.corrected_data / of.dim),
+    "relative": (
+        " in units of that to random bases",
+        " / corrected M(random bases)",
+        lambda of: of.relative,
+    ),
+}
 
 
 def _larger_claim(
@@ -193,20 +202,11 @@ STUDY = Study(
     read=_read,
     claims=(
         *(_aligned_claim(size) for size in KERNEL_SIZES),
-        _larger_claim("total", "", "", lambda of: of.corrected_data),
-        _larger_claim(
-            "per_dimension", " per dimension", " / d", lambda of: of.corrected_data / of.dim
-        ),
-        _larger_claim(
-            "relative",
-            " in units of that to random bases",
-            " / corrected M(random bases)",
-            lambda of: of.relative,
-        ),
+        *(_larger_claim(name, *larger) for name, larger in _LARGER.items()),
     ),
     figures=_figures,
     tables=_tables,
-    headline=("larger_total", "larger_per_dimension", "larger_relative"),
+    headline=tuple(f"larger_{name}" for name in _LARGER),
     tuning=Tuning(
         seeds=tuple(range(12)),
         note="After a first run on these seeds their number was doubled; verdicts use them all.",

@@ -44,13 +44,8 @@ _IMAGES_AT: Columns = {
     "data.downstream_size": (10_000, 1_000, SAME),
     "data.test_size": (SAME, 500, SAME),
 }
-
-
-def _rates(*rates: float) -> tuple[str, tuple[float, ...]]:
-    return "optimizer.learning_rate", rates
-
-
-_FEW_RATES, _MORE_RATES = (_rates(0.003, 0.015),), (_rates(0.003, 0.01, 0.03),)
+_RATE = "optimizer.learning_rate"
+_FEW_RATES, _MORE_RATES = ((_RATE, (0.003, 0.015)),), ((_RATE, (0.003, 0.01, 0.03)),)
 
 # What pre-training changes: it keeps checkpoints of three lengths.
 _UPSTREAM_AT: Columns = {
@@ -70,7 +65,7 @@ _DOWNSTREAM_AT: Columns = {
     "train.epochs": (12, 10, SAME),
     "population.seeds": (9, 6, 4),
     "population.sweep": tuple(
-        (("init.step", steps), _rates(*RATES_DOWN))
+        (("init.step", steps), (_RATE, RATES_DOWN))
         for steps in ((390, 1170, 3900), (150, 450, 1200), (2, 4, 6))
     ),
 }
