@@ -4,7 +4,7 @@ Their networks are conv_net at two scales of its initial weights: fig6, table1 a
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -50,11 +50,6 @@ _DOWNSTREAM_AT: dict[str, Columns] = {
 }
 
 
-def _upstream(name: str, changes: Mapping[str, Any]) -> Stage:
-    """Pre-training on random labels, with these changes at every budget."""
-    return Stage(name, "conv_net", changes=changes, at=_UPSTREAM_AT)
-
-
 def downstream(name: str, kind: str, changes: Mapping[str, Any], reads: str = "") -> Stage:
     """Fine-tuning on labels of a kind, with these changes at every budget."""
     return Stage(
@@ -66,21 +61,17 @@ def downstream(name: str, kind: str, changes: Mapping[str, Any], reads: str = ""
     )
 
 
-def transfer_stages(changes: Mapping[str, Any]) -> tuple[Stage, ...]:
+def transfer_stages(changes: Mapping[str, Any]) -> Iterator[Stage]:
     """Pre-training and fine-tuning for every task.
 
     Args:
         changes: {"group.field": value} of fine-tuning.
     """
-    small = {**changes, **SMALL}
-    return (
-        _upstream("upstream", {}),
-        downstream("real", "real", changes, reads="upstream"),
-        downstream("random", "random", changes, reads="upstream"),
-        _upstream("small_upstream", SMALL),
-        downstream("small_real", "real", small, reads="small_upstream"),
-        downstream("small_random", "random", small, reads="small_upstream"),
-    )
+    for prefix, scale in {"": {}, "small_": SMALL}.items():
+        upstream = f"{prefix}upstream"
+        yield Stage(upstream, "conv_net", changes=scale, at=_UPSTREAM_AT)
+        for kind in _DOWNSTREAM_AT:
+            yield downstream(f"{prefix}{kind}", kind, {**changes, **scale}, reads=upstream)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Both have batch norms, in front of which the scale of a kernel does not matter t
 does to the size of steps: rescaled or not, the same function learns at another pace.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 from randlabels.configs.base import SAME
@@ -21,23 +22,22 @@ LEVEL = 0.4  # train accuracy; chance is .1
 _CASES = {f"{model}_{task}": (model, task) for model in MODELS for task in TASKS}
 
 
-def _upstream(model: str) -> Stage:
-    return Stage(
+def _stages(model: str) -> Iterator[Stage]:
+    recipe = f"residual.{model}"
+    yield Stage(
         model,
-        f"residual.{model}",
+        recipe,
         changes={"optimizer.decay_at": (0.5,)},
         at={"train.eval_epochs": (tuple(range(0, 61, 10)), (0, 25, 50), SAME)},
     )
-
-
-def _downstream(model: str, task: str) -> Stage:
-    return Stage(
-        f"{model}_{task}",
-        f"residual.{model}",
-        reads=model,
-        changes=whole_networks.ALL_ARMS | {"labels.kind": task},
-        at={**whole_networks.TEN_CLASSES, "train.epochs": (20, 20, SAME)},
-    )
+    for task in TASKS:
+        yield Stage(
+            f"{model}_{task}",
+            recipe,
+            reads=model,
+            changes=whole_networks.ALL_ARMS | {"labels.kind": task},
+            at={**whole_networks.TEN_CLASSES, "train.epochs": (20, 20, SAME)},
+        )
 
 
 def _claim(model: str, task: str, arm: str) -> Claim[Cases]:
@@ -73,11 +73,7 @@ STUDY = Study(
     name="appendix_b",
     title="Residual networks pre-trained on random labels",
     paper_item="Appendix B",
-    stages=tuple(
-        stage
-        for model in MODELS
-        for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
-    ),
+    stages=tuple(stage for model in MODELS for stage in _stages(model)),
     read=partial(whole_networks.read_cases, stages=_CASES),
     claims=tuple(_claim(*case, arm) for case in _CASES.values() for arm in COPIED),
     figures=_figures,
