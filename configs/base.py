@@ -7,7 +7,9 @@ what a family of networks changes in this one, at each budget. A field that the 
 model or optimizer does not read must keep its default: a value that nothing reads is an error.
 """
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -130,9 +132,28 @@ FIELDS: dict[str, Field] = {
     "init.images": Field(2000, low=1),
 }
 
-# {recipe: {budget: {"group.field": value}}}
-Recipes = Mapping[str, Mapping[str, Mapping[str, object]]]
 BUDGETS = ("full", "short", "smoke")  # a GPU where there are images; minutes on a CPU; seconds
+SAME: Any = object()  # at a budget: the field is not changed
+
+Sizes = tuple[int, int, int]  # at full, short and smoke
+# {"group.field": its values at full, short and smoke}
+Columns = Mapping[str, tuple[Any, Any, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a recipe changes in the defaults.
+
+    Attributes:
+        changes: {"group.field": value} at every budget.
+        at: other fields with their values at each budget, SAME where one is not changed.
+    """
+
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    at: Columns = dataclasses.field(default_factory=dict)
+
+
+Recipes = Mapping[str, Recipe]
 
 
 def get_config() -> ConfigDict:
@@ -140,13 +161,19 @@ def get_config() -> ConfigDict:
     return defaults_of(FIELDS)
 
 
-def sizes(upstream: int, downstream: int, test: int) -> dict[str, int]:
+def sizes(upstream: Sizes, downstream: Sizes, test: Sizes) -> Columns:
     """Numbers of examples, as fields of a recipe."""
     return {
         "data.upstream_size": upstream,
         "data.downstream_size": downstream,
         "data.test_size": test,
     }
+
+
+def changes_at(budget: str, changes: Mapping[str, Any], at: Columns) -> dict[str, Any]:
+    """{"group.field": value} that a recipe or a stage changes at a budget."""
+    column = {field: values[BUDGETS.index(budget)] for field, values in at.items()}
+    return {**changes, **{field: value for field, value in column.items() if value is not SAME}}
 
 
 def from_recipes(recipes: Recipes, argument: str = "full") -> ConfigDict:
@@ -173,5 +200,6 @@ def from_recipes(recipes: Recipes, argument: str = "full") -> ConfigDict:
         more = f" (recipes: {', '.join(recipes)})" if meant else ""
         raise InputError(f"budget {budget!r} is unknown; it may be {', '.join(BUDGETS)}{more}.")
     config = get_config()
-    config.update_from_flattened_dict(recipes[name][budget])
+    recipe = recipes[name]
+    config.update_from_flattened_dict(changes_at(budget, recipe.changes, recipe.at))
     return config

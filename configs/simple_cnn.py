@@ -13,113 +13,64 @@ import functools
 
 from randlabels.configs import base
 
-# What the recipes on CIFAR-10 share: at all budgets, and at each.
+# What the recipes on CIFAR-10 share.
 _CIFAR10 = {
     "labels.num_classes": 10,
     # Small initial weights let the filters move; at the He scale the effect disappears.
     "model.init_scale": 0.526,
     "optimizer.decay_at": (0.75,),
 }
-_FULL = {
-    **_CIFAR10,
-    "data.name": "cifar10",
-    "data.downstream_size": 25_000,
-    "data.test_size": 0,
-    "data.image_size": 0,
-    "model.filters": 256,
-    "model.widths": (64,),
-    "train.batch_size": 256,
-    "train.precision": "bfloat16",
+_CIFAR10_AT: base.Columns = {
+    "data.name": ("cifar10", "cifar10", "dead_leaves"),
+    "data.image_size": (0, 16, 16),
+    "train.batch_size": (256, 64, 64),
+    "train.precision": ("bfloat16", base.SAME, base.SAME),
 }
-_SHORT = {
-    **_CIFAR10,
-    "data.name": "cifar10",
-    "data.image_size": 16,
-    "train.batch_size": 64,
-}
-_SMOKE = {
-    **_CIFAR10,
-    "data.name": "dead_leaves",
-    **base.sizes(upstream=64, downstream=64, test=32),
-    "model.filters": 32,
-    "model.widths": (16,),
-    "train.epochs": 2,
-    "population.seeds": 2,
-}
-
-_DEAD_LEAVES = {
-    **base.sizes(upstream=1_200, downstream=1_200, test=500),
-    "train.epochs": 80,
-    "population.seeds": 8,
+_QUESTIONS_AT: base.Columns = {
+    **_CIFAR10_AT,
+    "model.filters": (256, 48, 32),
+    "model.widths": ((64,), (32,), (16,)),
+    "population.seeds": (5, 4, 2),
 }
 
 RECIPES: base.Recipes = {
-    "dead_leaves": {
-        "full": _DEAD_LEAVES,
-        "short": _DEAD_LEAVES,
-        "smoke": {
-            **base.sizes(upstream=128, downstream=128, test=64),
-            "train.epochs": 2,
-            "population.seeds": 2,
+    "dead_leaves": base.Recipe(
+        at={
+            **base.sizes((1_200, 1_200, 128), (1_200, 1_200, 128), (500, 500, 64)),
+            "train.epochs": (80, 80, 2),
+            "population.seeds": (8, 8, 2),
         },
-    },
-    "cifar10": {
-        "full": {
-            **_FULL,
-            "data.upstream_size": 20_000,
-            "optimizer.learning_rate": 0.001,  # more kills the ReLUs of the dense layer
-            "train.epochs": 200,
-            "population.seeds": 4,
+    ),
+    "cifar10": base.Recipe(
+        changes=_CIFAR10,
+        at={
+            **_CIFAR10_AT,
+            **base.sizes((20_000, 4_000, 64), (25_000, 4_000, 64), (0, 2_000, 32)),
+            "model.widths": ((64,), (64,), (16,)),
+            "model.filters": (256, 64, 32),
+            # In full, more kills the ReLUs of the dense layer.
+            "optimizer.learning_rate": (0.001, 0.002, 0.002),
+            "train.epochs": (200, 120, 2),
+            "population.seeds": (4, 5, 2),
         },
-        "short": {
-            **_SHORT,
-            **base.sizes(upstream=4_000, downstream=4_000, test=2_000),
-            "model.filters": 64,
-            "model.widths": (64,),
-            "optimizer.learning_rate": 0.002,
-            "train.epochs": 120,
-            "population.seeds": 5,
+    ),
+    "questions": base.Recipe(
+        changes=_CIFAR10,
+        at={
+            **_QUESTIONS_AT,
+            **base.sizes((20_000, 2_000, 64), (25_000, 2_000, 64), (0, 1_000, 32)),
+            "optimizer.learning_rate": (0.001, 0.003, 0.002),
+            "train.epochs": (200, 50, 2),
         },
-        "smoke": {**_SMOKE, "optimizer.learning_rate": 0.002},
-    },
-    "questions": {
-        "full": {
-            **_FULL,
-            "data.upstream_size": 20_000,
-            "optimizer.learning_rate": 0.001,
-            "train.epochs": 200,
-            "population.seeds": 5,
+    ),
+    "few_images": base.Recipe(
+        changes={**_CIFAR10, "optimizer.learning_rate": 0.01},
+        at={
+            **_QUESTIONS_AT,
+            **base.sizes((2_000, 500, 64), (25_000, 2_000, 64), (0, 1_000, 32)),
+            "train.epochs": (1_600, 1_600, 2),
         },
-        "short": {
-            **_SHORT,
-            **base.sizes(upstream=2_000, downstream=2_000, test=1_000),
-            "model.filters": 48,
-            "model.widths": (32,),
-            "optimizer.learning_rate": 0.003,
-            "train.epochs": 50,
-            "population.seeds": 4,
-        },
-        "smoke": {**_SMOKE, "optimizer.learning_rate": 0.002},
-    },
-    "few_images": {
-        "full": {
-            **_FULL,
-            "data.upstream_size": 2_000,
-            "optimizer.learning_rate": 0.01,
-            "train.epochs": 1_600,
-            "population.seeds": 5,
-        },
-        "short": {
-            **_SHORT,
-            **base.sizes(upstream=500, downstream=2_000, test=1_000),
-            "model.filters": 48,
-            "model.widths": (32,),
-            "optimizer.learning_rate": 0.01,
-            "train.epochs": 1_600,
-            "population.seeds": 4,
-        },
-        "smoke": {**_SMOKE, "optimizer.learning_rate": 0.01},
-    },
+    ),
 }
 
 # A recipe at a budget, as "recipe.budget"; either may be left out.

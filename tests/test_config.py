@@ -65,10 +65,15 @@ def test_a_recipe_is_one_step_from_base(name):
         "import functools",
         "from randlabels.configs import base",
     ]
-    for recipe, budgets in family(name).RECIPES.items():
-        assert tuple(budgets) == base.BUDGETS
-        for budget, changes in budgets.items():
-            assert flatten(load(f"{name}:{recipe}", budget)) == DEFAULTS | changes
+    for name_of, recipe in family(name).RECIPES.items():
+        assert not set(recipe.changes) & set(recipe.at)
+        assert {len(values) for values in recipe.at.values()} == {len(base.BUDGETS)}
+        for column, budget in enumerate(base.BUDGETS):
+            at = {field: values[column] for field, values in recipe.at.items()}
+            changes = recipe.changes | {
+                f: value for f, value in at.items() if value is not base.SAME
+            }
+            assert flatten(load(f"{name}:{name_of}", budget)) == DEFAULTS | changes
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,7 @@ def test_a_recipe_is_one_step_from_base(name):
 )
 def test_recipe_and_budget_may_be_left_out(argument, same):
     recipes = {
-        name: {budget: {"data.name": f"{name}.{budget}"} for budget in base.BUDGETS}
+        name: base.Recipe(at={"data.name": tuple(f"{name}.{budget}" for budget in base.BUDGETS)})
         for name in ("one", "two")
     }
     assert base.from_recipes(recipes, argument).data.name == same
@@ -98,8 +103,17 @@ def test_recipe_and_budget_may_be_left_out(argument, same):
 )
 def test_unknown_recipes_and_budgets_are_named(argument, sentence):
     with pytest.raises(InputError) as error:
-        base.from_recipes({"one": {}, "two": {}}, argument)
+        base.from_recipes({"one": base.Recipe(), "two": base.Recipe()}, argument)
     assert str(error.value) == sentence
+
+
+def test_a_field_may_be_the_same_at_a_budget():
+    at = {"model.widths": ((64, 64), base.SAME, (4,)), "train.epochs": (base.SAME, 3, 2)}
+    recipes = {"one": base.Recipe(changes={"seed": 7}, at=at)}
+    configs = [base.from_recipes(recipes, budget) for budget in base.BUDGETS]
+    assert [config.model.widths for config in configs] == [(64, 64), (32,), (4,)]
+    assert [config.train.epochs for config in configs] == [80, 3, 2]
+    assert [config.seed for config in configs] == [7, 7, 7]
 
 
 @pytest.mark.parametrize(

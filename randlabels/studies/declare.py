@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from randlabels.analysis.records import Alignment
+from randlabels.configs.base import Columns
 from randlabels.runs import Run
 
 Reading = TypeVar("Reading")
@@ -32,7 +33,7 @@ class Stage:
         reads: the earlier stage whose run its arms start from ("" for none).
         analyze: layers whose alignment is analysed after training (() for none).
         changes: {"group.field": value} that this stage changes in the recipe, at every budget.
-        at: {budget: the same}, at one budget.
+        at: {"group.field": its values at full, short and smoke} of others; SAME is the recipe's.
         optional: left out, with all that reads it, where its data set is not prepared.
     """
 
@@ -41,7 +42,7 @@ class Stage:
     reads: str = ""
     analyze: tuple[str, ...] = ()
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    at: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    at: Columns = dataclasses.field(default_factory=dict)
     optional: bool = False
 
 

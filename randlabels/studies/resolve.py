@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from randlabels.configs.base import changes_at
 from randlabels.data.generators import generator_named
 from randlabels.studies.declare import Stage
 
@@ -34,4 +35,4 @@ def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> Con
 
 def changed(stage: Stage, budget: str) -> dict[str, object]:
     """{"group.field": value} that a stage changes in its recipe at a budget."""
-    return {**stage.changes, **stage.at.get(budget, {})}
+    return changes_at(budget, stage.changes, stage.at)

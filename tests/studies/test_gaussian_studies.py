@@ -55,7 +55,7 @@ def planted_cases():
     rng = np.random.default_rng(0)
     rotation, other = (np.linalg.qr(rng.standard_normal((DIM, DIM)))[0] for _ in range(2))
     found = {}
-    for name in proposition1.TITLES:
+    for name in proposition1.VARIANTS:
         vectors = rotation if name == "rotated" else np.eye(DIM)
         filters_along = vectors if name in proposition1.ALIGNED else other
         scaled = filters_along * np.geomspace(3, 0.3, DIM)

@@ -35,7 +35,10 @@ def test_changed_fields_stand_beside_the_values_of_base():
         "simple_cnn.cifar10",
         reads="up",
         changes={"labels.kind": "real"},
-        at={"short": {"train.eval_epochs": tuple(range(0, 121, 10))}, "full": {"seed": 3}},
+        at={
+            "train.eval_epochs": (base.SAME, tuple(range(0, 121, 10)), base.SAME),
+            "seed": (3, base.SAME, base.SAME),
+        },
     )
     _, first, second = recipe_text(study_of(upstream, reading), "short").split("\n\n")
     assert first.startswith("up: recipe conv_net; ")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.networks import Network
 from randlabels.runs import Run
@@ -36,7 +37,7 @@ STUDY = Study(
     paper_item="Figure 9",
     stages=(
         Stage("up", "simple_cnn.dead_leaves", changes={"train.checkpoint_epochs": (0, 2)}),
-        Stage("down", "simple_cnn.cifar10", reads="up", at={"smoke": {"seed": 7}}),
+        Stage("down", "simple_cnn.cifar10", reads="up", at={"seed": (base.SAME, base.SAME, 7)}),
         Stage("other", "simple_cnn.cifar10", optional=True),
     ),
     read=lambda results: [1.0, 2.0, 3.0],

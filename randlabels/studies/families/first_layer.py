@@ -14,7 +14,8 @@ from randlabels.analysis.records import Alignment
 from randlabels.figures import training_curves
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
-from randlabels.studies.readouts.alignment import LAYER, MARGIN_UNIT, read_misalignments
+from randlabels.studies.families import FINE_TUNING
+from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_misalignments
 from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
 
@@ -22,12 +23,8 @@ ARMS = ("scratch", "pretrained", "covariance", "pretrained_unscaled")
 TASKS = {"real": "real labels", "random": "random labels"}
 PLACE = "Section 2.4, Figure 5"
 
-# What fine-tuning changes. Its seeds are its own: fresh weights, labels and filters are independent
-# of the upstream networks.
-FINE_TUNING = {
-    "seed": 1000,
-    "labels.seed": 1000,
-    "train.task": "downstream",
+FIRST_LAYER = {
+    **FINE_TUNING,
     "init.arms": ("scratch", "pretrained", "pretrained_unscaled", "covariance"),
     "init.layers": (LAYER,),
 }
@@ -70,7 +67,7 @@ class Transfer:
 
 
 def first_layer_study(
-    name: str, title: str, paper_item: str, stages: tuple[Stage, ...], levels: Mapping[str, float],
+    name: str, title: str, paper_item: str, levels: Mapping[str, float], stages: tuple[Stage, ...],
     tuning: Tuning,
 ) -> Study[Transfer]:  # fmt: skip
     """A study of first-layer transfer.
@@ -79,8 +76,8 @@ def first_layer_study(
         name: of the study.
         title: for the page.
         paper_item: what it reproduces.
-        stages: called `upstream`, `real` and `random`.
         levels: for each task, the train accuracy whose time of arrival is compared.
+        stages: called `upstream`, `real` and `random`.
         tuning: on what settings and levels were chosen.
     """
     return Study(
@@ -107,13 +104,8 @@ def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
 
 
 def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
-    alignment = Claim[Transfer](
-        name="alignment",
-        statement="The first layer's weights are closer to the eigenvectors of the data than to "
-        "any of 200 random orthonormal bases.",
-        place="Section 2.3, Figure 2",
-        unit=MARGIN_UNIT,
-        of=lambda found: found.margin,
+    alignment: Claim[Transfer] = closer_claim(
+        "alignment", "The first layer's", "Section 2.3, Figure 2", lambda found: found.margin
     )
     transfer = (claim for task in TASKS for claim in _transfer_claims(task, levels[task]))
     return (alignment, *transfer)

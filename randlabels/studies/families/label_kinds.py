@@ -3,10 +3,9 @@
 Stages are called `random` and `real`: the same networks learn both kinds of labels of CIFAR-10.
 """
 
-from typing import Any
-
 import numpy as np
 
+from randlabels.configs.base import SAME
 from randlabels.runs import Run
 from randlabels.studies.declare import Stage, Tuning
 from randlabels.studies.readouts.alignment import LAYER
@@ -19,11 +18,8 @@ TUNING = Tuning(
 )
 
 
-def _kept(*epochs: int) -> dict[str, Any]:
-    """Checkpoints after these epochs, and evaluation at each."""
-    return {"train.checkpoint_epochs": epochs, "train.eval_epochs": epochs}
-
-
+_KEPT = (0, 2, 5, 13, 25, 50, 100, 150, 200)
+_SHORT_KEPT = (0, 4, 8, 16, 31, 63, 94, 126)
 # The paper's epochs are 195 steps each. Steps are what moves the weights, so fewer images stand in
 # for its 50,000 with more epochs: 13, 25, 50, 100 and 16, 31, 63, 126 are its 5, 10, 20, 40.
 STAGES = tuple(
@@ -33,20 +29,14 @@ STAGES = tuple(
         analyze=(LAYER,),
         changes={"labels.kind": kind, "data.downstream_size": 0},
         at={
-            "full": {"population.seeds": 8, **_kept(0, 2, 5, 13, 25, 50, 100, 150, 200)},
-            "short": {
-                "data.test_size": 1_000,
-                "train.epochs": 126,
-                "population.seeds": 6,
-                **_kept(0, 4, 8, 16, 31, 63, 94, 126),
-            },
-            "smoke": {
-                "labels.num_classes": 5,  # as many as real ones: both label kinds are one program
-                "train.epochs": 4,
-                "train.batch_size": 32,
-                "train.checkpoint_epochs": (0, 1, 2, 3, 4),
-                "population.seeds": 3,
-            },
+            "data.test_size": (SAME, 1_000, SAME),
+            # In smoke as many as real ones: both label kinds are one program.
+            "labels.num_classes": (SAME, SAME, 5),
+            "train.epochs": (SAME, 126, 4),
+            "train.batch_size": (SAME, SAME, 32),
+            "train.checkpoint_epochs": (_KEPT, _SHORT_KEPT, (0, 1, 2, 3, 4)),
+            "train.eval_epochs": (_KEPT, _SHORT_KEPT, SAME),
+            "population.seeds": (8, 6, 3),
         },
     )
     for kind in LABELS

@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 
 from randlabels.analysis.records import AlignmentRecord
+from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars, map_panels
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
-from randlabels.studies.readouts.alignment import (
-    LAYER,
-    MARGIN_UNIT,
-    read_maps,
-    read_misalignments,
-)
+from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_maps, read_misalignments
 from randlabels.studies.readouts.cells import last_accuracies, mean_std
 from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
 from randlabels.studies.readouts.gains import bars, faster_claim
@@ -37,24 +33,16 @@ FEW_IMAGES_ADDED = Tuning(
     "learn their random labels in the usual recipe; verdicts use the same seeds.",
 )
 
-_FEW_KEPT = {
-    "train.checkpoint_epochs": (0, 1_600),
-    "train.eval_epochs": (0, 400, 800, 1_200, 1_600),
-}
-# {recipe: what pre-training changes at each budget}
-UPSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
+_FEW_EVALUATED = (0, 400, 800, 1_200, 1_600)
+# {recipe: what pre-training changes}
+UPSTREAM_AT: dict[str, Columns] = {
     QUESTIONS: {
-        "full": {
-            "train.checkpoint_epochs": (0, 20, 80, 200),
-            "train.eval_epochs": tuple(range(0, 201, 20)),
-        },
-        "short": {"train.checkpoint_epochs": (0, 50), "train.eval_epochs": (0, 25, 50)},
-        "smoke": {"train.checkpoint_epochs": (0, 2)},
+        "train.checkpoint_epochs": ((0, 20, 80, 200), (0, 50), (0, 2)),
+        "train.eval_epochs": (tuple(range(0, 201, 20)), (0, 25, 50), SAME),
     },
     FEW_IMAGES: {
-        "full": _FEW_KEPT,
-        "short": _FEW_KEPT,
-        "smoke": {"train.checkpoint_epochs": (0, 2)},
+        "train.checkpoint_epochs": ((0, 1_600), (0, 1_600), (0, 2)),
+        "train.eval_epochs": (_FEW_EVALUATED, _FEW_EVALUATED, SAME),
     },
 }
 
@@ -65,11 +53,8 @@ FINE_TUNING = {
     "labels.kind": "real",
     "optimizer.learning_rate": 0.01,
 }
-# {recipe: its epochs at each budget}; longer for networks that are slow.
-DOWNSTREAM_EPOCHS = {
-    QUESTIONS: {"full": 45, "short": 8, "smoke": 2},
-    FEW_IMAGES: {"full": 45, "short": 40, "smoke": 2},
-}
+# {recipe: its epochs at full, short and smoke}; longer for networks that are slow.
+DOWNSTREAM_EPOCHS = {QUESTIONS: (45, 8, 2), FEW_IMAGES: (45, 40, 2)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,20 +165,17 @@ def downstream(
     name: str, reads: str, changes: Mapping[str, Any], setting: Setting = CIFAR10
 ) -> Stage:
     """Fine-tuning on real labels, with these changes at every budget; see Stage and Setting."""
-    at: dict[str, dict[str, Any]] = {
-        budget: {"train.epochs": epochs}
-        for budget, epochs in DOWNSTREAM_EPOCHS[setting.recipe].items()
-    }
-    if setting.classes is None:
-        at["smoke"]["labels.num_classes"] = 5  # dead leaves
-    else:
-        changes = {"labels.num_classes": setting.classes, **changes}
+    known = setting.classes or SAME
+    classes = (known, known, setting.classes or 5)  # dead leaves
     return Stage(
         name,
         setting.recipe,
         reads=reads,
         changes={**FINE_TUNING, **changes},
-        at=at,
+        at={
+            "labels.num_classes": classes,
+            "train.epochs": DOWNSTREAM_EPOCHS[setting.recipe],
+        },
         optional=setting.optional,
     )
 
@@ -228,14 +210,10 @@ def _claims(setting: Setting) -> Iterator[Claim[Outcomes]]:
     def gain(arm: str) -> Callable[[Outcomes], np.ndarray]:
         return lambda found: found[name].gain(arm) if name in found else missing
 
-    yield Claim(
-        name=f"aligned_{name}",
-        statement=f"{setting.label}: the first layer's weights are closer to the eigenvectors of "
-        "the data than to any of 200 random orthonormal bases.",
-        place=PLACE,
-        unit=MARGIN_UNIT,
-        of=lambda found: found[name].margin if name in found else missing,
-    )
+    def margin(found: Outcomes) -> np.ndarray:
+        return found[name].margin if name in found else missing
+
+    yield closer_claim(f"aligned_{name}", f"{setting.label}: the first layer's", PLACE, margin)
     for arm, layer in {"pretrained": "pre-trained", "covariance": "redrawn"}.items():
         words = f"{setting.label}: networks with a {layer} first layer"
         yield faster_claim(f"{arm}_{name}", words, "real labels", PLACE, gain(arm))

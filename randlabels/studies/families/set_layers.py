@@ -4,15 +4,17 @@ Their networks are conv_net at two scales of its initial weights: fig6, table1 a
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from randlabels.configs.base import SAME, Columns
 from randlabels.figures import by_layers
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Results, Stage, Tuning
+from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.curves import Curves, Start, read_curves
 from randlabels.studies.readouts.gains import faster_claim
 
@@ -33,31 +35,19 @@ TUNING = Tuning(
 # Up and down: training moves kernels by more than their own norm; at He's scale by a third of it.
 SMALL = {"model.init_scale": 0.8, "optimizer.learning_rate": 0.01}
 
-_UPSTREAM_AT: dict[str, dict[str, Any]] = {
-    "full": {"train.eval_epochs": tuple(range(0, 101, 10))},
-    "short": {"train.eval_epochs": (0, 20, 40, 60, 80)},
-}
+_UPSTREAM_AT: Columns = {"train.eval_epochs": (tuple(range(0, 101, 10)), (0, 20, 40, 60, 80), SAME)}
 
-# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
-# upstream networks.
-_FINE_TUNING = {"seed": 1000, "labels.seed": 1000, "train.task": "downstream"}
-_REAL = {"labels.num_classes": 10, "train.epochs": 12}
-# Three times as long: random labels are learned more slowly.
-_RANDOM = {
-    "labels.num_classes": 10,
-    "train.epochs": 36,
-    "train.eval_epochs": tuple(range(0, 37, 3)),
+_EVERY_THREE = tuple(range(0, 37, 3))
+# Dead leaves, in smoke, have 5 classes.
+_DOWNSTREAM_AT: dict[str, Columns] = {
+    "real": {"labels.num_classes": (10, 10, SAME), "train.epochs": (12, 12, SAME)},
+    "random": {
+        "labels.num_classes": (10, 10, SAME),
+        # Three times as long: random labels are learned more slowly.
+        "train.epochs": (36, 36, SAME),
+        "train.eval_epochs": (_EVERY_THREE, _EVERY_THREE, SAME),
+    },
 }
-# At each budget; dead leaves, in smoke, have 5 classes.
-_DOWNSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
-    "real": {"full": _REAL, "short": _REAL},
-    "random": {"full": _RANDOM, "short": _RANDOM},
-}
-
-
-def _upstream(name: str, changes: Mapping[str, Any]) -> Stage:
-    """Pre-training on random labels, with these changes at every budget."""
-    return Stage(name, "conv_net", changes=changes, at=_UPSTREAM_AT)
 
 
 def downstream(name: str, kind: str, changes: Mapping[str, Any], reads: str = "") -> Stage:
@@ -66,26 +56,22 @@ def downstream(name: str, kind: str, changes: Mapping[str, Any], reads: str = ""
         name,
         "conv_net",
         reads=reads,
-        changes={**_FINE_TUNING, "labels.kind": kind, **changes},
+        changes={**FINE_TUNING, "labels.kind": kind, **changes},
         at=_DOWNSTREAM_AT[kind],
     )
 
 
-def transfer_stages(changes: Mapping[str, Any]) -> tuple[Stage, ...]:
+def transfer_stages(changes: Mapping[str, Any]) -> Iterator[Stage]:
     """Pre-training and fine-tuning for every task.
 
     Args:
         changes: {"group.field": value} of fine-tuning.
     """
-    small = {**changes, **SMALL}
-    return (
-        _upstream("upstream", {}),
-        downstream("real", "real", changes, reads="upstream"),
-        downstream("random", "random", changes, reads="upstream"),
-        _upstream("small_upstream", SMALL),
-        downstream("small_real", "real", small, reads="small_upstream"),
-        downstream("small_random", "random", small, reads="small_upstream"),
-    )
+    for prefix, scale in {"": {}, "small_": SMALL}.items():
+        upstream = f"{prefix}upstream"
+        yield Stage(upstream, "conv_net", changes=scale, at=_UPSTREAM_AT)
+        for kind in _DOWNSTREAM_AT:
+            yield downstream(f"{prefix}{kind}", kind, {**changes, **scale}, reads=upstream)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.configs.base import SAME, Columns
 from randlabels.studies.declare import Results, Row, Stage, Tuning
+from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves
 
@@ -18,9 +20,7 @@ ARMS = ("scratch", *COPIED)
 TASKS = {"real": "real labels", "random": "10 random labels"}
 BANDS = "Lines are means over seeds, bands go from the lowest to the highest seed."
 
-# What fine-tuning changes. Its seeds are its own: fresh weights and labels are independent of the
-# upstream networks.
-FINE_TUNING = {"seed": 1000, "labels.seed": 1000, "train.task": "downstream", "init.arms": ARMS}
+ALL_ARMS = {**FINE_TUNING, "init.arms": ARMS}
 
 
 Arms = Mapping[str, Curves]  # {arm: curves} of one stage of fine-tuning
@@ -56,59 +56,49 @@ SIGNS_TUNING = Tuning(
 )
 
 
-def _schedule(decay_at: float, *kept: int) -> dict[str, Any]:
+def _schedule(decay_at: float, full: tuple[int, ...], short: tuple[int, ...]) -> Columns:
     """Training up to the last of the kept epochs, evaluated at each and every ten."""
+
+    def evaluated(kept: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted({*range(0, kept[-1] + 1, 10), *kept}))
+
     return {
-        "optimizer.decay_at": (decay_at,),
-        "train.epochs": kept[-1],
-        "train.checkpoint_epochs": kept,
-        "train.eval_epochs": tuple(sorted({*range(0, kept[-1] + 1, 10), *kept})),
+        "optimizer.decay_at": ((decay_at,), (decay_at,), SAME),
+        "train.epochs": (full[-1], short[-1], SAME),
+        "train.checkpoint_epochs": (full, short, (0, 1, 2)),
+        "train.eval_epochs": (evaluated(full), evaluated(short), SAME),
+        # As many as downstream: where programs are cached, one serves.
+        "population.seeds": (SAME, SAME, 6),
     }
 
 
-# As many networks and the same schedule as downstream: where programs are cached, one serves.
-_UPSTREAM_SMOKE = {"train.checkpoint_epochs": (0, 1, 2), "population.seeds": 6}
-
-# What pre-training changes at each budget; in the negative setting it is hotter and longer.
-UPSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
-    "positive": {
-        "full": _schedule(0.5, 0, 3, 12, 40, 120),
-        "short": _schedule(0.5, 0, 4, 12, 30, 60),
-        "smoke": _UPSTREAM_SMOKE,
-    },
+# What pre-training changes; in the negative setting it is hotter and longer.
+UPSTREAM_AT: dict[str, Columns] = {
+    "positive": _schedule(0.5, (0, 3, 12, 40, 120), (0, 4, 12, 30, 60)),
     "negative": {
-        "full": {
-            "labels.num_classes": 50,
-            "optimizer.learning_rate": 0.03,
-            **_schedule(0.7, 0, 6, 25, 100, 250),
-        },
-        "short": {
-            "labels.num_classes": 50,
-            "optimizer.learning_rate": 0.012,
-            **_schedule(0.7, 0, 4, 12, 40, 120),
-        },
-        "smoke": {"optimizer.learning_rate": 0.01, **_UPSTREAM_SMOKE},
+        "labels.num_classes": (50, 50, SAME),
+        "optimizer.learning_rate": (0.03, 0.012, 0.01),
+        **_schedule(0.7, (0, 6, 25, 100, 250), (0, 4, 12, 40, 120)),
     },
 }
 
 UPSTREAM = tuple(Stage(setting, "vgg16", at=UPSTREAM_AT[setting]) for setting in SETTINGS)
 
 
-def every_two(epochs: int) -> dict[str, Any]:
-    """Training for so many epochs, evaluated every two."""
-    return {"train.epochs": epochs, "train.eval_epochs": tuple(range(0, epochs + 1, 2))}
+def every_two(full: int, short: int, smoke: Any = SAME) -> Columns:
+    """Training for so many epochs at each budget, evaluated every two, in smoke as usual."""
+    evaluated = (tuple(range(0, epochs + 1, 2)) for epochs in (full, short))
+    return {"train.epochs": (full, short, smoke), "train.eval_epochs": (*evaluated, SAME)}
 
 
-# What fine-tuning changes at each budget. Dead leaves, in smoke, have 5 classes.
-DOWNSTREAM_AT: dict[str, dict[str, dict[str, Any]]] = {
-    "positive": {
-        "full": {"labels.num_classes": 10, **every_two(24)},
-        "short": {"labels.num_classes": 10, **every_two(16)},
-    },
+TEN_CLASSES: Columns = {"labels.num_classes": (10, 10, SAME)}  # dead leaves, in smoke, have 5
+# What fine-tuning changes.
+DOWNSTREAM_AT: dict[str, Columns] = {
+    "positive": TEN_CLASSES | every_two(24, 16),
     "negative": {
-        "full": {"labels.num_classes": 10, "optimizer.learning_rate": 0.003, **every_two(24)},
-        "short": {"labels.num_classes": 10, "optimizer.learning_rate": 0.001, **every_two(20)},
-        "smoke": {"optimizer.learning_rate": 0.001},
+        **TEN_CLASSES,
+        "optimizer.learning_rate": (0.003, 0.001, 0.001),
+        **every_two(24, 20),
     },
 }
 
@@ -119,6 +109,12 @@ def downstream(setting: str, task: str) -> Stage:
         f"{setting}_{task}",
         "vgg16",
         reads=setting,
-        changes=FINE_TUNING | {"labels.kind": task},
+        changes=ALL_ARMS | {"labels.kind": task},
         at=DOWNSTREAM_AT[setting],
     )
+
+
+def stages(*tasks: str) -> tuple[Stage, ...]:
+    """Pre-training in both settings, and fine-tuning on labels of these kinds."""
+    tuned = (downstream(setting, task) for setting in SETTINGS for task in tasks)
+    return (*UPSTREAM, *tuned)

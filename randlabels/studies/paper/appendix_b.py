@@ -4,21 +4,17 @@ Both have batch norms, in front of which the scale of a kernel does not matter t
 does to the size of steps: rescaled or not, the same function learns at another pace.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
+from randlabels.configs.base import SAME
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    BANDS,
-    COPIED,
-    FINE_TUNING,
-    TASKS,
-    Cases,
-    gain,
-    read_cases,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import BANDS, COPIED, TASKS, Cases, gain
 from randlabels.studies.readouts.cells import gain_rows
 from randlabels.studies.readouts.curves import train_lines
+from randlabels.studies.readouts.gains import faster_claim
 
 MODELS = {"resnet18": "ResNet18", "wide_resnet": "a wide residual network"}
 LEVEL = 0.4  # train accuracy; chance is .1
@@ -26,38 +22,30 @@ LEVEL = 0.4  # train accuracy; chance is .1
 _CASES = {f"{model}_{task}": (model, task) for model in MODELS for task in TASKS}
 
 
-def _upstream(model: str) -> Stage:
-    return Stage(
+def _stages(model: str) -> Iterator[Stage]:
+    recipe = f"residual.{model}"
+    yield Stage(
         model,
-        f"residual.{model}",
+        recipe,
         changes={"optimizer.decay_at": (0.5,)},
-        at={
-            "full": {"train.eval_epochs": tuple(range(0, 61, 10))},
-            "short": {"train.eval_epochs": (0, 25, 50)},
-        },
+        at={"train.eval_epochs": (tuple(range(0, 61, 10)), (0, 25, 50), SAME)},
     )
-
-
-def _downstream(model: str, task: str) -> Stage:
-    at = {"labels.num_classes": 10, "train.epochs": 20}  # dead leaves, in smoke, have 5 classes
-    return Stage(
-        f"{model}_{task}",
-        f"residual.{model}",
-        reads=model,
-        changes=FINE_TUNING | {"labels.kind": task},
-        at={"full": at, "short": at},
-    )
+    for task in TASKS:
+        yield Stage(
+            f"{model}_{task}",
+            recipe,
+            reads=model,
+            changes=whole_networks.ALL_ARMS | {"labels.kind": task},
+            at={**whole_networks.TEN_CLASSES, "train.epochs": (20, 20, SAME)},
+        )
 
 
 def _claim(model: str, task: str, arm: str) -> Claim[Cases]:
     how = "rescaled" if arm == "pretrained" else "as they are"
-    return Claim(
-        name=f"{model}_{task}_{arm}",
-        statement=f"Networks ({MODELS[model]}) that take over all layers {how} learn {TASKS[task]} "
-        "faster than from scratch.",
-        place="Appendix B",
-        unit="mean train accuracy over all steps, minus that of scratch",
-        of=lambda found: gain(found[f"{model}_{task}"], arm),
+    words = f"Networks ({MODELS[model]}) that take over all layers {how}"
+    stage = f"{model}_{task}"
+    return faster_claim(
+        f"{stage}_{arm}", words, TASKS[task], "Appendix B", lambda found: gain(found[stage], arm)
     )
 
 
@@ -85,12 +73,8 @@ STUDY = Study(
     name="appendix_b",
     title="Residual networks pre-trained on random labels",
     paper_item="Appendix B",
-    stages=tuple(
-        stage
-        for model in MODELS
-        for stage in (_upstream(model), *(_downstream(model, task) for task in TASKS))
-    ),
-    read=partial(read_cases, stages=_CASES),
+    stages=tuple(stage for model in MODELS for stage in _stages(model)),
+    read=partial(whole_networks.read_cases, stages=_CASES),
     claims=tuple(_claim(*case, arm) for case in _CASES.values() for arm in COPIED),
     figures=_figures,
     tables=_tables,

@@ -9,19 +9,8 @@ from functools import partial
 
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    BANDS,
-    LEVELS,
-    SETTINGS,
-    SIGNS_TUNING,
-    TASKS,
-    UPSTREAM,
-    Cases,
-    area_rows,
-    downstream,
-    gain,
-    read_cases,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import BANDS, LEVELS, SETTINGS, TASKS, Cases, gain
 from randlabels.studies.readouts.curves import tested_lines, train_lines
 
 _CASES = {f"{setting}_{task}": (setting, task) for setting in SETTINGS for task in TASKS}
@@ -77,7 +66,7 @@ def _tables(found: Cases) -> Tables:
     rows = [
         {"setting": setting, "downstream": TASKS[task], **row}
         for stage, (setting, task) in _CASES.items()
-        for row in area_rows(found[stage], LEVELS[task])
+        for row in whole_networks.area_rows(found[stage], LEVELS[task])
     ]
     return {"arms": rows}
 
@@ -86,11 +75,11 @@ STUDY = Study(
     name="fig1",
     title="Positive and negative transfer from random labels, vgg16 on CIFAR-10",
     paper_item="Figure 1",
-    stages=(*UPSTREAM, *(downstream(setting, task) for setting, task in _CASES.values())),
-    read=partial(read_cases, stages=_CASES),
+    stages=whole_networks.stages(*TASKS),
+    read=partial(whole_networks.read_cases, stages=_CASES),
     claims=tuple(claim for case in _CASES.values() for claim in _claims(*case)),
     figures=_figures,
     tables=_tables,
     headline=("positive_real_steps", "negative_real_steps"),
-    tuning=SIGNS_TUNING,
+    tuning=whole_networks.SIGNS_TUNING,
 )

@@ -14,9 +14,9 @@ from randlabels.studies.declare import Claim, Drawings, Results, Row, Study, Tab
 from randlabels.studies.families.label_kinds import LABELS, STAGES, TUNING, paper_steps
 from randlabels.studies.readouts.alignment import (
     LAYER,
-    MARGIN_UNIT,
     Misalignments,
     accuracy_at,
+    closer_claim,
     read_misalignments,
 )
 from randlabels.studies.readouts.cells import mean_range
@@ -73,13 +73,11 @@ def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:
 
     trained = f"Trained on {LABELS[kind]}, "
     return (
-        Claim(
-            name=f"below_random_bases_{kind}",
-            statement=f"{trained}the first layer's weights are closer to the eigenvectors of the "
-            "data than to any of 200 random orthonormal bases.",
-            place=PLACE,
-            unit=MARGIN_UNIT,
-            of=lambda found: found.single[kind][-1].margin,
+        closer_claim(
+            f"below_random_bases_{kind}",
+            f"{trained}the first layer's",
+            PLACE,
+            lambda found: found.single[kind][-1].margin,
         ),
         Claim(
             name=f"at_floor_{kind}",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gaussian_maps
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
 from randlabels.studies.readouts.alignment import read_maps
@@ -20,33 +21,32 @@ LAYER = "dense1"
 DIAGONAL_HOLDS = {"standard_deviations": "standard deviations", "variances": "variances"}
 
 
-def _kept(*epochs: int) -> dict[str, Any]:
+def _kept(*epochs: int) -> Columns:
     """Training to the last of these epochs, with a checkpoint and an evaluation at each."""
     return {
-        "train.epochs": epochs[-1],
-        "train.checkpoint_epochs": epochs,
-        "train.eval_epochs": epochs,
+        "train.epochs": (epochs[-1], epochs[-1], SAME),
+        "train.checkpoint_epochs": (epochs, epochs, (0, 1, 2)),
+        "train.eval_epochs": (epochs, epochs, SAME),
     }
 
 
-# What each setting changes at full and at short; ten dimensions are slow to memorise.
-_LARGE: dict[str, dict[str, Any]] = {
-    "left": {"optimizer.learning_rate": 0.02, **_kept(0, 20, 60, 200)},
-    "middle": _kept(0, 20, 40, 60),
-    "middle_256": _kept(0, 20, 40, 60),
-    "right": {
-        "data.upstream_size": 2_000,
-        "model.widths": (256, 256),
-        "optimizer.learning_rate": 0.01,
-        **_kept(0, 20, 60, 400),
-    },
-}
-# What it changes at every budget.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "left": {"data.diagonal": tuple(round(1 + 0.1 * i, 1) for i in range(10))},
-    "middle": {},
-    "middle_256": {"model.widths": (256, 256)},
-    "right": {},
+# What each setting changes at every budget, and at each; ten dimensions are slow to memorise.
+SETTINGS: dict[str, tuple[dict[str, Any], Columns]] = {
+    "left": (
+        {"data.diagonal": tuple(round(1 + 0.1 * i, 1) for i in range(10))},
+        {"optimizer.learning_rate": (0.02, 0.02, SAME), **_kept(0, 20, 60, 200)},
+    ),
+    "middle": ({}, _kept(0, 20, 40, 60)),
+    "middle_256": ({"model.widths": (256, 256)}, _kept(0, 20, 40, 60)),
+    "right": (
+        {},
+        {
+            "data.upstream_size": (2_000, 2_000, SAME),
+            "model.widths": ((256, 256), (256, 256), SAME),
+            "optimizer.learning_rate": (0.01, 0.01, SAME),
+            **_kept(0, 20, 60, 400),
+        },
+    ),
 }
 TITLES = {
     "left": "left: d = 10, 2048-256, 10,000 inputs",
@@ -157,14 +157,10 @@ STUDY = Study(
             "gaussian_mlp.fig20",
             analyze=(LAYER,),
             changes=changes | {"data.diagonal_holds": held},
-            at={
-                "full": _LARGE[setting],
-                "short": _LARGE[setting],
-                "smoke": {"train.checkpoint_epochs": (0, 1, 2)},
-            },
+            at=at,
         )
         for held in DIAGONAL_HOLDS
-        for setting, changes in SETTINGS.items()
+        for setting, (changes, at) in SETTINGS.items()
     ),
     read=_read,
     claims=tuple(_claim(*shape, held) for held in DIAGONAL_HOLDS for shape in SHAPES),

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from randlabels.analysis.records import Alignment
+from randlabels.configs.base import SAME
 from randlabels.eigen import descending_eigh, filter_covariance, subspace_overlap
 from randlabels.figures import overlap_by_rank
 from randlabels.figures.alignment_figures import alignment_figures
@@ -29,45 +30,6 @@ from randlabels.studies.readouts.groups import (
 )
 
 STAGE = "random"
-STAGES = (
-    Stage(
-        STAGE,
-        "residual.wide_resnet",
-        analyze=(LAYER,),
-        changes={
-            "data.downstream_size": 0,
-            "labels.num_classes": 10,
-            "model.kernel_size": 5,
-            # Gradients of what batch norm follows are as 1 / scale: small weights turn faster.
-            "model.init_scale": 0.5,
-            "optimizer.learning_rate": 0.02,
-            "optimizer.decay_at": (0.75,),
-        },
-        at={
-            "full": {
-                "train.epochs": 100,
-                "train.checkpoint_epochs": (0, 10, 30, 100),
-                "train.eval_epochs": (0, 10, 30, 50, 80, 100),
-                "population.seeds": 70,
-            },
-            "short": {
-                "data.upstream_size": 2_000,
-                "model.width": 0.5,
-                "train.epochs": 30,
-                "train.checkpoint_epochs": (0, 3, 10, 30),
-                "train.eval_epochs": (0, 3, 10, 20, 30),
-                "population.seeds": 24,
-            },
-            "smoke": {
-                "data.upstream_size": 64,
-                "model.filters": 120,
-                "model.width": 0.125,
-                "train.batch_size": 32,
-                "train.checkpoint_epochs": (0, 2),
-            },
-        },
-    ),
-)
 RANKS = (*range(1, 11), 15, 20, 30, 40)
 CLAIMED_RANKS = (1, 2, 5, 10)
 PLACE = "Section 2.3, Figure 3"
@@ -140,25 +102,51 @@ def _figures(found: Overlaps) -> Drawings:
 def _tables(found: Overlaps) -> Tables:
     """One row for each rank, at the end of training."""
     start, _ = found.epochs.values()
-    rows = [
-        {
-            "k": k,
-            "overlap": mean_range(found.of(k)),
-            "at initialisation": f"{of_rank.mean():.3f}",
-            "chance": f"{k / found.dim:.3f}",
-            "groups": len(of_rank),
-            "train accuracy": found.accuracy,
-        }
-        for k, of_rank in zip(RANKS, start.T, strict=True)
-    ]
-    return {"overlaps": rows}
+    return {
+        "overlaps": [
+            {
+                "k": k,
+                "overlap": mean_range(found.of(k)),
+                "at initialisation": f"{of_rank.mean():.3f}",
+                "chance": f"{k / found.dim:.3f}",
+                "groups": len(of_rank),
+                "train accuracy": found.accuracy,
+            }
+            for k, of_rank in zip(RANKS, start.T, strict=True)
+        ]
+    }
 
 
 STUDY = Study(
     name="fig3",
     title="Eigenvectors of a WideResNet's first layer, CIFAR-10 with random labels",
     paper_item="Figure 3",
-    stages=STAGES,
+    stages=(
+        Stage(
+            STAGE,
+            "residual.wide_resnet",
+            analyze=(LAYER,),
+            changes={
+                "data.downstream_size": 0,
+                "labels.num_classes": 10,
+                "model.kernel_size": 5,
+                # Gradients of what batch norm follows are as 1 / scale: small weights turn faster.
+                "model.init_scale": 0.5,
+                "optimizer.learning_rate": 0.02,
+                "optimizer.decay_at": (0.75,),
+            },
+            at={
+                "data.upstream_size": (SAME, 2_000, 64),
+                "model.filters": (SAME, SAME, 120),
+                "model.width": (SAME, 0.5, 0.125),
+                "train.epochs": (100, 30, SAME),
+                "train.batch_size": (SAME, SAME, 32),
+                "train.checkpoint_epochs": ((0, 10, 30, 100), (0, 3, 10, 30), (0, 2)),
+                "train.eval_epochs": ((0, 10, 30, 50, 80, 100), (0, 3, 10, 20, 30), SAME),
+                "population.seeds": (70, 24, SAME),
+            },
+        ),
+    ),
     read=_read,
     claims=(
         *(_above_chance(k) for k in CLAIMED_RANKS),

@@ -8,7 +8,7 @@ fitted to the map of what was learned, w_t - w_0.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from randlabels.eigen import ClosedFormFit, energy_profile
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Study, Tables
 from randlabels.studies.families.label_kinds import LABELS, STAGES, TUNING, paper_steps
 from randlabels.studies.readouts.alignment import LAYER, accuracy_at, read_maps
 from randlabels.studies.readouts.groups import data_basis
@@ -49,11 +49,6 @@ class Maps:
         """Eigenvalue at the fitted peak at the first of the epochs over that at the last."""
         epochs = list(self.learned_at.values())
         return peak_ratio(epochs[0].single_fits, epochs[-1].single_fits)
-
-
-def _read(results: Results) -> dict[str, Maps]:
-    """{kind of labels: maps}."""
-    return {kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS}
 
 
 def _read_maps(run: Run, alignment: Alignment) -> Maps:
@@ -106,12 +101,6 @@ def peak_ratio(first: Sequence[ClosedFormFit], last: Sequence[ClosedFormFit]) ->
             for a, b in pairs
         ]
     )
-
-
-def _claims() -> Iterator[Claim[Mapping[str, Maps]]]:
-    for kind in LABELS:
-        yield from (_end_claim(kind, end) for end in ENDS)
-        yield _peak_claim(kind)
 
 
 def _end_claim(kind: str, end: str) -> Claim[Mapping[str, Maps]]:
@@ -213,8 +202,14 @@ STUDY = Study(
     title="Eigenvalue maps of a first layer during training, CIFAR-10",
     paper_item="Figure 4 (right)",
     stages=STAGES,
-    read=_read,
-    claims=tuple(_claims()),
+    read=lambda results: {
+        kind: _read_maps(results.runs[kind], results.alignments[kind]) for kind in LABELS
+    },
+    claims=tuple(
+        claim
+        for kind in LABELS
+        for claim in (*(_end_claim(kind, end) for end in ENDS), _peak_claim(kind))
+    ),
     figures=_figures,
     tables=_tables,
     headline=("rises_random", "falls_random"),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from randlabels.configs.base import SAME
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables, Tuning
 from randlabels.studies.families import set_layers
 from randlabels.studies.families.set_layers import TASKS, Settings
@@ -64,23 +65,15 @@ STAGES = (
         changes=_changes(FEW_CURVES, VGG_DEPTHS)
         | {"train.task": "downstream", "labels.kind": "real", "optimizer.learning_rate": 0.01},
         at={
-            "full": {"labels.num_classes": 10, "train.epochs": 12},
-            "short": {
-                "data.upstream_size": 0,
-                "data.downstream_size": 1_000,
-                "data.test_size": 500,
-                "labels.num_classes": 10,
-                "train.epochs": 16,
-                "train.batch_size": 64,
-                "train.eval_epochs": tuple(range(0, 17, 2)),
-                "init.images": 400,
-            },
-            "smoke": {
-                "data.upstream_size": 0,
-                "data.test_size": 16,
-                "model.width": 0.03,
-                "init.images": 16,
-            },
+            "data.upstream_size": (SAME, 0, 0),
+            "data.downstream_size": (SAME, 1_000, SAME),
+            "data.test_size": (SAME, 500, 16),
+            "labels.num_classes": (10, 10, SAME),
+            "model.width": (SAME, SAME, 0.03),
+            "train.epochs": (12, 16, SAME),
+            "train.batch_size": (SAME, 64, SAME),
+            "train.eval_epochs": (SAME, tuple(range(0, 17, 2)), SAME),
+            "init.images": (SAME, 400, 16),
         },
     ),
 )

@@ -15,12 +15,8 @@ from randlabels.analysis.activity import DORMANT, UnitActivity, activity_of_run
 from randlabels.figures import activity_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    SETTINGS,
-    SIGNS_TUNING,
-    UPSTREAM,
-    downstream,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import SETTINGS
 from randlabels.studies.readouts.curves import networks_of
 
 START, LEARNED = "at initialisation", "after pre-training"
@@ -127,11 +123,11 @@ STUDY = Study(
     name="fig7",
     title="Units fall silent where transfer is negative, vgg16 on CIFAR-10",
     paper_item="Figure 7",
-    stages=(*UPSTREAM, *(downstream(setting, "real") for setting in SETTINGS)),
+    stages=whole_networks.stages("real"),
     read=_read,
     claims=tuple(_claim(name) for name in _CLAIMED),
     figures=_figures,
     tables=_tables,
     headline=tuple(_CLAIMED),
-    tuning=SIGNS_TUNING,
+    tuning=whole_networks.SIGNS_TUNING,
 )

@@ -10,19 +10,8 @@ import numpy as np
 
 from randlabels.figures import gap_curves, training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    BANDS,
-    COPIED,
-    DOWNSTREAM_AT,
-    FINE_TUNING,
-    LEVELS,
-    SIGNS_TUNING,
-    UPSTREAM_AT,
-    Cases,
-    area_rows,
-    gain,
-    read_cases,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import BANDS, COPIED, LEVELS, Cases, gain
 from randlabels.studies.readouts.curves import train_lines
 
 WIDTHS = {f"width_{width}_real": width for width in (1, 2, 4)}  # by stage
@@ -33,13 +22,13 @@ PLACE = "Figure 8"
 def _stages(width: int) -> tuple[Stage, Stage]:
     name, changes = f"width_{width}", {"model.last_width": float(width)}
     return (
-        Stage(name, "vgg16", changes=changes, at=UPSTREAM_AT["negative"]),
+        Stage(name, "vgg16", changes=changes, at=whole_networks.UPSTREAM_AT["negative"]),
         Stage(
             f"{name}_real",
             "vgg16",
             reads=name,
-            changes=FINE_TUNING | {"labels.kind": "real"} | changes,
-            at=DOWNSTREAM_AT["negative"],
+            changes=whole_networks.ALL_ARMS | {"labels.kind": "real"} | changes,
+            at=whole_networks.DOWNSTREAM_AT["negative"],
         ),
     )
 
@@ -92,7 +81,7 @@ def _tables(found: Cases) -> Tables:
     rows = [
         {"last layers": f"{width}x", **row}
         for stage, width in WIDTHS.items()
-        for row in area_rows(found[stage], LEVELS["real"])
+        for row in whole_networks.area_rows(found[stage], LEVELS["real"])
     ]
     return {"widths": rows}
 
@@ -102,10 +91,10 @@ STUDY = Study(
     title="Wider last layers against negative transfer, vgg16 on CIFAR-10",
     paper_item="Figure 8",
     stages=tuple(stage for width in WIDTHS.values() for stage in _stages(width)),
-    read=partial(read_cases, stages=WIDTHS),
+    read=partial(whole_networks.read_cases, stages=WIDTHS),
     claims=_CLAIMS,
     figures=_figures,
     tables=_tables,
     headline=("wider_is_better", "positive_at_width_4"),
-    tuning=SIGNS_TUNING,
+    tuning=whole_networks.SIGNS_TUNING,
 )

@@ -18,15 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from randlabels import eigen
 from randlabels.analysis.layer_inputs import read_kernels
-from randlabels.eigen import (
-    eigenvalue_map,
-    filter_covariance,
-    misalignment,
-    misalignment_floor,
-    pool_networks,
-    random_basis_misalignment,
-)
 from randlabels.figures import pooling_curves
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
 from randlabels.studies.readouts.curves import all_curves
@@ -34,34 +27,31 @@ from randlabels.studies.readouts.curves import all_curves
 LAYER = "dense1"
 RECIPE = "gaussian_mlp.proposition1"
 POOL = 16  # networks pooled for one value of a claim
-ALIGNED: dict[str, dict[str, Any]] = {
-    "base": {},
-    "wide": {"model.widths": (256,)},
-    "deep": {"model.widths": (64, 64, 64)},
-    "squared": {"train.loss": "squared", "optimizer.learning_rate": 0.005},
-    "adam": {
-        "optimizer.name": "adam",
-        "optimizer.momentum": 0.0,
-        "optimizer.learning_rate": 0.001,
-    },
-    "rotated": {"data.rotation_seed": 1},
+# {name: (title, what is changed)}
+Changes = dict[str, tuple[str, dict[str, Any]]]
+ALIGNED: Changes = {
+    "base": ("one layer of 64 units, SGD, cross-entropy", {}),
+    "wide": ("256 units", {"model.widths": (256,)}),
+    "deep": ("three layers of 64 units", {"model.widths": (64, 64, 64)}),
+    "squared": ("squared loss", {"train.loss": "squared", "optimizer.learning_rate": 0.005}),
+    "adam": (
+        "Adam",
+        {"optimizer.name": "adam", "optimizer.momentum": 0.0, "optimizer.learning_rate": 0.001},
+    ),
+    "rotated": ("inputs rotated", {"data.rotation_seed": 1}),
 }
-MISALIGNED: dict[str, dict[str, Any]] = {
-    "one_eigenvector": {"labels.kind": "real"},
-    "not_isotropic": {"init.arms": ("covariance",), "init.layers": (LAYER,)},
-    "two_eigenvectors": {"labels.kind": "real", "data.label_axes": "first_and_last"},
+MISALIGNED: Changes = {
+    "one_eigenvector": ("real labels along one eigenvector", {"labels.kind": "real"}),
+    "not_isotropic": (
+        "initial weights with the covariance learned on rotated inputs",
+        {"init.arms": ("covariance",), "init.layers": (LAYER,)},
+    ),
+    "two_eigenvectors": (
+        "real labels along the sum of two eigenvectors",
+        {"labels.kind": "real", "data.label_axes": "first_and_last"},
+    ),
 }
-TITLES = {
-    "base": "one layer of 64 units, SGD, cross-entropy",
-    "wide": "256 units",
-    "deep": "three layers of 64 units",
-    "squared": "squared loss",
-    "adam": "Adam",
-    "rotated": "inputs rotated",
-    "one_eigenvector": "real labels along one eigenvector",
-    "not_isotropic": "initial weights with the covariance learned on rotated inputs",
-    "two_eigenvectors": "real labels along the sum of two eigenvectors",
-}
+VARIANTS = ALIGNED | MISALIGNED
 STAYS, GROWS = 1.5, 2.0  # growth of misalignment over floor from one network to POOL
 SIZES = (1, 2, 4, 8, 16, 32, 64)  # of the pools that are drawn
 SAME_MAP = 0.1  # relative difference of two maps that count as the same
@@ -79,7 +69,7 @@ class Case:
         """Sigma_w [pool, d, d], uncentred, of disjoint pools of `size` networks."""
         count = len(self.kernels) // size
         groups = self.kernels[: count * size].reshape(count, size, *self.kernels.shape[1:])
-        return filter_covariance(pool_networks(groups, network_axis=1), spatial=False)
+        return eigen.filter_covariance(eigen.pool_networks(groups, network_axis=1), spatial=False)
 
     def floor(self, size: int) -> float:
         """Mean misalignment of as many isotropic filters as `size` networks have."""
@@ -92,7 +82,7 @@ class Case:
         count = len(self.kernels)
         sizes = {POOL, count, *(size for size in SIZES if size <= count)}
         return {
-            size: misalignment(self.vectors, self.pools(size)) / self.floor(size)
+            size: eigen.misalignment(self.vectors, self.pools(size)) / self.floor(size)
             for size in sorted(sizes)
         }
 
@@ -104,12 +94,12 @@ class Case:
     @property
     def quarter_maps(self) -> np.ndarray:
         """Eigenvalue maps [4, d] of the networks in four pools."""
-        return eigenvalue_map(self.vectors, self.pools(len(self.kernels) // 4))
+        return eigen.eigenvalue_map(self.vectors, self.pools(len(self.kernels) // 4))
 
 
 @functools.cache
 def _floor(dim: int, filters: int) -> float:
-    return float(np.mean(misalignment_floor(dim, filters, num_samples=400, seed=0)))
+    return float(np.mean(eigen.misalignment_floor(dim, filters, num_samples=400, seed=0)))
 
 
 def _read(results: Results) -> dict[str, Case]:
@@ -123,11 +113,11 @@ def _read(results: Results) -> dict[str, Case]:
 
 
 def _growth_claim(name: str) -> Claim[Mapping[str, Case]]:
-    holds = name in ALIGNED
+    holds, title = name in ALIGNED, VARIANTS[name][0]
     words = f"stays: it grows less than {STAYS}" if holds else f"grows more than {GROWS:g}"
     return Claim(
         name=name,
-        statement=f"{TITLES[name].capitalize()}: misalignment over its floor {words}-fold when "
+        statement=f"{title.capitalize()}: misalignment over its floor {words}-fold when "
         f"{POOL} networks are pooled.",
         place="Proposition 1" if holds else "assumptions of Proposition 1",
         unit=f"{STAYS} minus growth" if holds else f"growth minus {GROWS:g}",
@@ -137,7 +127,7 @@ def _growth_claim(name: str) -> Claim[Mapping[str, Case]]:
 
 def _moved(found: Mapping[str, Case]) -> np.ndarray:
     base = found["base"]
-    random = random_basis_misalignment(base.pools(POOL), num_bases=200).mean(axis=-1)
+    random = eigen.random_basis_misalignment(base.pools(POOL), num_bases=200).mean(axis=-1)
     return random / base.floor(POOL) - GROWS
 
 
@@ -171,11 +161,11 @@ CLAIMS = (
 def _figures(found: Mapping[str, Case]) -> Drawings:
     """Misalignment against the number of pooled networks, for every case."""
     panels = {}
-    for title, names in (("assumptions hold", ALIGNED), ("assumptions broken", MISALIGNED)):
+    for title, cases in (("assumptions hold", ALIGNED), ("assumptions broken", MISALIGNED)):
         curves = {}
-        for name in names:
+        for name, (of, _) in cases.items():
             ratios = {size: r for size, r in found[name].ratios.items() if size in SIZES and len(r)}
-            curves[TITLES[name]] = (np.array(list(ratios)), list(ratios.values()))
+            curves[of] = (np.array(list(ratios)), list(ratios.values()))
         panels[title] = curves
     caption = (
         "Misalignment of the first layer to the data over its mean floor (isotropic filters of the "
@@ -187,7 +177,7 @@ def _figures(found: Mapping[str, Case]) -> Drawings:
 
 
 def _tables(found: Mapping[str, Case]) -> Tables:
-    return {"cases": [_row(title, found[name]) for name, title in TITLES.items()]}
+    return {"cases": [_row(title, found[name]) for name, (title, _) in VARIANTS.items()]}
 
 
 def _row(title: str, case: Case) -> Row:
@@ -207,7 +197,7 @@ STUDY = Study(
     paper_item="Proposition 1",
     stages=tuple(
         Stage(name, RECIPE, "rotated" if "init.arms" in changes else "", (LAYER,), changes)
-        for name, changes in (ALIGNED | MISALIGNED).items()
+        for name, (_, changes) in VARIANTS.items()
     ),
     read=_read,
     claims=CLAIMS,

@@ -84,7 +84,7 @@ STUDY = Study(
     name="table1",
     title="Train and test accuracy of all arms",
     paper_item="Table 1",
-    stages=set_layers.transfer_stages(_CHANGES),
+    stages=tuple(set_layers.transfer_stages(_CHANGES)),
     read=partial(set_layers.read_settings, stages=TASKS, way="arm"),
     claims=tuple(claim for task in TASKS for claim in _claims(task)),
     figures=_figures,

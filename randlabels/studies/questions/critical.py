@@ -7,24 +7,15 @@ checkpoint of step 0 is a control: random weights of other seeds, whose benefit 
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from randlabels.configs.base import Columns
 from randlabels.figures import gap_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
-from randlabels.studies.families.whole_networks import (
-    COPIED,
-    LEVELS,
-    SETTINGS,
-    SIGNS_TUNING,
-    UPSTREAM,
-    Arms,
-    downstream,
-    every_two,
-    gain,
-)
+from randlabels.studies.families import whole_networks
+from randlabels.studies.families.whole_networks import COPIED, LEVELS, SETTINGS, Arms, gain
 from randlabels.studies.readouts.alignment import accuracy_at
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.curves import read_curves
@@ -34,30 +25,23 @@ PLACE = "A question asked of the paper: the link to critical stages"
 UNIT = "gain over scratch in mean train accuracy, the former minus the latter"
 
 
-def _from_steps(*steps: int) -> dict[str, Any]:
-    """Start from the upstream checkpoints of these steps."""
-    return {"population.sweep": (("init.step", steps),)}
-
-
-# What Figure 1's fine-tuning changes here; the steps are those of all checkpoints of UPSTREAM.
-_AT: dict[str, dict[str, dict[str, Any]]] = {
-    "positive": {
-        "full": _from_steps(0, 234, 936, 3120, 9360),
-        "short": every_two(12) | _from_steps(0, 100, 300, 750, 1500),
-        "smoke": {"train.epochs": 1, **_from_steps(0, 2, 4)},
-    },
-    "negative": {
-        "full": _from_steps(0, 468, 1950, 7800, 19500),
-        "short": every_two(14) | _from_steps(0, 100, 300, 1000, 3000),
-        "smoke": {"train.epochs": 1, **_from_steps(0, 2, 4)},
-    },
+# {setting: (steps of all checkpoints of UPSTREAM at full and at short, epochs at short)}
+_LENGTHS = {
+    "positive": ((0, 234, 936, 3120, 9360), (0, 100, 300, 750, 1500), 12),
+    "negative": ((0, 468, 1950, 7800, 19500), (0, 100, 300, 1000, 3000), 14),
 }
 
 
 def _downstream(setting: str) -> Stage:
-    stage = downstream(setting, "real")
-    at = {budget: {**stage.at.get(budget, {}), **new} for budget, new in _AT[setting].items()}
-    return dataclasses.replace(stage, at=at)
+    """Figure 1's fine-tuning, from all checkpoints."""
+    *steps, epochs = _LENGTHS[setting]
+    full, short, smoke = ((("init.step", kept),) for kept in (*steps, (0, 2, 4)))
+    at: Columns = {
+        **whole_networks.every_two(24, epochs, smoke=1),
+        "population.sweep": (full, short, smoke),
+    }
+    stage = whole_networks.downstream(setting, "real")
+    return dataclasses.replace(stage, at={**stage.at, **at})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,11 +160,11 @@ STUDY = Study(
     name="critical",
     title="Benefit against the length of pre-training, vgg16 on CIFAR-10",
     paper_item="Critical stages (a question asked of the paper)",
-    stages=(*UPSTREAM, *(_downstream(setting) for setting in SETTINGS)),
+    stages=(*whole_networks.UPSTREAM, *(_downstream(setting) for setting in SETTINGS)),
     read=_read,
     claims=_CLAIMS,
     figures=_figures,
     tables=_tables,
     headline=tuple(claim.name for claim in _CLAIMS),
-    tuning=SIGNS_TUNING,
+    tuning=whole_networks.SIGNS_TUNING,
 )

@@ -7,18 +7,16 @@ spectrum of photographs, and photographs whose pixels are shuffled. A data set t
 
 from randlabels.studies.families.one_change import CIFAR10, Setting, question
 
-# Generated sets have no size of their own.
-_GENERATED = {"data.image_size": 16, "data.test_size": 1000}
-
 
 def _stored(name: str, label: str, classes: int = 10, size: int = 16) -> Setting:
-    return Setting(
-        name,
-        label,
-        changes={"data.name": name, "data.image_size": size},
-        classes=classes,
-        optional=True,
-    )
+    changes = {"data.name": name, "data.image_size": size}
+    return Setting(name, label, changes=changes, classes=classes, optional=True)
+
+
+def _generated(name: str, label: str) -> Setting:
+    # Generated sets have no size of their own.
+    changes = {"data.name": name, "data.image_size": 16, "data.test_size": 1000}
+    return Setting(name, label, changes=changes, classes=5)
 
 
 STUDY = question(
@@ -31,18 +29,8 @@ STUDY = question(
         _stored("cifar100", "CIFAR-100", classes=100),
         _stored("svhn_cropped", "SVHN"),
         _stored("fashion_mnist", "Fashion-MNIST", size=14),
-        Setting(
-            "dead_leaves",
-            "dead leaves",
-            changes=_GENERATED | {"data.name": "dead_leaves"},
-            classes=5,
-        ),
-        Setting(
-            "pink_noise",
-            "1/f noise",
-            changes=_GENERATED | {"data.name": "pink_noise"},
-            classes=5,
-        ),
+        _generated("dead_leaves", "dead leaves"),
+        _generated("pink_noise", "1/f noise"),
     ),
     headline=("shuffled", "pink_noise"),
 )

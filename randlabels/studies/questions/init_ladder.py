@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.configs.base import SAME
 from randlabels.figures import gain_bars
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
@@ -91,9 +92,7 @@ def _by_first_layer(name: str, reads: str, arms: tuple[str, ...], more: Mapping[
     return downstream(name, reads, {"population.sweep": (_RATE_SWEEP,), **changes, **more})
 
 
-_REAL_AT = UPSTREAM_AT[QUESTIONS] | {
-    "smoke": {"labels.num_classes": 5, "train.checkpoint_epochs": (0, 2)}
-}
+_REAL_AT = UPSTREAM_AT[QUESTIONS] | {"labels.num_classes": (SAME, SAME, 5)}  # dead leaves
 _CURVES = ("init.curve", ("closed_form:1", "fitted", "measured"))
 
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from randlabels.analysis.activity import activity_of_run
 from randlabels.analysis.outputs import logit_scale
+from randlabels.configs.base import SAME, Columns
 from randlabels.figures import phase_maps
 from randlabels.models.naming import HEAD, get_layer, layer_paths
 from randlabels.runs import Run
@@ -38,62 +39,35 @@ EXPLANATIONS = {
     "logit_scale": "logits are larger at the switch",
 }
 
-_FULL_IMAGES = {"data.upstream_size": 10_000, "data.downstream_size": 10_000}
-_SHORT_IMAGES = {
-    "data.upstream_size": 1_000,
-    "data.downstream_size": 1_000,
-    "data.test_size": 500,
+_IMAGES_AT: Columns = {
+    "data.upstream_size": (10_000, 1_000, SAME),
+    "data.downstream_size": (10_000, 1_000, SAME),
+    "data.test_size": (SAME, 500, SAME),
+}
+_RATE = "optimizer.learning_rate"
+_FEW_RATES, _MORE_RATES = ((_RATE, (0.003, 0.015)),), ((_RATE, (0.003, 0.01, 0.03)),)
+
+# What pre-training changes: it keeps checkpoints of three lengths.
+_UPSTREAM_AT: Columns = {
+    **_IMAGES_AT,
+    "train.epochs": (SAME, SAME, 3),
+    "train.checkpoint_epochs": ((0, 10, 30, 100), (0, 10, 30, 80), (0, 1, 2, 3)),
+    "train.eval_epochs": (tuple(range(0, 101, 10)), (0, 20, 40, 60, 80), SAME),
+    "population.seeds": (3, 3, SAME),
+    "population.sweep": (_MORE_RATES, _FEW_RATES, _FEW_RATES),
 }
 
-
-def _rates(*rates: float) -> tuple[str, tuple[float, ...]]:
-    return "optimizer.learning_rate", rates
-
-
-# What pre-training changes at each budget: it keeps checkpoints of three lengths.
-_UPSTREAM_AT: dict[str, dict[str, Any]] = {
-    "full": {
-        **_FULL_IMAGES,
-        "train.checkpoint_epochs": (0, 10, 30, 100),
-        "train.eval_epochs": tuple(range(0, 101, 10)),
-        "population.seeds": 3,
-        "population.sweep": (_rates(0.003, 0.01, 0.03),),
-    },
-    "short": {
-        **_SHORT_IMAGES,
-        "train.checkpoint_epochs": (0, 10, 30, 80),
-        "train.eval_epochs": (0, 20, 40, 60, 80),
-        "population.seeds": 3,
-        "population.sweep": (_rates(0.003, 0.015),),
-    },
-    "smoke": {
-        "train.epochs": 3,
-        "train.checkpoint_epochs": (0, 1, 2, 3),
-        "population.sweep": (_rates(0.003, 0.015),),
-    },
-}
-
-# What fine-tuning changes at each budget. It has as many seeds as there are upstream networks:
-# network k starts from network k, whatever its learning rate was, at each of the kept steps.
-_DOWNSTREAM_AT: dict[str, dict[str, Any]] = {
-    "full": {
-        **_FULL_IMAGES,
-        "labels.num_classes": 10,
-        "train.epochs": 12,
-        "population.seeds": 9,
-        "population.sweep": (("init.step", (390, 1170, 3900)), _rates(*RATES_DOWN)),
-    },
-    "short": {
-        **_SHORT_IMAGES,
-        "labels.num_classes": 10,
-        "train.epochs": 10,
-        "population.seeds": 6,
-        "population.sweep": (("init.step", (150, 450, 1200)), _rates(*RATES_DOWN)),
-    },
-    "smoke": {
-        "population.seeds": 4,
-        "population.sweep": (("init.step", (2, 4, 6)), _rates(*RATES_DOWN)),
-    },
+# What fine-tuning changes. It has as many seeds as there are upstream networks: network k starts
+# from network k, whatever its learning rate was, at each of the kept steps.
+_DOWNSTREAM_AT: Columns = {
+    **_IMAGES_AT,
+    "labels.num_classes": (10, 10, SAME),
+    "train.epochs": (12, 10, SAME),
+    "population.seeds": (9, 6, 4),
+    "population.sweep": tuple(
+        (("init.step", steps), (_RATE, RATES_DOWN))
+        for steps in ((390, 1170, 3900), (150, 450, 1200), (2, 4, 6))
+    ),
 }
 _FINE_TUNING = {
     "seed": 1000,  # fresh weights are independent of the upstream networks

@@ -1,15 +1,18 @@
 """What studies read off the alignment analysis of a run, and off its checkpoints by epoch."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from randlabels.analysis.records import Alignment
 from randlabels.runs import Run
+from randlabels.studies.declare import Claim
+
+Reading = TypeVar("Reading")
 
 LAYER = "conv1"  # the first layer of every convolutional network
-
-MARGIN_UNIT = "smallest misalignment to a random basis minus misalignment to the data basis"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,3 +64,25 @@ def accuracy_at(run: Run, step: int) -> str:
     record = min(run.metrics, key=lambda record: abs(record["step"] - step))
     values = [value for value in record["train_accuracy"] if value is not None]
     return f"{np.mean(values):.3f}" if values else "none"
+
+
+def closer_claim(
+    name: str, whose: str, place: str, of: Callable[[Reading], np.ndarray], bases: int = 200
+) -> Claim[Reading]:
+    """The claim that weights are closer to the data's eigenvectors than to any random basis.
+
+    Args:
+        name: of the claim.
+        whose: weights these are, as the beginning of a sentence.
+        place: of the claim in the paper.
+        of: margins, see `Misalignments.margin`, [network].
+        bases: how many random ones there are.
+    """
+    return Claim(
+        name=name,
+        statement=f"{whose} weights are closer to the eigenvectors of the data than to any of "
+        f"{bases} random orthonormal bases.",
+        place=place,
+        unit="smallest misalignment to a random basis minus misalignment to the data basis",
+        of=of,
+    )
