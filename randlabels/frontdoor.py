@@ -81,7 +81,7 @@ def _path(value: str) -> str:
     from randlabels.config import nearest
 
     name, colon, argument = value.partition(":")
-    if not name or "/" in name or name.endswith(".py") or Path(name).exists():
+    if not name or "/" in name or name.endswith(".py") or Path(name).is_file():
         return value
     (folder,) = configs.__path__
     shipped = tuple(sorted(path.stem for path in Path(folder).glob("[a-z]*.py")))

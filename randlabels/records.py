@@ -86,6 +86,6 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 def replace_text(path: Path, text: str) -> None:
     """Put a file in the place of another in one step."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process has its own
     temporary.write_text(text)
     os.replace(temporary, path)

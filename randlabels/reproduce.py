@@ -50,7 +50,7 @@ def main() -> None:
         print(recipe_text(study, _BUDGET.value))
         return
     if _RECORD.value:
-        check_recordable(_STUDY.value, _BUDGET.value)
+        check_recordable(_STUDY.value, _BUDGET.value, _NOTE.value)
     workdir = Path(_WORKDIR.value)
     finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
     if _RECORD.value:

@@ -36,8 +36,9 @@ def find_study(name: str) -> Study[Any]:
         raise InputError(f"study {name!r} is unknown; {nearest(name, tuple(modules))}")
     try:
         study = getattr(importlib.import_module(path), "STUDY", None)
-    except ImportError as error:
-        raise InputError(f"study {name!r} cannot be imported ({error}).") from error
+    except Exception as error:  # whatever the module raises
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"study {name!r} cannot be imported ({why}).") from error
     if not isinstance(study, Study):
         raise InputError(f"study {name!r}: the module {path} has no STUDY.")
     return study

@@ -121,3 +121,22 @@ class Study(Generic[Reading]):
     tables: Callable[[Reading], Tables]
     headline: tuple[str, ...] = ()
     tuning: Tuning = Tuning()
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail after training.
+
+        Raises:
+            ValueError: if names are not unique, or name what is not there.
+        """
+        stages = [stage.name for stage in self.stages]
+        claims = [claim.name for claim in self.claims]
+        for names in (stages, claims):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ValueError(f"study {self.name!r} has {twice[0]!r} twice.")
+        for number, stage in enumerate(self.stages):
+            if stage.reads and stage.reads not in stages[:number]:
+                raise ValueError(f"stage {stage.name!r} reads {stage.reads!r}, no earlier stage.")
+        for name in self.headline:
+            if name not in claims:
+                raise ValueError(f"study {self.name!r} has no claim {name!r} for its headline.")

@@ -160,10 +160,9 @@ def _text(lines: Iterable[str]) -> str:
 
 def _run(record: Record, _: str) -> Iterator[str]:
     stages = record["stages"].values()
-    revisions = ", ".join(sorted({stage["git_revision"] or "unknown" for stage in stages}))
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    hardware = record["hardware"]
-    device = " ".join(dict.fromkeys(hardware["devices"][0].split()))  # once, not "cpu cpu"
+    revisions = _each(stage["git_revision"] or "unknown" for stage in stages)
+    versions = _each(f"{n} {v}" for stage in stages for n, v in stage["versions"].items())
+    machines = _each(_machine(stage) for stage in stages)
     yield "```"
     yield record["command"]
     yield "```"
@@ -171,14 +170,25 @@ def _run(record: Record, _: str) -> Iterator[str]:
     yield (
         f"{sum(stage['networks'] for stage in stages)} networks in {len(stages)} runs, "
         f"{sum(stage['diverged'] for stage in stages)} diverged; "
-        f"{record['training_seconds'] / 60:.0f} minutes of training on "
-        f"{len(hardware['devices'])} × {device}, {hardware['cpus']} cores; "
-        f"revision {revisions}; {versions}; {record['finished'][:10]}."
+        f"{record['training_seconds'] / 60:.0f} minutes of training on {machines}; revision "
+        f"{revisions}, judged by {record['judged_by']['git_revision'] or 'unknown'}; {versions}; "
+        f"{record['finished'][:10]}."
     )
     if record["note"]:
         yield record["note"]
     seeds = ", ".join(map(str, record["tuning"]["seeds"]))
     yield f"Tuning{f' (seeds {seeds})' if seeds else ''}: {record['tuning']['note']}"
+
+
+def _machine(stage: Record) -> str:
+    """The devices and cores that a stage was trained on."""
+    device = " ".join(dict.fromkeys(stage["devices"][0].split()))  # once, not "cpu cpu"
+    return f"{len(stage['devices'])} × {device} of {stage['cpus']} cores"
+
+
+def _each(texts: Iterable[str]) -> str:
+    """Different texts, each once."""
+    return ", ".join(dict.fromkeys(texts))
 
 
 def _claims(record: Record, _: str) -> Iterator[str]:

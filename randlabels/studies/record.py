@@ -6,7 +6,9 @@ configs, seeds, versions, revision, hardware, time.
 
 import dataclasses
 import datetime
+import hashlib
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -19,26 +21,33 @@ from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.runs import Run
+from randlabels.saved_config import open_config
 from randlabels.studies import study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import resolve
+from randlabels.training.workdir import git_revision
+
+# Fields that name a place on a machine, not a choice.
+_PLACES = ("init.run", "data.data_dir")
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 
 
-def check_recordable(study: str, budget: str, folder: Path = RESULTS) -> None:
+def check_recordable(study: str, budget: str, note: str = "", folder: Path = RESULTS) -> None:
     """Make sure, before anything runs, that a study may be recorded.
 
     Args:
         study: as given to --study.
         budget: at which it is to run.
+        note: that is to stand in the record.
         folder: of the records.
 
     Raises:
-        InputError: outside a checkout, for a study from elsewhere, and at smoke, which shows that a
-            study runs and nothing else.
+        InputError: outside a checkout, for a study from elsewhere, at smoke (which shows that a
+            study runs and nothing else), at short where a full run is recorded, and for a note that
+            is more than a line of prose.
     """
     if not folder.is_dir():
         raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
@@ -46,6 +55,15 @@ def check_recordable(study: str, budget: str, folder: Path = RESULTS) -> None:
         raise InputError(f"--record is for the studies of this checkout, and {study!r} is none.")
     if budget == "smoke":
         raise InputError("--record needs --budget=short or full; smoke only shows that it runs.")
+    recorded = read_record(study, folder)
+    if recorded and recorded["budget"] == "full" and budget != "full":
+        raise InputError(
+            f"{study} is recorded at full; remove its record to record it at {budget}."
+        )
+    if re.search(r"[\n|<>]|(^|\s)[/~]\w", note):
+        raise InputError(
+            "--note is one line of prose, without markup, tables or paths of a machine."
+        )
 
 
 def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) -> Path:
@@ -61,18 +79,38 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
     for file, caption in finding.captions.items():
         shutil.copyfile(finding.results.workdir / "figures" / file, folder / f"{name}-{file}")
         pictures[f"{name}-{file}"] = caption
+    digests = {file: picture_digest(folder / file) for file in pictures}
     path = folder / f"{name}.json"
-    records.write_json(path, _record(finding, note) | {"pictures": pictures})
+    records.write_json(
+        path, _record(finding, note) | {"pictures": pictures, "picture_digests": digests}
+    )
     for picture in folder.glob(f"{name}-*.png"):
         if picture.name not in pictures:
             picture.unlink()
     return path
 
 
+def picture_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
-    """The record of a study, None if it was not recorded."""
+    """The record of a study, None if it was not recorded.
+
+    Raises:
+        InputError: if the file is damaged, or another study's.
+    """
     path = folder / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:  # not JSON, or not text
+        raise InputError(f"{path} is damaged ({error}); record the study again.") from error
+    if not isinstance(record, dict) or record.get("study") != name:
+        raise InputError(f"{path} is no record of {name}; record the study again.")
+    return record
 
 
 def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:
@@ -118,29 +156,34 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
         "command": shlex.join(shlex.split(command)),
         "note": note,
         "finished": max(status["updated"] for status in statuses),
-        "versions": statuses[-1]["versions"],
-        "hardware": {"devices": statuses[-1]["devices"], "cpus": statuses[-1]["cpus"]},
+        "judged_by": {"git_revision": git_revision(), "seconds": finding.seconds},
         "training_seconds": sum(_seconds(run) for run in results.runs.values()),
         "tuning": dataclasses.asdict(study.tuning),
         "headline": study.headline,
         "base": _fields(base.get_config()),
-        "stages": {s.name: _stage_record(s, results.runs[s.name], finding.budget) for s in stages},
+        "stages": {stage.name: _stage_record(stage, results.runs[stage.name]) for stage in stages},
         "claims": {v.name: dataclasses.asdict(v) for v in finding.verdicts},
         "tables": finding.tables,
     }
 
 
-def _stage_record(stage: Stage, run: Run, budget: str) -> dict[str, Any]:
-    config, defaults = _fields(resolve(stage, budget)), _fields(base.get_config())
+def _stage_record(stage: Stage, run: Run) -> dict[str, Any]:
+    """What was trained: the config is the one that the run has saved."""
+    config, defaults = _fields(open_config(run.config)), _fields(base.get_config())
     return {
         "recipe": stage.recipe,
         "reads": stage.reads,
-        "differs_from_base": {k: v for k, v in config.items() if v != defaults[k]},
+        "differs_from_base": {
+            k: v for k, v in config.items() if v != defaults[k] and k not in _PLACES
+        },
         "seeds": sorted({network.seed for network in run.networks}),
         "label_seeds": sorted({network.label_seed for network in run.networks}),
         "networks": len(run.networks),
         "diverged": len(run.networks) - len(run.healthy_networks),
         "git_revision": run.status["git_revision"],
+        "versions": run.status["versions"],
+        "devices": run.status["devices"],
+        "cpus": run.status["cpus"],
         "seconds": _seconds(run),
     }
 

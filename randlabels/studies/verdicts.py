@@ -57,6 +57,8 @@ def judge(claims: Sequence[Claim[Reading]], reading: Reading) -> list[Verdict]:
 
 
 def _judge_one(claim: Claim[Reading], values: np.ndarray) -> Verdict:
+    if values.ndim != 1:
+        raise ValueError(f"claim {claim.name!r} gives an array {values.shape}, not one [seed].")
     finite = values[np.isfinite(values)]
     few = len(finite) < max(claim.seeds_needed, 2)
     interval = None if few else bootstrap_mean(finite)

@@ -158,12 +158,21 @@ RECORD = {
     "command": "python -m randlabels.reproduce --study=planted",
     "note": "Copies are JPEGs.",
     "finished": "2025-01-02T03:04:05+00:00",
-    "versions": {"jax": "1.2"},
-    "hardware": {"devices": ["cpu cpu", "cpu cpu"], "cpus": 4},
+    "judged_by": {"git_revision": "def", "seconds": 3.0},
     "training_seconds": 120.0,
     "tuning": {"seeds": [0, 1], "note": "Rates were."},
     "headline": ["faster"],
-    "stages": {"up": {"networks": 3, "diverged": 1, "git_revision": "abc", "seconds": 120.0}},
+    "stages": {
+        "up": {
+            "networks": 3,
+            "diverged": 1,
+            "git_revision": "abc",
+            "versions": {"jax": "1.2"},
+            "devices": ["cpu cpu", "cpu cpu"],
+            "cpus": 4,
+            "seconds": 120.0,
+        }
+    },
     "claims": {"faster": VERDICT},
     "tables": {
         "arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}, {"arm": "c", "one": 1}],
@@ -194,8 +203,8 @@ def test_a_run_says_all_that_is_needed_to_get_it_again(folder):
         "python -m randlabels.reproduce --study=planted",
         "```",
         "",
-        "3 networks in 1 runs, 1 diverged; 2 minutes of training on 2 × cpu, 4 cores; "
-        "revision abc; jax 1.2; 2025-01-02.",
+        "3 networks in 1 runs, 1 diverged; 2 minutes of training on 2 × cpu of 4 cores; "
+        "revision abc, judged by def; jax 1.2; 2025-01-02.",
         "Copies are JPEGs.",
         "Tuning (seeds 0, 1): Rates were.",
     ]

@@ -1,13 +1,16 @@
 """Records of studies: what one holds, and that those of this repository are not out of date."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.networks import Network
+from randlabels.records import plain
 from randlabels.runs import Run
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.declare import Claim, Results, Stage, Study, Tuning
@@ -15,10 +18,12 @@ from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
     RESULTS,
     check_recordable,
+    picture_digest,
     read_record,
     stale_stages,
     write_record,
 )
+from randlabels.studies.resolve import resolve
 from randlabels.studies.verdicts import judge
 
 RECORDED = sorted(path.stem for path in RESULTS.glob("*.json"))
@@ -50,11 +55,15 @@ STUDY = Study(
 
 
 def run_in(workdir, data_dir=""):
+    """A finished run of the stage that the folder is called by."""
+    stage = next(stage for stage in STUDY.stages if stage.name == workdir.name)
+    config = resolve(stage, "smoke")
+    config.data.data_dir, config.init.run = data_dir, str(workdir.parent / "up")
     networks = (
         Network(0, "scratch", seed=3, label_seed=5),
         Network(1, "scratch", seed=2, label_seed=5, diverged_epoch=1),
     )
-    return Run(workdir, {"data": {"data_dir": data_dir}}, networks, [], STATUS, (0,))
+    return Run(workdir, plain(config.to_dict()), networks, [], STATUS, (0,))
 
 
 @pytest.fixture
@@ -105,6 +114,17 @@ def test_a_record_holds_what_is_needed_to_get_it_again(finding, folder):
     assert down["differs_from_base"]["seed"] == 7
     assert record["stages"]["up"]["differs_from_base"]["train.checkpoint_epochs"] == [0, 2]
     assert record["base"]["seed"] == 0
+    assert (down["versions"], down["devices"]) == ({"jax": "1.2"}, ["cpu cpu"])
+    assert record["judged_by"]["seconds"] == 1.0
+
+
+def test_a_record_holds_the_config_that_was_trained(finding, folder):
+    """Not the one that the study declares: what does not agree is stale from the beginning."""
+    finding.results.runs["up"].config["optimizer"]["learning_rate"] = 123.0
+    write_record(finding, folder=folder)
+    record = read_record("planted", folder)
+    assert record["stages"]["up"]["differs_from_base"]["optimizer.learning_rate"] == 123.0
+    assert stale_stages(record, STUDY) == ["up"]
 
 
 def test_a_record_names_no_place_on_a_machine(finding, folder, tmp_path):
@@ -137,9 +157,37 @@ def test_what_cannot_be_recorded_is_said_before_anything_runs(
 ):
     folder = tmp_path if there else tmp_path / "nowhere"
     with pytest.raises(InputError, match=sentence) as caught:
-        check_recordable(study, budget, folder)
+        check_recordable(study, budget, folder=folder)
     assert "\n" not in str(caught.value)
-    check_recordable("fig5", "full", tmp_path)
+    check_recordable("fig5", "full", folder=tmp_path)
+
+
+@pytest.mark.parametrize("note", ["a\nb", "<!-- end -->", "from /home/x", "a | b"])
+def test_a_note_is_a_line_of_prose(tmp_path, note):
+    with pytest.raises(InputError, match="one line of prose"):
+        check_recordable("fig5", "short", note, tmp_path)
+    check_recordable("fig5", "short", "A JPEG copy, of owner/name.", tmp_path)
+
+
+def test_a_short_run_does_not_replace_a_full_one_and_a_cut_record_is_named(tmp_path):
+    (tmp_path / "fig5.json").write_text('{"study": "fig5", "budget": "full"}')
+    with pytest.raises(InputError, match="recorded at full"):
+        check_recordable("fig5", "short", folder=tmp_path)
+    (tmp_path / "fig5.json").write_text('{"study": "fi')
+    with pytest.raises(InputError, match=r"fig5\.json is damaged"):
+        read_record("fig5", tmp_path)
+    (tmp_path / "fig5.json").write_text('{"study": "fig1"}')
+    with pytest.raises(InputError, match="no record of fig5"):
+        read_record("fig5", tmp_path)
+
+
+def test_names_of_a_study_are_checked_before_anything_runs():
+    with pytest.raises(ValueError, match="'up' twice"):
+        dataclasses.replace(STUDY, stages=(*STUDY.stages, STUDY.stages[0]))
+    with pytest.raises(ValueError, match="reads 'up', no earlier stage"):
+        dataclasses.replace(STUDY, stages=STUDY.stages[1:])
+    with pytest.raises(ValueError, match="no claim 'x' for its headline"):
+        dataclasses.replace(STUDY, headline=("x",))
 
 
 def test_a_study_that_was_not_recorded_has_no_record(folder):
@@ -187,4 +235,26 @@ def test_recorded_studies_are_what_they_were(name):
     fields = ("name", "statement", "place", "unit", "threshold")
     assert [tuple(c[field] for field in fields) for c in record["claims"].values()] == declared
     assert '"/' not in (RESULTS / f"{name}.json").read_text()
-    assert {path.name for path in RESULTS.glob(f"{name}-*.png")} == set(record["pictures"])
+    assert record["budget"] != "smoke"
+    assert (record["title"], record["paper_item"]) == (study.title, study.paper_item)
+    assert record["tuning"] == plain(dataclasses.asdict(study.tuning))
+    digests = {path.name: picture_digest(path) for path in RESULTS.glob(f"{name}-*.png")}
+    assert digests == record["picture_digests"]
+    assert set(digests) == set(record["pictures"])
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_outcomes_follow_from_the_recorded_values(name):
+    recorded = read_record(name)["claims"]
+    claims = [
+        dataclasses.replace(claim, of=lambda found, name=claim.name: found[name]["values"])
+        for claim in find_study(name).claims
+    ]
+    for verdict in judge(claims, recorded):
+        found, expected = recorded[verdict.name], plain(dataclasses.asdict(verdict))
+        for field, value in expected.items():
+            if field in ("value", "interval", "p") and None not in (value, found[field]):
+                ours, theirs = (np.array(of, float) for of in (found[field], value))
+                np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+            else:
+                assert found[field] == value, (verdict.name, field)
