@@ -24,6 +24,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from randlabels.errors import InputError
 from randlabels.models.naming import HEAD, get_layer, layer_paths, layers_to_set
 from randlabels.networks import Network
 from randlabels.transfer.earlier_run import EarlierRun
@@ -44,12 +45,16 @@ def take_over_norms(table: Sequence[Network], variables: Any, earlier: EarlierRu
     Returns:
         The same tree, with scales, biases and running statistics in place; the kernels' factors
         are the ratios of their norms here and in the run.
+
+    Raises:
+        InputError: if the model has a batch norm that belongs to no layer by its name.
     """
     if earlier is None or not variables.get("batch_stats"):
         return variables
     variables = jax.tree.map(np.array, variables)
     params, statistics = variables["params"], variables["batch_stats"]
     paths, norms = layer_paths(params), norm_paths(statistics)
+    _check_places(norms, paths)
     for row in table:
         if ARMS[row.arm].copy is None:
             continue
@@ -70,6 +75,16 @@ def take_over_norms(table: Sequence[Network], variables: Any, earlier: EarlierRu
             ours["mean"][here] = factor * theirs["mean"][there]
             ours["var"][here] = factor**2 * theirs["var"][there]
     return variables
+
+
+def _check_places(norms: Sequence[str], paths: Sequence[str]) -> None:
+    """A norm that no rule places would silently stay fresh."""
+    for norm in norms:
+        if norm != LAST and norm.replace("/norm", "/conv") not in paths:
+            raise InputError(
+                f"batch norm {norm!r} of the model belongs to no layer that could be taken over; "
+                f"name it folder/normN beside folder/convN, or {LAST!r} if it goes with all layers."
+            )
 
 
 def norm_paths(statistics: Any, folder: str = "") -> list[str]:

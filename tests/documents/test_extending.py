@@ -109,7 +109,7 @@ def test_a_data_set(tmp_path):
 
 def test_an_arm(tmp_path):
     carry_out("An arm", tmp_path)
-    run_ = load_run(tmp_path / "runs" / "shuffled")
+    run_ = load_run(tmp_path / "runs" / "rademacher")
     arms = {row.arm: row for row in run_.networks}
     assert set(arms) == {"scratch", "rademacher"}
     kernel = run_.params(0, layer="conv1")["conv1"]["kernel"]

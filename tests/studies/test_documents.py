@@ -36,11 +36,16 @@ RECORD_LINK = re.compile(r'\[(?:[^\[\]]|\[[^\[\]]*\])*\]\([\w/.-]+\.json\s+"[^"]
 TARGET = re.compile(r"\]\(([^()\s]+)\)")
 
 
-def numbers_by_hand(text):
-    """The lines of prose that hold a measured number, outside blocks, links to records and code."""
+def prose(text):
+    """What is written by hand: outside blocks, links to records and code, on one line."""
     for part in (GENERATED, FENCE, re.compile(r"`[^`]*`"), RECORD_LINK):
         text = part.sub(" ", text)
-    text = " ".join(TARGET.sub("]", text).split())  # a sentence may be broken anywhere
+    return " ".join(TARGET.sub("]", text).split())  # a sentence may be broken anywhere
+
+
+def numbers_by_hand(text):
+    """The measured numbers in prose, with what stands around them."""
+    text = prose(text)
     for phrase in ALLOWED:
         text = text.replace(phrase, "")
     return [text[max(m.start() - 30, 0) : m.end() + 10] for m in MEASURED.finditer(text)]
@@ -111,6 +116,19 @@ def test_a_planted_number_is_found(planted):
 )
 def test_what_is_no_measured_number_is_left_alone(innocent):
     assert numbers_by_hand(innocent) == []
+
+
+@pytest.mark.parametrize("path", STUDY_DOCUMENTS, ids=relative)
+def test_outcomes_of_what_is_recorded_come_from_the_record(path):
+    """By hand they stay when the record changes."""
+    if path.with_suffix(".json").exists():
+        words = re.findall(r"(?i)\b(supported|contradicted|undecided)\b", prose(path.read_text()))
+        assert words == []
+
+
+def test_the_readme_and_the_index_show_the_records():
+    assert "<!-- begin: paper -->" in (ROOT / "README.md").read_text()
+    assert "<!-- begin: index -->" in (ROOT / "docs" / "results.md").read_text()
 
 
 def test_every_study_has_a_document_and_every_document_a_study():

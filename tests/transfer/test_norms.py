@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
@@ -91,6 +92,13 @@ def logits(apply, variables, network, head):
     own = jax.tree.map(lambda leaf: leaf[network], variables)
     own["params"] = own["params"] | {"head": head}
     return np.asarray(apply(own, x), np.float64)
+
+
+def test_a_norm_that_no_rule_places_is_refused():
+    variables = {"params": {"conv1": {"kernel": np.ones((1, 2, 2))}, "head": {}}}
+    variables["batch_stats"] = {"bn1": {"mean": np.zeros((1, 2)), "var": np.ones((1, 2))}}
+    with pytest.raises(InputError, match="batch norm 'bn1' of the model belongs to no layer"):
+        take_over_norms([], variables, EarlierRun(None))
 
 
 def test_predictions_stay_where_all_that_adds_to_a_stream_has_the_same_factor(planted):
