@@ -171,7 +171,7 @@ def sizes(upstream: Sizes, downstream: Sizes, test: Sizes) -> Columns:
 
 
 def changes_at(budget: str, changes: Mapping[str, Any], at: Columns) -> dict[str, Any]:
-    """{"group.field": value} that a recipe or a stage changes at a budget."""
+    """{"group.field": value} that a recipe or a stage changes at one of the budgets."""
     column = {field: values[BUDGETS.index(budget)] for field, values in at.items()}
     return {**changes, **{field: value for field, value in column.items() if value is not SAME}}
 

@@ -165,15 +165,14 @@ def downstream(
     name: str, reads: str, changes: Mapping[str, Any], setting: Setting = CIFAR10
 ) -> Stage:
     """Fine-tuning on real labels, with these changes at every budget; see Stage and Setting."""
-    known = setting.classes or SAME
-    classes = (known, known, setting.classes or 5)  # dead leaves
+    classes = setting.classes or SAME
     return Stage(
         name,
         setting.recipe,
         reads=reads,
         changes={**FINE_TUNING, **changes},
         at={
-            "labels.num_classes": classes,
+            "labels.num_classes": (classes, classes, setting.classes or 5),  # dead leaves
             "train.epochs": DOWNSTREAM_EPOCHS[setting.recipe],
         },
         optional=setting.optional,
