@@ -156,8 +156,14 @@ class Recipe:
 Recipes = Mapping[str, Recipe]
 
 
-def get_config() -> ConfigDict:
-    """The default configuration; see FIELDS for units and ranges."""
+def get_config(argument: str = "") -> ConfigDict:
+    """The default configuration; see FIELDS for units and ranges.
+
+    Raises:
+        InputError: for an argument, as in --config=base:short; base has no budgets.
+    """
+    if argument:
+        raise InputError(f"base has no recipe or budget {argument!r}; leave it out.")
     return defaults_of(FIELDS)
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 from randlabels.data.standardise import standardise
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
+from randlabels.errors import InputError
+from randlabels.models.facts import facts_of
 from randlabels.models.layers import Conv, Dense
 from randlabels.models.naming import get_layer
 
@@ -87,8 +89,33 @@ class LayerInputs:
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """In the order in which data reach them."""
-        return find_layers(self.model, self.images.shape[1:])
+        """In the order in which data reach them.
+
+        Raises:
+            InputError: if none of them is known, or the first does not receive the images.
+        """
+        found = find_layers(self.model, self.images.shape[1:])
+        if not found:
+            raise InputError(
+                "the model has no Conv or Dense of randlabels.models.layers, so what its layers "
+                "receive is not known; make it of these."
+            )
+        if not facts_of(self.model).name:  # a model from elsewhere
+            self._check_first(found[0])
+        return found
+
+    def _check_first(self, first: Layer) -> None:
+        """The analysis takes the data for the inputs of the first layer: are they?"""
+        images = next(self.batches())
+        variables = self.model.init(jax.random.key(0), images[:1])
+        received = np.asarray(_compile_inputs(self.model, first.path)(variables, images))
+        same_size = received.size == images.size
+        if not same_size or not np.allclose(received.ravel(), images.ravel()):
+            raise InputError(
+                f"layer {first.path} is the first of randlabels.models.layers in the model, but "
+                "does not receive the images as they are; make what comes before it of these "
+                "layers, too."
+            )
 
     def batches(self) -> Iterator[np.ndarray]:
         """All images as the networks see them, in batches [at most 64, ...]."""

@@ -22,7 +22,8 @@ def recipe_text(study: Study[Any], budget: str) -> str:
     """
     head = (
         f"{study.name} at {budget}: what differs from configs/base.py, whose values stand in "
-        "square brackets. Those with * are set by the stage, the others by its recipe."
+        "square brackets. Those with * are set by the stage, the others by its recipe; what a "
+        "stage sets stands here even where it is base's value."
     )
     stages = (_stage_text(stage, budget) for stage in study.stages)
     return "\n\n".join([textwrap.fill(head, WIDTH), *stages])
@@ -30,16 +31,17 @@ def recipe_text(study: Study[Any], budget: str) -> str:
 
 def _stage_text(stage: Stage, budget: str) -> str:
     fields, defaults = flatten(resolve(stage, budget)), flatten(base.get_config())
-    different = {name: value for name, value in fields.items() if value != defaults[name]}
     of_stage = changed(stage, budget)
+    # What a stage sets is shown even where it comes back to base: its recipe says something else.
+    shown = {n: v for n, v in fields.items() if v != defaults[n] or n in of_stage}
     groups: dict[str, list[str]] = {"": []}  # fields of no group come first
-    for name, value in different.items():
+    for name, value in shown.items():
         group, _, field = name.rpartition(".")
         mark = "*" if name in of_stage else ""
         entry = f"{field}{mark} = {_value(value)} [{_value(defaults[name])}]"
         groups.setdefault(group, []).append(entry)
     reads = f", reads {stage.reads}" if stage.reads else ""
-    same = len(fields) - len(different)
+    same = len(fields) - len(shown)
     head = f"{stage.name}: recipe {stage.recipe}{reads}; {same} fields as in base"
     return "\n".join([head, *(_group_text(*group) for group in groups.items() if group[1])])
 

@@ -3,12 +3,15 @@
 import math
 from functools import partial
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 
-from randlabels.analysis.layers import find_layers
+from randlabels.analysis.layers import LayerInputs, find_layers
+from randlabels.errors import InputError
 from randlabels.models import build
+from randlabels.models.layers import Conv, Dense
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.training.check import check
 
@@ -39,3 +42,47 @@ def test_layers_are_found_with_their_geometry(tiny_config, model, pixels):
         assert layer.kernel_shape == get_layer(variables["params"], layer.path)["kernel"].shape
         assert layer.input_shape == inputs.shape[1:]
         assert layer.statistics(inputs).count == 2 * layer.patches_per_image
+
+
+class Behind(nn.Module):
+    """A layer of this package behind something that changes what it sees; or none at all."""
+
+    before: str
+    num_classes: int = 3
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        if self.before == "conv":
+            x = nn.Conv(3, (3, 3))(x)
+        if self.before == "wider conv":
+            x = nn.Conv(5, (3, 3))(x)
+        if self.before == "scaled":
+            x = 3 * nn.relu(x)
+        if self.before == "only":
+            return nn.Dense(self.num_classes)(x.reshape(len(x), -1))
+        x = Conv(4, 3, 1.0, name="ours")(x)
+        return Dense(self.num_classes, 1.0, name="head")(x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("conv", "layer ours .* does not receive the images as they are"),
+        ("wider conv", "layer ours .* does not receive the images as they are"),
+        ("scaled", "layer ours .* does not receive the images as they are"),
+        ("only", "has no Conv or Dense of randlabels.models.layers"),
+    ],
+)
+def test_a_first_layer_that_does_not_see_the_data_is_refused(before, sentence):
+    images = np.random.default_rng(0).standard_normal((5, 6, 6, 3)).astype(np.float32)
+    with pytest.raises(InputError, match=sentence):
+        _ = LayerInputs(Behind(before), images).layers
+
+
+def test_a_first_layer_of_another_model_that_sees_the_data_is_analysed():
+    images = np.random.default_rng(0).standard_normal((5, 6, 6, 3)).astype(np.float32)
+    inputs = LayerInputs(Behind("nothing"), images)
+    assert [layer.path for layer in inputs.layers] == ["ours", "head"]
+    windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(1, 2))
+    patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 27)
+    np.testing.assert_allclose(inputs.of_data.covariance, np.cov(patches.T, bias=True), atol=1e-6)

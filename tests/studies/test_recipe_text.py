@@ -9,7 +9,7 @@ from randlabels.configs import base
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.recipe_text import WIDTH, recipe_text
-from randlabels.studies.resolve import resolve
+from randlabels.studies.resolve import changed, resolve
 
 DEFAULTS = flatten(base.get_config())
 
@@ -58,7 +58,8 @@ def test_every_field_that_differs_is_listed_once(name):
     assert max(map(len, text.splitlines())) <= WIDTH
     for stage, part in zip(find_study(name).stages, text.split("\n\n")[1:], strict=True):
         fields = flatten(resolve(stage, "short"))
-        different = [field for field, value in fields.items() if value != DEFAULTS[field]]
+        of_stage = changed(stage, "short")
+        different = [f for f, value in fields.items() if value != DEFAULTS[f] or f in of_stage]
         assert len(re.findall(" = ", part)) == len(different), stage.name
         for field in different:
             assert re.search(rf"\b{field.rpartition('.')[2]}\*? = ", part), field
