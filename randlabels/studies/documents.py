@@ -136,8 +136,7 @@ def verdict_text(verdict: Record) -> str:
 
 def _number(value: float) -> str:
     """Three digits, or all that stand before the point; rounding of zero is zero."""
-    if abs(value) < 1e-12:
-        return "0"
+    value = 0.0 if abs(value) < 1e-12 else value
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}"
 
 

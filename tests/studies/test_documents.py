@@ -257,6 +257,7 @@ def test_a_claim_with_too_few_values_says_why(folder):
     [
         ({}, "1.20 [1.10, 1.30]"),
         ({"value": 0.0}, "0.00 [1.10, 1.30]"),
+        ({"value": -3.9e-18}, "0.00 [1.10, 1.30]"),
         ({"value": -1234.56, "interval": [-2000.0, 99.96]}, "-1,235 [-2,000, 100]"),
         ({"interval": [None, None]}, "1.20 [-∞, ∞]"),
         ({"interval": [1.0, None]}, "1.20 [1.00, ∞]"),
@@ -335,7 +336,7 @@ def test_blocks_of_a_study_that_is_not_recorded(folder):
 
 
 def test_tables_of_all_studies(folder):
-    (folder / "fig1.json").write_text(json.dumps(RECORD))
+    (folder / "fig1.json").write_text(json.dumps(RECORD | {"study": "fig1"}))
     for kind in ("paper", "index"):
         lines = made(kind, folder, "README")
         assert any("not recorded yet" in line for line in lines)
