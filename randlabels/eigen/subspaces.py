@@ -39,6 +39,8 @@ def principal_angles(u: ArrayLike, v: ArrayLike, k: int) -> np.ndarray:
 def _angles(u: jax.Array, v: jax.Array) -> jax.Array:
     products = jnp.einsum("...di,...dj->...ij", u, v)
     cosines = jnp.linalg.svd(products, compute_uv=False)
+    # The second svd waits for the first: at once they can lock each other out on two cores.
+    products, cosines = jax.lax.optimization_barrier((products, cosines))
     sines = jnp.linalg.svd(v - u @ products, compute_uv=False)[..., ::-1]
     near = cosines**2 > 0.5
     return jnp.where(near, jnp.arcsin(jnp.clip(sines, 0, 1)), jnp.arccos(jnp.clip(cosines, 0, 1)))

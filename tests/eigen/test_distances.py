@@ -87,3 +87,12 @@ def test_refuse_what_is_not_definite():
         bures_wasserstein(np.eye(2), np.diag([1.0, -1.0]))
     with pytest.raises(ValueError, match="b is singular"):
         affine_invariant(np.eye(2), np.diag([1.0, 0.0]))
+
+
+def test_many_pairs_on_few_cores_do_not_lock_each_other_out():
+    """Two eigh of one program once waited for each other's threads: this test never ended then."""
+    rng = np.random.default_rng(0)
+    first, second = (x @ x.swapaxes(-1, -2) for x in rng.standard_normal((2, 50, 27, 60)))
+    expected = bures_wasserstein(first, second)
+    for _ in range(60):
+        np.testing.assert_array_equal(bures_wasserstein(first, second), expected)
