@@ -5,7 +5,7 @@ import importlib
 import re
 from typing import Any
 
-from randlabels.errors import InputError
+from randlabels.errors import InputError, in_one_line
 
 
 def is_import_path(name: str) -> bool:
@@ -34,7 +34,7 @@ def load(field: str, name: str) -> Any:
                 f"{given}, but Python finds no module {missing!r}; run where it can be imported, "
                 f"or put its folder on PYTHONPATH."
             ) from error
-        why = " ".join(f"{type(error).__name__}: {error}".split())
+        why = in_one_line(error)
         raise InputError(f"{given}, but importing {path!r} fails: {why}") from error
     if not hasattr(module, attribute):
         close = difflib.get_close_matches(attribute, vars(module), n=1)

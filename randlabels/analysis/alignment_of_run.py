@@ -86,10 +86,10 @@ def groups_of(run: Run) -> list[Group]:
     """
     found: list[Group] = []
     for row in run.networks:
+        if not row.healthy:
+            continue
         fields = dataclasses.asdict(row).items()
         columns = plain({name: value for name, value in fields if name not in _WITHIN_GROUP})
-        if row.network not in run.healthy_networks:
-            continue
         if columns not in [group.columns for group in found]:
             found.append(Group(columns, []))
         next(g for g in found if g.columns == columns).networks.append(row.network)

@@ -61,7 +61,6 @@ def _pair(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 @jax.jit
 def _procrustes(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Least ||a^1/2 - b^1/2 Q||_F over orthogonal Q, and the lowest eigenvalue of each pair."""
-
     # One eigh of both: two in a program run at once on CPU, and on two cores each can take a thread
     # and wait for the other's for ever.
     values, vectors = jnp.linalg.eigh(jnp.stack(jnp.broadcast_arrays(a, b)), symmetrize_input=False)

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from randlabels.config import nearest
-from randlabels.errors import InputError
+from randlabels.errors import InputError, in_one_line
 from randlabels.studies import paper, questions
 from randlabels.studies.declare import Study
 
@@ -37,8 +37,7 @@ def find_study(name: str) -> Study[Any]:
     try:
         study = getattr(importlib.import_module(path), "STUDY", None)
     except Exception as error:  # whatever the module raises
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"study {name!r} cannot be imported ({why}).") from error
+        raise InputError(f"study {name!r} cannot be imported ({in_one_line(error)}).") from error
     if not isinstance(study, Study):
         raise InputError(f"study {name!r}: the module {path} has no STUDY.")
     return study

@@ -9,7 +9,6 @@ import datetime
 import hashlib
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -153,7 +152,7 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
         "title": study.title,
         "paper_item": study.paper_item,
         "budget": finding.budget,
-        "command": shlex.join(shlex.split(command)),
+        "command": command,
         "note": note,
         "finished": max(status["updated"] for status in statuses),
         "judged_by": {"git_revision": git_revision(), "seconds": finding.seconds},

@@ -2,12 +2,13 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from randlabels.configs.base import changes_at
 from randlabels.data.generators import generator_named
-from randlabels.studies.declare import Stage
+from randlabels.studies.declare import Stage, Study
 
 
 def resolve(stage: Stage, budget: str) -> ConfigDict:
@@ -31,6 +32,13 @@ def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> Con
     if data_dir and generator_named(config.data.name) is None:
         config.data.data_dir = data_dir
     return config
+
+
+def stage_configs(
+    study: Study[Any], workdir: Path, budget: str, data_dir: str
+) -> dict[str, ConfigDict]:
+    """{name of a stage: its config} of a study at a budget."""
+    return {stage.name: stage_config(stage, workdir, budget, data_dir) for stage in study.stages}
 
 
 def changed(stage: Stage, budget: str) -> dict[str, object]:

@@ -23,7 +23,7 @@ from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
-from randlabels.studies.resolve import stage_config
+from randlabels.studies.resolve import stage_configs
 from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 
@@ -38,13 +38,11 @@ def run_study(
     Raises:
         InputError: if the budget, the data or the workdir cannot be used.
     """
-    stage_configs = {
-        stage.name: stage_config(stage, workdir, budget, data_dir) for stage in study.stages
-    }
+    configs = stage_configs(study, workdir, budget, data_dir)
     started = time.monotonic()
     for number, stage in enumerate(study.stages, start=1):
         tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
-        if not _train(stage, stage_configs[stage.name], workdir):
+        if not _train(stage, configs[stage.name], workdir):
             continue
         if stage.analyze and not alignment_path(workdir / stage.name).exists():
             analyze(workdir / stage.name, layers=stage.analyze)

@@ -14,7 +14,7 @@ import pytest
 from randlabels.config import flatten
 from randlabels.records import plain
 from randlabels.studies import find_study, study_modules
-from randlabels.studies.resolve import stage_config
+from randlabels.studies.resolve import stage_configs
 
 PINS = Path(__file__).with_name("pinned_configs.json")
 BUDGETS = ("smoke", "short", "full")
@@ -31,10 +31,8 @@ WHOLE = (
 
 def resolved(study, budget):
     """{stage: flattened config}, with the study's folder called `study`."""
-    return {
-        stage.name: plain(flatten(stage_config(stage, Path("study"), budget, "datasets")))
-        for stage in find_study(study).stages
-    }
+    configs = stage_configs(find_study(study), Path("study"), budget, "datasets")
+    return {stage: plain(flatten(config)) for stage, config in configs.items()}
 
 
 def digest(fields):

@@ -8,7 +8,7 @@ from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import all_studies, find_study, study_modules
 from randlabels.studies.declare import Stage, Study
-from randlabels.studies.resolve import stage_config
+from randlabels.studies.resolve import stage_configs
 from randlabels.studies.run import run_study
 from randlabels.training.check import check
 
@@ -17,10 +17,11 @@ from randlabels.training.check import check
 @pytest.mark.parametrize("name", list(study_modules()))
 def test_stages_are_accepted(name, budget, tmp_path):
     study = find_study(name)
+    configs = stage_configs(study, tmp_path, budget, "datasets")
     names = [stage.name for stage in study.stages]
     assert len(set(names)) == len(names)
     for i, stage in enumerate(study.stages):
-        config = check(stage_config(stage, tmp_path, budget, "datasets"))
+        config = check(configs[stage.name])
         assert stage.reads in ("", *names[:i])
         if stage.reads:
             assert config.init.run == str(tmp_path / stage.reads)
@@ -36,10 +37,9 @@ def test_a_stage_sets_a_field_in_one_place(name):
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
 @pytest.mark.parametrize("name", list(study_modules()))
 def test_steps_that_are_swept_over_are_kept_upstream(name, budget, tmp_path):
-    configs = {
-        s.name: stage_config(s, tmp_path, budget, "datasets") for s in find_study(name).stages
-    }
-    for stage in find_study(name).stages:
+    study = find_study(name)
+    configs = stage_configs(study, tmp_path, budget, "datasets")
+    for stage in study.stages:
         swept = dict(configs[stage.name].population.sweep).get("init.step", ())
         if swept:
             upstream = configs[stage.reads]
@@ -50,15 +50,11 @@ def test_steps_that_are_swept_over_are_kept_upstream(name, budget, tmp_path):
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
 def test_phase_takes_over_every_upstream_network(budget, tmp_path):
-    for stage in find_study("phase").stages:
+    study = find_study("phase")
+    configs = stage_configs(study, tmp_path, budget, "")
+    for stage in study.stages:
         if stage.reads:
-            upstream, down = (
-                stage_config(s, tmp_path, budget, "").population
-                for s in (
-                    next(u for u in find_study("phase").stages if u.name == stage.reads),
-                    stage,
-                )
-            )
+            upstream, down = configs[stage.reads].population, configs[stage.name].population
             points = math.prod(len(values) for _, values in upstream.sweep)
             assert down.seeds == points * upstream.seeds
 
@@ -72,10 +68,9 @@ def first_layer(model):
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
 @pytest.mark.parametrize("name", list(study_modules()))
 def test_pooled_networks_have_enough_filters_for_a_covariance(name, budget, tmp_path):
-    configs = {
-        s.name: stage_config(s, tmp_path, budget, "datasets") for s in find_study(name).stages
-    }
-    for stage in find_study(name).stages:
+    study = find_study(name)
+    configs = stage_configs(study, tmp_path, budget, "datasets")
+    for stage in study.stages:
         if "covariance" in configs[stage.name].init.arms:
             upstream = configs[stage.reads]
             dim, filters = first_layer(upstream.model)
