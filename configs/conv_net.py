@@ -28,7 +28,7 @@ RECIPES: base.Recipes = {
             "train.epochs": (100, 80, 2),
             "train.batch_size": (256, 64, 32),
             "train.precision": ("bfloat16", base.SAME, base.SAME),
-            "population.seeds": (5, 4, 2),
+            "population.seeds": (6, 6, 2),
         },
     )
 }

@@ -39,15 +39,12 @@ RECIPES: base.Recipes = {
             "model.widths": ((2048, 256), (2048, 256), (64, 16)),
             "train.epochs": (60, 60, 2),
             "train.batch_size": (128, 128, 32),
-            "population.seeds": (5, 3, 2),
+            "population.seeds": (6, 6, 2),
         },
     ),
     "proposition1": base.Recipe(
         changes={
             **_GAUSSIAN,
-            "seed": 5000,
-            "labels.seed": 5000,
-            "data.seed": 1,
             "data.diagonal": tuple(round(0.25 * i, 2) for i in range(1, 11)),
             "model.widths": (64,),
             "model.init_scale": 0.5,
@@ -59,7 +56,7 @@ RECIPES: base.Recipes = {
             "data.upstream_size": (10_000, 10_000, 200),
             "train.epochs": (40, 40, 2),
             "train.eval_epochs": ((0, 40), (0, 40), base.SAME),
-            "population.seeds": (64, 32, 16),
+            "population.seeds": (128, 96, 16),
         },
     ),
 }

@@ -18,7 +18,7 @@ _AT: base.Columns = {
     "train.epochs": (60, 50, 2),
     "train.batch_size": (256, 64, 16),
     "train.precision": ("bfloat16", base.SAME, base.SAME),
-    "population.seeds": (3, 3, 2),
+    "population.seeds": (6, 6, 2),
 }
 
 RECIPES: base.Recipes = {

@@ -51,7 +51,7 @@ RECIPES: base.Recipes = {
             # In full, more kills the ReLUs of the dense layer.
             "optimizer.learning_rate": (0.001, 0.002, 0.002),
             "train.epochs": (200, 120, 2),
-            "population.seeds": (4, 5, 2),
+            "population.seeds": (6, 6, 2),
         },
     ),
     "questions": base.Recipe(

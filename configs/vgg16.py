@@ -21,7 +21,7 @@ RECIPES: base.Recipes = {
             "train.epochs": (120, 60, 2),
             "train.batch_size": (256, 16, 16),
             "train.precision": ("bfloat16", base.SAME, base.SAME),
-            "population.seeds": (3, 3, 2),
+            "population.seeds": (6, 6, 2),
         },
     )
 }

@@ -2,9 +2,12 @@
 
 The paper (arXiv:2006.10455, section 1) asks for labels drawn i.i.d. and uniformly, independent of
 the input and fixed for the whole training. A counter-based generator gives exactly that without a
-table: the 64 bits of example i are threefry2x32 of key (stream, seed) at counter (0, i), which is
-`jax.random.fold_in`. The bits are used as they are, so that no JAX setting (PRNG implementation,
-partitionable threefry, x64) and no later change of `jax.random.randint` can move a label.
+table: the 64 bits of example i are threefry2x32 of a key at counter (0, i), and the key is that of
+(stream, seed) at counter (0, number of classes), both `jax.random.fold_in`. Without the number of
+classes, labels of 10 classes modulo 5 would be those of 5 classes, and an upstream and a downstream
+task of one seed would share what their labels say. The bits are used as they are, so that no JAX
+setting (PRNG implementation, partitionable threefry, x64) and no later change of
+`jax.random.randint` can move a label.
 """
 
 import jax
@@ -29,10 +32,11 @@ def check_labels(fields: Fields) -> dict[str, Reader]:
     return {"labels.noise": Reader(f"label kind {kind}", kind == "noisy")}
 
 
-def _random_bits(stream: int, seed: int, ids: np.ndarray) -> np.ndarray:
+def _random_bits(stream: int, seed: int, num_classes: int, ids: np.ndarray) -> np.ndarray:
     """64 random bits for each id, uint64 [n]; ids uint32 [n]."""
     words = jnp.array([stream, seed], jnp.uint32)
     key = jax.random.wrap_key_data(words, impl="threefry2x32")
+    key = jax.random.fold_in(key, num_classes)
     folded = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, ids)
     bits = np.asarray(jax.random.key_data(folded)).astype(np.uint64)
     return bits[:, 0] << np.uint64(32) | bits[:, 1]
@@ -60,7 +64,8 @@ def random_labels(seed: int, example_ids: ArrayLike, num_classes: int) -> np.nda
     """Uniform random class of each example, int32 [n].
 
     A pure function of (seed, id, num_classes): batch, order, devices and JAX's settings do not
-    enter. Different seeds are independent. The modulo bias is below num_classes / 2**64.
+    enter. Different seeds are independent, and so are different numbers of classes. The modulo bias
+    is below num_classes / 2**64.
 
     Raises:
       DataError: an id or the seed is not in uint32's range, or num_classes is not positive.
@@ -68,7 +73,8 @@ def random_labels(seed: int, example_ids: ArrayLike, num_classes: int) -> np.nda
     ids = _checked_ids(seed, example_ids)
     if not 1 <= num_classes <= 2**31 - 1:
         raise DataError(f"num_classes must be at least 1, got {num_classes}.")
-    return (_random_bits(_CLASS_STREAM, seed, ids) % np.uint64(num_classes)).astype(np.int32)
+    bits = _random_bits(_CLASS_STREAM, seed, num_classes, ids)
+    return (bits % np.uint64(num_classes)).astype(np.int32)
 
 
 def _check_real_labels(real: np.ndarray, num_classes: int) -> None:
@@ -117,5 +123,5 @@ def make_labels(
     if not 0 <= noise <= 1:
         raise DataError(f"label noise must be a probability in 0 .. 1, got {noise}.")
     # 53 bits fill a float64 in [0, 1) exactly, so noise 0 replaces none and noise 1 all.
-    coin = (_random_bits(_COIN_STREAM, seed, ids) >> np.uint64(11)) * 2.0**-53
+    coin = (_random_bits(_COIN_STREAM, seed, num_classes, ids) >> np.uint64(11)) * 2.0**-53
     return np.where(coin < noise, random_labels(seed, ids, num_classes), real).astype(np.int32)

@@ -1,4 +1,8 @@
-"""The config of a stage: base, the recipe at a budget, then what the stage changes."""
+"""The config of a stage: base, the recipe at a budget, what the stage changes, and its seeds.
+
+Recipes are chosen on tuning seeds and judged on testing seeds, which differ in all that is drawn:
+weights, labels, the split into upstream and downstream images, the order of batches.
+"""
 
 import importlib
 from pathlib import Path
@@ -6,13 +10,25 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from randlabels.config import flatten
 from randlabels.configs.base import changes_at
 from randlabels.data.generators import generator_named
 from randlabels.studies.declare import Stage, Study
 
+# Added to all seeds of a config for verdicts. What was looked at to choose settings, levels or
+# rates has the seeds of the recipes and stages as they are written, all of which are below.
+TESTING_FROM = 20_000
+SEEDS = ("testing", "tuning")
+_SEED_FIELDS = ("seed", "labels.seed", "data.seed")
 
-def resolve(stage: Stage, budget: str) -> ConfigDict:
+
+def resolve(stage: Stage, budget: str, seeds: str = "testing") -> ConfigDict:
     """The config of a stage at a budget, without the run that it reads.
+
+    Args:
+        stage: of a study.
+        budget: full, short or smoke.
+        seeds: one of SEEDS.
 
     Raises:
         InputError: if the budget is unknown.
@@ -21,12 +37,18 @@ def resolve(stage: Stage, budget: str) -> ConfigDict:
     module = importlib.import_module(f"randlabels.configs.{family}")
     config: ConfigDict = module.get_config(f"{recipe}.{budget}" if recipe else budget)
     config.update_from_flattened_dict(changed(stage, budget))
+    if seeds == "testing":
+        fields = flatten(config)
+        shifted = {field: fields[field] + TESTING_FROM for field in _SEED_FIELDS}
+        config.update_from_flattened_dict(shifted)
     return config
 
 
-def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> ConfigDict:
+def stage_config(
+    stage: Stage, workdir: Path, budget: str, data_dir: str, seeds: str = "testing"
+) -> ConfigDict:
     """The config of a stage at a budget, with the run it starts from filled in."""
-    config = resolve(stage, budget)
+    config = resolve(stage, budget, seeds)
     if stage.reads:
         config.init.run = str(workdir / stage.reads)
     if data_dir and generator_named(config.data.name) is None:
@@ -35,10 +57,12 @@ def stage_config(stage: Stage, workdir: Path, budget: str, data_dir: str) -> Con
 
 
 def stage_configs(
-    study: Study[Any], workdir: Path, budget: str, data_dir: str
+    study: Study[Any], workdir: Path, budget: str, data_dir: str, seeds: str = "testing"
 ) -> dict[str, ConfigDict]:
-    """{name of a stage: its config} of a study at a budget."""
-    return {stage.name: stage_config(stage, workdir, budget, data_dir) for stage in study.stages}
+    """{name of a stage: its config} of a study at a budget, with testing or tuning seeds."""
+    return {
+        stage.name: stage_config(stage, workdir, budget, data_dir, seeds) for stage in study.stages
+    }
 
 
 def changed(stage: Stage, budget: str) -> dict[str, object]:

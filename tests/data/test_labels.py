@@ -11,11 +11,12 @@ IDS = np.arange(50_000)
 
 def test_golden_values_and_definition():
     # If this fails, every recorded run had other labels: do not update it lightly.
-    assert random_labels(0, range(12), 10).tolist() == [0, 7, 9, 6, 0, 5, 9, 7, 5, 7, 0, 5]
-    assert random_labels(2**32 - 1, [0, 2**30, 2**32 - 1], 1000).tolist() == [461, 729, 557]
+    assert random_labels(0, range(12), 10).tolist() == [4, 6, 0, 5, 4, 7, 6, 9, 3, 6, 2, 4]
+    assert random_labels(2**32 - 1, [0, 2**30, 2**32 - 1], 1000).tolist() == [928, 477, 833]
     noisy = make_labels("noisy", 0, range(12), np.full(12, 9), 10, 0.5)
-    assert noisy.tolist() == [9, 9, 9, 6, 9, 5, 9, 9, 5, 9, 0, 9]
+    assert noisy.tolist() == [9, 9, 9, 5, 9, 9, 6, 9, 9, 6, 9, 4]
     key = jax.random.key(7, impl="threefry2x32")
+    key = jax.random.fold_in(key, 10)
     high, low = map(int, jax.random.key_data(jax.random.fold_in(key, 123)))
     assert random_labels(7, [123], 10).tolist() == [((high << 32) + low) % 10]
 
@@ -51,6 +52,14 @@ def test_uniform(num_classes):
 def test_independent_across_seeds(seeds):
     first, second = (random_labels(seed, IDS, 10) for seed in seeds)
     joint = np.bincount(10 * first + second, minlength=100)
+    assert stats.chisquare(joint).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("more", "fewer"), [(10, 5), (50, 10), (50, 5)])
+def test_labels_of_other_numbers_of_classes_are_independent(more, fewer):
+    # Modulo a divisor they would be equal if the number of classes were not in the key.
+    first, second = random_labels(0, IDS, more) % fewer, random_labels(0, IDS, fewer)
+    joint = np.bincount(fewer * first + second, minlength=fewer**2)
     assert stats.chisquare(joint).pvalue > 1e-3
 
 

@@ -143,7 +143,7 @@ STUDY = Study(
                 "train.batch_size": (SAME, SAME, 32),
                 "train.checkpoint_epochs": ((0, 10, 30, 100), (0, 3, 10, 30), (0, 2)),
                 "train.eval_epochs": ((0, 10, 30, 50, 80, 100), (0, 3, 10, 20, 30), SAME),
-                "population.seeds": (70, 24, SAME),
+                "population.seeds": (70, 48, SAME),
             },
         ),
     ),

@@ -20,7 +20,6 @@ STUDY = first_layer_study(
             "upstream",
             "simple_cnn.dead_leaves",
             analyze=(LAYER,),
-            changes={"seed": 100, "labels.seed": 100},  # not the seeds on which LEVELS were chosen
             at={
                 "train.checkpoint_epochs": (_KEPT, _KEPT, (0, 1, 2)),
                 "train.eval_epochs": (_EVALUATED, _EVALUATED, SAME),
