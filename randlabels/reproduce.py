@@ -17,6 +17,9 @@ from randlabels import frontdoor
 _STUDY = flags.DEFINE_string("study", None, "Name of the study.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the study.")
 _BUDGET = flags.DEFINE_enum("budget", "full", ["smoke", "short", "full"], "How much to compute.")
+_SEEDS = flags.DEFINE_enum(
+    "seeds", "testing", ["testing", "tuning"], "Of verdicts, or those to choose settings on."
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", "", "Where the prepared data sets are; TFDS's default if not given."
 )
@@ -50,15 +53,16 @@ def main() -> None:
         print(recipe_text(study, _BUDGET.value))
         return
     if _RECORD.value:
-        check_recordable(_STUDY.value, _BUDGET.value, _NOTE.value)
+        check_recordable(_STUDY.value, _BUDGET.value, _NOTE.value, seeds=_SEEDS.value)
     workdir = Path(_WORKDIR.value)
-    finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value)
+    finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value, _SEEDS.value)
     if _RECORD.value:
         print(f"Record:   {write_record(finding, _NOTE.value)}")
         refresh_all()
     print()
     for verdict in finding.verdicts:
-        print(f"{verdict.outcome:>12}  {verdict.statement}")
+        if verdict.outcome != "estimate":
+            print(f"{verdict.outcome:>12}  {verdict.statement}")
     print(f"\nVerdicts: {workdir / 'verdicts.json'}\nPage:     {workdir / 'report.html'}")
 
 

@@ -7,7 +7,7 @@ claims, figures and tables all take that reading, so that they cannot disagree.
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,6 +21,8 @@ Reading = TypeVar("Reading")
 Row = Mapping[str, Any]  # {column: cell} of a table; cells are text or numbers as they are shown
 Drawings = Mapping[str, tuple[Figure, str]]  # {file name without suffix: (figure, caption)}
 Tables = Mapping[str, Sequence[Row]]  # {name of a table: rows of the same columns}
+
+MOST_PRIMARY = 4  # claims of a study that are decided: with more, none has the power to be
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Claim(Generic[Reading]):
-    """A statement that numbers decide, declared before there are any.
+    """A statement with the number that it is about, declared before there is any.
 
     Attributes:
         name: short, unique within the study.
@@ -56,8 +58,9 @@ class Claim(Generic[Reading]):
         place: where the paper claims it.
         unit: of the values and the threshold, for the reader.
         of: the values, one for each seed, from the study's reading; NaN for a seed without one.
+            Where some are censored, bounds [seed, 2], equal for the others.
         threshold: the claim is that their mean is above it.
-        seeds_needed: with fewer values the outcome is undecided.
+        scale: whether the values are differences, or ratios: positive, averaged as logs.
     """
 
     name: str
@@ -66,7 +69,23 @@ class Claim(Generic[Reading]):
     unit: str
     of: Callable[[Reading], np.ndarray]
     threshold: float = 0.0
-    seeds_needed: int = 3
+    scale: Literal["difference", "ratio"] = "difference"
+
+
+@dataclasses.dataclass(frozen=True)
+class Primary:
+    """What makes a claim one that is decided, and not only estimated.
+
+    Attributes:
+        smallest: effect of interest: values that lie nearer to the threshold count as none. In the
+            claim's unit; of ratios a factor above 1.
+        against: what would contradict the claim, for the reader.
+        premise: another primary claim, declared before, without which this one cannot be tested.
+    """
+
+    smallest: float
+    against: str
+    premise: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,10 +123,11 @@ class Study(Generic[Reading]):
         paper_item: what it reproduces, or who asked.
         stages: in order of training.
         read: the reading, from what the stages left behind.
-        claims: what is decided.
+        claims: what is decided or estimated.
+        primary: one to four of the claims, by name, that are fair readings of what the paper says;
+            these are decided, and the README's table shows them.
         figures: from the reading.
         tables: from the reading.
-        headline: names of the claims that the README's table shows.
         tuning: on what its settings were chosen.
     """
 
@@ -117,9 +137,9 @@ class Study(Generic[Reading]):
     stages: tuple[Stage, ...]
     read: Callable[[Results], Reading]
     claims: tuple[Claim[Reading], ...]
+    primary: Mapping[str, Primary]
     figures: Callable[[Reading], Drawings]
     tables: Callable[[Reading], Tables]
-    headline: tuple[str, ...] = ()
     tuning: Tuning = Tuning()
 
     def __post_init__(self) -> None:
@@ -137,6 +157,15 @@ class Study(Generic[Reading]):
         for number, stage in enumerate(self.stages):
             if stage.reads and stage.reads not in stages[:number]:
                 raise ValueError(f"stage {stage.name!r} reads {stage.reads!r}, no earlier stage.")
-        for name in self.headline:
+        if not 1 <= len(self.primary) <= MOST_PRIMARY:
+            raise ValueError(
+                f"study {self.name!r} has {len(self.primary)} primary claims; it may have 1 to "
+                f"{MOST_PRIMARY}."
+            )
+        for number, (name, rule) in enumerate(self.primary.items()):
             if name not in claims:
-                raise ValueError(f"study {self.name!r} has no claim {name!r} for its headline.")
+                raise ValueError(f"study {self.name!r} has no claim {name!r} to be primary.")
+            if rule.premise and rule.premise not in list(self.primary)[:number]:
+                raise ValueError(
+                    f"{rule.premise!r}, the premise of {name!r}, is no earlier primary claim."
+                )

@@ -18,7 +18,9 @@ from typing import Any
 from randlabels import records
 from randlabels.errors import InputError
 from randlabels.studies import study_modules
+from randlabels.studies.inference import benjamini_hochberg
 from randlabels.studies.record import RESULTS, ROOT, read_record
+from randlabels.studies.verdicts import OUTCOMES
 
 _PARTS = re.compile(
     r"(?P<code>^```.*?^```$|`[^`\n]+`)"
@@ -193,16 +195,33 @@ def _each(texts: Iterable[str]) -> str:
 
 
 def _claims(record: Record, _: str) -> Iterator[str]:
-    yield "| claim | place | measured | unit | seeds | p | outcome |"
-    yield "|---|---|---|---|---|---|---|"
-    for verdict in record["claims"].values():
-        p = "" if verdict["p"] is None else f"{verdict['p']:.2g}"
-        measured = f"{verdict_text(verdict)}, claimed above {verdict['threshold']:g}"
-        outcome = verdict["outcome"]
-        if verdict["interval"] is None:
-            outcome += f": {verdict['reason']}"
-        yield _row(verdict["statement"], verdict["place"], measured, verdict["unit"],
-                   verdict["seeds"], p, outcome)  # fmt: skip
+    """The primary claims with their outcomes, then what is estimated, which has none."""
+    yield (
+        "| primary claim | place | measured | unit | smallest effect of interest | seeds | p | "
+        "p of sign flips | p, adjusted | outcome |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for name in record["primary"]:
+        v = record["claims"][name]
+        outcome = v["outcome"] if v["interval"] is not None else f"{v['outcome']}: {v['reason']}"
+        yield _row(f"{v['statement']} Against it: {v['against']}", v["place"], _measured(v),
+                   v["unit"], f"{v['smallest']:g}", v["seeds"], _p(v["p"]), _p(v["p_sign_flip"]),
+                   _p(v["p_adjusted"]), outcome)  # fmt: skip
+    estimates = [v for name, v in record["claims"].items() if name not in record["primary"]]
+    if estimates:
+        yield ""
+        yield "| estimate of | place | measured | unit | seeds | p, uncorrected |"
+        yield "|---|---|---|---|---|---|"
+    for v in estimates:
+        yield _row(v["statement"], v["place"], _measured(v), v["unit"], v["seeds"], _p(v["p"]))
+
+
+def _measured(verdict: Record) -> str:
+    return f"{verdict_text(verdict)}, claimed above {verdict['threshold']:g}"
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
 
 
 def _table(record: Record, name: str) -> Iterator[str]:
@@ -231,35 +250,56 @@ def _picture(record: Record, name: str) -> Iterator[str]:
 
 
 def _paper(folder: Path) -> Iterator[str]:
-    """The README's table: the headline claims of each item of the paper, in its order."""
-    yield "| claim | place | measured [95% interval] | seeds | size | outcome |"
-    yield "|---|---|---|---|---|---|"
+    """The README's table: the primary claims of each item of the paper, in its order."""
+    yield "| claim | place | effect [95% interval] | adjusted p | seeds | size | outcome |"
+    yield "|---|---|---|---|---|---|---|"
+    q_of = q_values(folder)
     for name in _in_paper_order("paper"):
         link = f"[{name}](docs/results/{name}.md)"
         record = read_record(name, folder)
         if record is None:
-            yield _row(link, "", "not recorded yet", "", "", "")
+            yield _row(link, "", "not recorded yet", "", "", "", "")
             continue
-        for claim in record["headline"]:
-            v = record["claims"][claim]
-            measured = f"{verdict_text(v)} (claimed above {v['threshold']:g}: {v['unit']})"
-            yield _row(f"{v['statement']} {link}", v["place"], measured, v["seeds"],
-                       record["budget"], v["outcome"])  # fmt: skip
+        for claim in record["primary"]:
+            v, q = record["claims"][claim], q_of.get(f"{name}.{claim}")
+            effect = f"{verdict_text(v)} (claimed above {v['threshold']:g}: {v['unit']})"
+            yield _row(f"{v['statement']} {link}", v["place"], effect,
+                       f"{_p(v['p_adjusted'])}, q {_p(q)}", v["seeds"], record["budget"],
+                       outcome_over_all(v["outcome"], q))  # fmt: skip
+
+
+def q_values(folder: Path) -> dict[str, float]:
+    """{"study.claim": q} of all recorded primary claims, by Benjamini and Hochberg."""
+    found = {}
+    for name in study_modules():
+        record = read_record(name, folder)
+        for claim in record["primary"] if record else ():
+            p = record["claims"][claim]["p"] if record else None
+            if p is not None:
+                found[f"{name}.{claim}"] = p
+    return benjamini_hochberg(found)
+
+
+def outcome_over_all(outcome: str, q: float | None) -> str:
+    """The outcome in a study, withdrawn where it does not hold over all studies (q above .05)."""
+    decided = outcome in ("supported", "contradicted")
+    return "undecided over all studies" if decided and q is not None and q > 0.05 else outcome
 
 
 def _index(folder: Path) -> Iterator[str]:
     """One line a study."""
-    yield "| study | about | size | claims: supported, contradicted, undecided |"
-    yield "|---|---|---|---|"
+    yield f"| study | about | size | primary claims: {', '.join(OUTCOMES)} | estimates |"
+    yield "|---|---|---|---|---|"
     for name in (*_in_paper_order("paper"), *_in_paper_order("questions")):
         record, link = read_record(name, folder), f"[{name}](results/{name}.md)"
         if record is None:
-            yield _row(link, "", "not recorded yet", "")
+            yield _row(link, "", "not recorded yet", "", "")
             continue
-        outcomes = [verdict["outcome"] for verdict in record["claims"].values()]
-        counts = (outcomes.count(o) for o in ("supported", "contradicted", "undecided"))
+        outcomes = [record["claims"][claim]["outcome"] for claim in record["primary"]]
+        counts = ", ".join(str(outcomes.count(outcome)) for outcome in OUTCOMES)
         about = f"{record['title']} ({record['paper_item']})"
-        yield _row(link, about, record["budget"], ", ".join(map(str, counts)))
+        estimates = len(record["claims"]) - len(outcomes)
+        yield _row(link, about, record["budget"], counts, estimates)
 
 
 def _in_paper_order(folder: str) -> list[str]:

@@ -16,6 +16,7 @@ class Finding(Generic[Reading]):
     Attributes:
         study: what was run.
         budget: at which.
+        seeds: "testing" or "tuning".
         results: of its stages.
         verdicts: on its claims.
         tables: {name: rows}.
@@ -25,6 +26,7 @@ class Finding(Generic[Reading]):
 
     study: Study[Reading]
     budget: str
+    seeds: str
     results: Results
     verdicts: list[Verdict]
     tables: dict[str, list[Row]]

@@ -19,7 +19,8 @@ def render(finding: Finding[Any]) -> str:
     results = finding.results
     return template.render(
         study=finding.study,
-        verdicts=finding.verdicts,
+        judged=[v for v in finding.verdicts if v.outcome != "estimate"],
+        estimates=[v for v in finding.verdicts if v.outcome == "estimate"],
         figures=[
             {"source": _data_uri(results.workdir / "figures" / name), "caption": caption}
             for name, caption in finding.captions.items()

@@ -34,7 +34,9 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 
 
-def check_recordable(study: str, budget: str, note: str = "", folder: Path = RESULTS) -> None:
+def check_recordable(
+    study: str, budget: str, note: str = "", folder: Path = RESULTS, seeds: str = "testing"
+) -> None:
     """Make sure, before anything runs, that a study may be recorded.
 
     Args:
@@ -42,11 +44,12 @@ def check_recordable(study: str, budget: str, note: str = "", folder: Path = RES
         budget: at which it is to run.
         note: that is to stand in the record.
         folder: of the records.
+        seeds: with which it is to run.
 
     Raises:
         InputError: outside a checkout, for a study from elsewhere, at smoke (which shows that a
-            study runs and nothing else), at short where a full run is recorded, and for a note that
-            is more than a line of prose.
+            study runs and nothing else), at short where a full run is recorded, with tuning seeds,
+            and for a note that is more than a line of prose.
     """
     if not folder.is_dir():
         raise InputError(f"--record writes to {folder}, which is not there; use it in a checkout.")
@@ -54,6 +57,8 @@ def check_recordable(study: str, budget: str, note: str = "", folder: Path = RES
         raise InputError(f"--record is for the studies of this checkout, and {study!r} is none.")
     if budget == "smoke":
         raise InputError("--record needs --budget=short or full; smoke only shows that it runs.")
+    if seeds != "testing":
+        raise InputError("--record needs testing seeds; what is tuned on is no result.")
     recorded = read_record(study, folder)
     if recorded and recorded["budget"] == "full" and budget != "full":
         raise InputError(
@@ -158,7 +163,7 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
         "judged_by": {"git_revision": git_revision(), "seconds": finding.seconds},
         "training_seconds": sum(_seconds(run) for run in results.runs.values()),
         "tuning": dataclasses.asdict(study.tuning),
-        "headline": study.headline,
+        "primary": list(study.primary),
         "base": _fields(base.get_config()),
         "stages": {stage.name: _stage_record(stage, results.runs[stage.name]) for stage in stages},
         "claims": {v.name: dataclasses.asdict(v) for v in finding.verdicts},
@@ -177,6 +182,7 @@ def _stage_record(stage: Stage, run: Run) -> dict[str, Any]:
         },
         "seeds": sorted({network.seed for network in run.networks}),
         "label_seeds": sorted({network.label_seed for network in run.networks}),
+        "data_seed": config["data.seed"],
         "networks": len(run.networks),
         "diverged": len(run.networks) - len(run.healthy_networks),
         "git_revision": run.status["git_revision"],

@@ -5,6 +5,7 @@ weights, labels, the split into upstream and downstream images, the order of bat
 """
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict
 from randlabels.config import flatten
 from randlabels.configs.base import changes_at
 from randlabels.data.generators import generator_named
+from randlabels.errors import InputError
 from randlabels.studies.declare import Stage, Study
 
 # Added to all seeds of a config for verdicts. What was looked at to choose settings, levels or
@@ -63,6 +65,29 @@ def stage_configs(
     return {
         stage.name: stage_config(stage, workdir, budget, data_dir, seeds) for stage in study.stages
     }
+
+
+def refuse_overlap(study: Study[Any], configs: Mapping[str, ConfigDict]) -> None:
+    """Make sure that nothing is judged on the seeds on which its settings were chosen.
+
+    Args:
+        study: with its tuning seeds.
+        configs: {stage: what is to be trained}, with testing seeds.
+
+    Raises:
+        InputError: if the weights, labels or images of a stage have a tuning seed.
+    """
+    tuned = set(study.tuning.seeds)
+    for name, config in configs.items():
+        count = config.population.seeds
+        used = {config.data.seed, *range(config.seed, config.seed + count)}
+        if config.labels.kind != "real":
+            used |= set(range(config.labels.seed, config.labels.seed + count))
+        if used & tuned:
+            raise InputError(
+                f"stage {name!r} of {study.name} has seed {min(used & tuned)}, on which settings "
+                "were chosen; give it other seeds, or use --seeds=tuning, which judges nothing."
+            )
 
 
 def changed(stage: Stage, budget: str) -> dict[str, object]:

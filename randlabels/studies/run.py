@@ -23,7 +23,7 @@ from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
-from randlabels.studies.resolve import stage_configs
+from randlabels.studies.resolve import refuse_overlap, stage_configs
 from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 
@@ -31,14 +31,24 @@ Reading = TypeVar("Reading")
 
 
 def run_study(
-    study: Study[Reading], workdir: Path, budget: str, data_dir: str = ""
+    study: Study[Reading], workdir: Path, budget: str, data_dir: str = "", seeds: str = "testing"
 ) -> Finding[Reading]:
     """Run all stages of a study, write verdicts.json, figures/ and report.html.
 
+    Args:
+        study: which one.
+        workdir: of the study.
+        budget: full, short or smoke.
+        data_dir: where prepared data sets are.
+        seeds: "testing", or "tuning" to look at what settings do: then nothing is judged.
+
     Raises:
-        InputError: if the budget, the data or the workdir cannot be used.
+        InputError: if the budget, the data or the workdir cannot be used, or if testing seeds are
+            among those on which the study's settings were chosen.
     """
-    configs = stage_configs(study, workdir, budget, data_dir)
+    configs = stage_configs(study, workdir, budget, data_dir, seeds)
+    if seeds == "testing":
+        refuse_overlap(study, configs)
     started = time.monotonic()
     for number, stage in enumerate(study.stages, start=1):
         tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
@@ -53,8 +63,9 @@ def run_study(
     finding = Finding(
         study,
         budget,
+        seeds,
         results,
-        verdicts=judge(study.claims, reading),
+        verdicts=judge(study.claims, study.primary if seeds == "testing" else {}, reading),
         tables={name: list(rows) for name, rows in study.tables(reading).items()},
         captions=_save_figures(study.figures(reading), workdir / "figures"),
         seconds=time.monotonic() - started,

@@ -1,20 +1,30 @@
-"""Judging claims: a bootstrap interval over seeds against a threshold, one rule for all claims."""
+"""Judging claims: an interval and a p over seeds for each, one rule for all, see docs/method.md.
+
+Primary claims get an outcome. All others are estimates: they get an interval and no word.
+"""
 
 import dataclasses
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
 
-from randlabels.studies.declare import Claim
+from randlabels.studies.declare import Claim, Primary
+from randlabels.studies.inference import (
+    LEVEL,
+    Interval,
+    holm,
+    median_interval,
+    sign_flip_p,
+    sign_test_p,
+    t_interval,
+    t_p,
+)
 
 Reading = TypeVar("Reading")
 
-LEVEL = 0.95
-MAX_EXACT = 100_000  # resamples that are enumerated rather than drawn
-NUM_DRAWN = 20_000
+LEAST_SEEDS = 6  # for an outcome; with fewer, sign flips cannot reach .05
+OUTCOMES = ("supported", "contradicted", "equivalent", "undecided", "not tested")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +32,19 @@ class Verdict:
     """What was claimed, and what the numbers say.
 
     Attributes:
-        name: of the claim, as are statement, place, unit and threshold.
-        values: over seeds, NaN for a seed without one.
-        seeds: how many values are finite.
-        value: their mean; None without any.
-        interval: of the mean, 95%; None with too few values.
-        p: of sign flips, see `sign_flip_p`; None with too few values.
-        outcome: supported, contradicted, undecided.
-        reason: in words.
+        name: of the claim, as are statement, place, unit, threshold and scale.
+        values: over seeds, NaN for a seed without one; [low, high] each if one is censored.
+        seeds: how many have a value.
+        value: their mean; of ratios the geometric mean, of censored values the median, which is
+            infinite where too many are; None without any.
+        interval: of the value, 95%; None with too few values.
+        method: of interval and p: "t", "t of logs" or "median".
+        p: two-sided, of a value at the threshold, before any correction; None with too few values.
+        p_sign_flip: likewise, exact for symmetric values; None for a median.
+        p_adjusted: Holm's, over the primary claims of the study; None for an estimate.
+        smallest: of a primary claim, see `Primary`, as are against and premise.
+        outcome: one of OUTCOMES, or "estimate".
+        reason: of the outcome, in words.
     """
 
     name: str
@@ -37,121 +52,176 @@ class Verdict:
     place: str
     unit: str
     threshold: float
-    values: tuple[float, ...]
+    scale: str
+    values: tuple[float | Interval, ...]
     seeds: int
     value: float | None
-    interval: tuple[float, float] | None
+    interval: Interval | None
+    method: str
     p: float | None
-    outcome: str
-    reason: str
+    p_sign_flip: float | None
+    p_adjusted: float | None = None
+    smallest: float | None = None
+    against: str = ""
+    premise: str = ""
+    outcome: str = "estimate"
+    reason: str = ""
 
 
-def judge(claims: Sequence[Claim[Reading]], reading: Reading) -> list[Verdict]:
-    """One verdict for each claim.
+def judge(
+    claims: Sequence[Claim[Reading]], primary: Mapping[str, Primary], reading: Reading
+) -> list[Verdict]:
+    """One verdict for each claim, in their order.
 
-    The outcome is `supported` if the whole interval of the mean lies above the threshold,
-    `contradicted` if it lies below, otherwise `undecided`; also undecided with fewer finite values
-    than the claim needs.
+    A primary claim is `equivalent` to its threshold if its whole interval, at a level that
+    Bonferroni corrects for the number of primary claims, lies within the smallest effect of
+    interest around it; otherwise `supported` above and `contradicted` below the threshold where
+    Holm's adjusted p is at most .05, `undecided` if it is not or with fewer than LEAST_SEEDS
+    values, and `not tested` where its premise is not supported.
+
+    Args:
+        claims: of a study.
+        primary: by the names of those that get an outcome.
+        reading: from which they take their values.
     """
-    return [_judge_one(claim, np.asarray(claim.of(reading), np.float64)) for claim in claims]
+    estimates = {claim.name: _estimate(claim, reading) for claim in claims}
+    chosen = [estimates[name] for name in primary]
+    adjusted = holm([1.0 if one.p is None else one.p for one in chosen])
+    done: dict[str, Verdict] = {}
+    for estimate, p_adjusted in zip(chosen, adjusted, strict=True):
+        rule = primary[estimate.name]
+        held = not rule.premise or done[rule.premise].outcome == "supported"
+        ruled = dataclasses.replace(estimate, p_adjusted=p_adjusted, **dataclasses.asdict(rule))
+        outcome, reason = _outcome(ruled, 1 - (1 - LEVEL) / len(chosen), held)
+        done[estimate.name] = dataclasses.replace(ruled, outcome=outcome, reason=reason)
+    return [done.get(claim.name, estimates[claim.name]) for claim in claims]
 
 
-def _judge_one(claim: Claim[Reading], values: np.ndarray) -> Verdict:
-    if values.ndim != 1:
-        raise ValueError(f"claim {claim.name!r} gives an array {values.shape}, not one [seed].")
-    finite = values[np.isfinite(values)]
-    few = len(finite) < max(claim.seeds_needed, 2)
-    interval = None if few else bootstrap_mean(finite)
-    outcome = "undecided" if interval is None else _outcome(interval, claim.threshold)
-    place = {"supported": "above", "contradicted": "below", "undecided": "on both sides of"}
-    reason = f"the interval lies {place[outcome]} {claim.threshold:g}"
-    if few:
-        reason = f"{len(finite)} of {len(values)} seeds have a value, {claim.seeds_needed} needed"
+def _estimate(claim: Claim[Reading], reading: Reading) -> Verdict:
+    values = np.asarray(claim.of(reading), np.float64)
+    if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 2):
+        raise ValueError(
+            f"claim {claim.name!r} gives an array {values.shape}; it may be one value [seed], or "
+            "bounds [seed, 2]."
+        )
+    bounds = bounds_of(values)
+    value, interval, method = _interval(bounds, claim.scale, LEVEL)
+    p, p_sign_flip = _p_values(bounds, claim, method)
     return Verdict(
         name=claim.name,
         statement=claim.statement,
         place=claim.place,
         unit=claim.unit,
         threshold=claim.threshold,
-        values=tuple(values.tolist()),
-        seeds=len(finite),
-        value=float(finite.mean()) if len(finite) else None,
+        scale=claim.scale,
+        values=tuple(_plain(one) for one in values),
+        seeds=len(bounds),
+        value=value,
         interval=interval,
-        p=None if few else sign_flip_p(finite - claim.threshold),
-        outcome=outcome,
-        reason=reason,
+        method=method,
+        p=p,
+        p_sign_flip=p_sign_flip,
     )
 
 
-def _outcome(interval: tuple[float, float], threshold: float) -> str:
-    low, high = interval
-    if low > threshold:
-        return "supported"
-    return "contradicted" if high < threshold else "undecided"
+def _plain(value: np.ndarray) -> float | Interval:
+    """One number, where both bounds are one or none is known."""
+    if value.ndim == 0:
+        return float(value)
+    low, high = map(float, value)
+    return low if low == high or np.isnan(low) else (low, high)
 
 
-def sign_flip_p(differences: np.ndarray) -> float:
-    """One-sided p-value of a mean above 0: the share of sign flips with a mean at least as large.
+def bounds_of(values: np.ndarray) -> np.ndarray:
+    """Bounds [seed, 2] of the seeds that have a value, of values [seed] or bounds [seed, 2]."""
+    bounds = values if values.ndim == 2 else np.stack([values, values], axis=1)
+    return bounds[~np.isnan(bounds).any(axis=1)]
 
-    Exact for values that are symmetric about 0 under the null; 2^n flips are enumerated where they
-    are few, otherwise drawn with a fixed seed (and then the observed signs count as one of them).
-    """
-    n = len(differences)
-    sizes = np.abs(differences)
-    if 2**n <= MAX_EXACT:
-        signs = np.array(list(itertools.product((-1, 1), repeat=n)))
-        extra = 0
+
+def _interval(
+    bounds: np.ndarray, scale: str, level: float
+) -> tuple[float | None, Interval | None, str]:
+    """(value, interval, method) of bounds [seed, 2]."""
+    low, high = _scaled(bounds, scale)
+    back = np.exp if scale == "ratio" else (lambda x: x)
+    if not np.array_equal(low, high):
+        method, middle = "median", float(np.median(low))
+        found = median_interval(low, high, level)
     else:
-        signs = np.random.default_rng(0).choice((-1, 1), (NUM_DRAWN, n))
-        extra = 1
-    # To rounding: the observed flip itself has to count.
-    reached = signs @ sizes >= differences.sum() - 1e-12 * sizes.sum()
-    return float((reached.sum() + extra) / (len(signs) + extra))
+        method = "t of logs" if scale == "ratio" else "t"
+        middle = float(low.mean()) if len(low) else np.nan
+        found = t_interval(low, level) if len(low) > 1 else None
+    value = float(back(middle)) if len(low) else None
+    return value, found and (float(back(found[0])), float(back(found[1]))), method
 
 
-def bootstrap_mean(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Expanded percentile bootstrap interval of the mean of n >= 2 values.
+def _scaled(bounds: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds, of ratios in logs.
 
-    The plain percentile interval is too short for few seeds. Its tail probability is widened as
-    Hesterberg (2015, arXiv:1411.5279, section 4) does, so that for normal data it is as long as
-    Student's t interval: alpha'/2 = Phi(-sqrt(n / (n - 1)) t_{alpha/2, n-1}). With four seeds this
-    means the smallest and largest resampled mean: all seeds have to agree.
-
-    All n^n resamples are enumerated where they are few, otherwise drawn with a fixed seed.
+    Raises:
+        ValueError: for ratios that are not positive.
     """
-    values = np.asarray(values, np.float64)
-    return _interval(values[_resamples(len(values))].mean(axis=1), len(values), level)
+    if scale == "ratio":
+        if (bounds < 0).any() or (bounds[:, 1] == 0).any():
+            raise ValueError("a claim with scale='ratio' has a value that is not positive.")
+        with np.errstate(divide="ignore"):  # a lower bound of 0
+            bounds = np.log(bounds)
+    return bounds[:, 0], bounds[:, 1]
 
 
-def bootstrap_ratio(
-    numerator: np.ndarray, denominator: np.ndarray, level: float = LEVEL
-) -> tuple[float, float]:
-    """The same interval of the ratio of two means over the same n seeds, resampled in pairs.
-
-    It is (-inf, inf) where the sign of the denominator is not determined: where it is not that of
-    the mean in more resamples than the interval leaves out. Fewer of them are left out.
-    """
-    index = _resamples(len(numerator))
-    above, below = numerator[index].mean(axis=1), denominator[index].mean(axis=1)
-    same_sign = below * denominator.mean() > 0
-    if (~same_sign).mean() > 2 * _tail(len(numerator), level):
-        return -np.inf, np.inf
-    return _interval(above[same_sign] / below[same_sign], len(numerator), level)
+def _p_values(
+    bounds: np.ndarray, claim: Claim[Reading], method: str
+) -> tuple[float | None, float | None]:
+    """(p of the method, p of sign flips) of a value at the threshold."""
+    if len(bounds) < 2:
+        return None, None
+    if method == "median":
+        return sign_test_p(bounds[:, 0], bounds[:, 1], claim.threshold), None
+    values, _ = _scaled(bounds, claim.scale)
+    centre = np.log(claim.threshold) if claim.scale == "ratio" else claim.threshold
+    return t_p(values - centre), sign_flip_p(values - centre)
 
 
-def _resamples(n: int) -> np.ndarray:
-    """Indices [resample, n]."""
-    if n**n <= MAX_EXACT:
-        return np.array(list(itertools.product(range(n), repeat=n)))
-    return np.random.default_rng(0).integers(0, n, (NUM_DRAWN, n))
+def _outcome(verdict: Verdict, level: float, held: bool) -> tuple[str, str]:
+    """(outcome, reason) of a primary claim."""
+    if not held:
+        return "not tested", f"its premise, {verdict.premise}, is not supported"
+    if verdict.seeds < LEAST_SEEDS or verdict.p is None or verdict.interval is None:
+        return "undecided", (
+            f"{verdict.seeds} of {len(verdict.values)} seeds have a value, {LEAST_SEEDS} needed"
+        )
+    if _within_smallest(verdict, level):
+        return "equivalent", (
+            f"the {level:.4g} interval lies within the smallest effect of interest, "
+            f"{verdict.smallest:g}"
+        )
+    if verdict.p_adjusted is not None and verdict.p_adjusted > 1 - LEVEL:
+        return "undecided", f"adjusted p is {verdict.p_adjusted:.2g}"
+    above = _lies_above(verdict)
+    side = "above" if above else "below"
+    reason = f"it lies {side} {verdict.threshold:g}, adjusted p is {verdict.p_adjusted:.2g}"
+    return ("supported" if above else "contradicted"), reason
 
 
-def _tail(n: int, level: float) -> float:
-    """Probability that an interval from n seeds leaves out on each side, see `bootstrap_mean`."""
-    return float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1)))
+def _lies_above(verdict: Verdict) -> bool:
+    """On which side of the threshold; a median lies where most seeds do, whatever their bounds."""
+    if verdict.method == "median":
+        return bool((_bounds(verdict)[:, 0] > verdict.threshold).sum() > verdict.seeds / 2)
+    return verdict.value is not None and verdict.value > verdict.threshold
 
 
-def _interval(resampled: np.ndarray, n: int, level: float) -> tuple[float, float]:
-    tail = _tail(n, level)
-    low, high = np.quantile(resampled, [tail, 1 - tail], method="inverted_cdf")
-    return float(low), float(high)
+def _bounds(verdict: Verdict) -> np.ndarray:
+    return bounds_of(np.array([np.broadcast_to(value, 2) for value in verdict.values], float))
+
+
+def _within_smallest(verdict: Verdict, level: float) -> bool:
+    """Whether the interval at a level lies within the smallest effect around the threshold."""
+    _, interval, _ = _interval(_bounds(verdict), verdict.scale, level)
+    if interval is None or verdict.smallest is None:
+        return False
+    low, high = interval
+    if verdict.scale == "ratio":
+        ends = verdict.threshold / verdict.smallest, verdict.threshold * verdict.smallest
+    else:
+        ends = verdict.threshold - verdict.smallest, verdict.threshold + verdict.smallest
+    return ends[0] < low and high < ends[1]

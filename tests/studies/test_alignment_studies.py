@@ -132,7 +132,7 @@ def read(workdirs):
 
 def values_of(study, reading):
     """{claim: its values}."""
-    return {verdict.name: verdict.values for verdict in judge(study.claims, reading)}
+    return {verdict.name: verdict.values for verdict in judge(study.claims, study.primary, reading)}
 
 
 def first_kernels(run, step):

@@ -122,7 +122,10 @@ def test_what_is_no_measured_number_is_left_alone(innocent):
 def test_outcomes_of_what_is_recorded_come_from_the_record(path):
     """By hand they stay when the record changes."""
     if path.with_suffix(".json").exists():
-        words = re.findall(r"(?i)\b(supported|contradicted|undecided)\b", prose(path.read_text()))
+        words = re.findall(
+            r"(?i)\b(supported|contradicted|equivalent|undecided|not tested)\b",
+            prose(path.read_text()),
+        )
         assert words == []
 
 
@@ -164,9 +167,25 @@ VERDICT = {
     "seeds": 3,
     "value": 1.2,
     "interval": [1.1, 1.3],
-    "p": 0.125,
+    "scale": "ratio",
+    "method": "t of logs",
+    "p": 0.0125,
+    "p_sign_flip": 0.25,
+    "p_adjusted": 0.025,
+    "smallest": 1.05,
+    "against": "It is slower.",
+    "premise": "",
     "outcome": "supported",
-    "reason": "the interval lies above 1",
+    "reason": "it lies above 1",
+}
+ESTIMATE = VERDICT | {
+    "name": "longer",
+    "statement": "It is longer.",
+    "p_adjusted": None,
+    "smallest": None,
+    "against": "",
+    "outcome": "estimate",
+    "reason": "",
 }
 RECORD = {
     "study": "planted",
@@ -179,7 +198,7 @@ RECORD = {
     "judged_by": {"git_revision": "def", "seconds": 3.0},
     "training_seconds": 120.0,
     "tuning": {"seeds": [0, 1], "note": "Rates were."},
-    "headline": ["faster"],
+    "primary": ["faster"],
     "stages": {
         "up": {
             "networks": 3,
@@ -191,7 +210,7 @@ RECORD = {
             "seconds": 120.0,
         }
     },
-    "claims": {"faster": VERDICT},
+    "claims": {"faster": VERDICT, "longer": ESTIMATE},
     "tables": {
         "arms": [{"arm": "a|b", "f at .1": 0.25, "share": None}, {"arm": "c", "one": 1}],
         "none": [],
@@ -229,10 +248,17 @@ def test_a_run_says_all_that_is_needed_to_get_it_again(folder):
 
 
 def test_claims_and_tables_are_tables_whatever_their_cells_hold(folder):
-    assert made("claims", folder)[2] == (
-        "| It is faster. | Figure 9 | 1.20 [1.10, 1.30], claimed above 1 | steps \\| steps | 3 | "
-        "0.12 | supported |"
-    )
+    lines = made("claims", folder)
+    assert lines[2:4] == [
+        "| It is faster. Against it: It is slower. | Figure 9 | 1.20 [1.10, 1.30], claimed above 1 "
+        "| steps \\| steps | 1.05 | 3 | 0.013 | 0.25 | 0.025 | supported |",
+        "",
+    ]
+    # An estimate has no word that decides.
+    assert lines[6:] == [
+        "| It is longer. | Figure 9 | 1.20 [1.10, 1.30], claimed above 1 | steps \\| steps | 3 | "
+        "0.013 |"
+    ]
     assert made("table arms", folder) == [
         "| arm | f at .1 | share | one |",
         "|---|---|---|---|",
@@ -249,7 +275,7 @@ def test_a_picture_has_its_caption(folder):
 def test_a_claim_with_too_few_values_says_why(folder):
     few = VERDICT | {"interval": None, "p": None, "outcome": "undecided", "reason": "1 of 3 seeds"}
     (folder / "planted.json").write_text(json.dumps(RECORD | {"claims": {"faster": few}}))
-    assert made("claims", folder)[2].endswith("| 3 |  | undecided: 1 of 3 seeds |")
+    assert made("claims", folder)[2].endswith(" undecided: 1 of 3 seeds |")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 from planted import SEED_FACTORS, planted_run, read_planted
 
 from randlabels.studies.families import set_layers
+from randlabels.studies.inference import t_interval
 from randlabels.studies.paper import fig6, table1
 from randlabels.studies.questions import init_ladder, layers
 from randlabels.studies.readouts.cells import gain_rows, interval
 from randlabels.studies.readouts.curves import read_curves
 from randlabels.studies.readouts.gains import bars
-from randlabels.studies.verdicts import bootstrap_mean
 
 SCRATCH = {"arm": "scratch", "curve": None, "layers": None}
 
@@ -22,7 +22,7 @@ def test_gain_is_the_mean_difference_over_steps():
     ours, scratch = read_curves(run, "pretrained"), read_curves(run, "scratch")
     np.testing.assert_allclose(ours.gain_over(scratch), 0.07 * SEED_FACTORS)
     np.testing.assert_allclose(scratch.gain_over(ours), -0.07 * SEED_FACTORS)
-    low, high = bootstrap_mean(0.07 * SEED_FACTORS)
+    low, high = t_interval(0.07 * SEED_FACTORS)
     (values, drawn) = bars({"ours": ours.gain_over(scratch)})["ours"]
     np.testing.assert_allclose(values, 0.07 * SEED_FACTORS)
     assert drawn == pytest.approx((low, high))

@@ -21,7 +21,7 @@ STUDY = question(
         Setting("plain", "plain", changes=TINY, upstream={"optimizer.learning_rate": 0.02}),
         Setting("absent", "absent", changes={"data.name": "svhn_cropped"}, optional=True),
     ),
-    headline=("plain",),
+    primary=("plain",),
 )
 
 
@@ -96,7 +96,7 @@ def test_every_setting_of_a_question_claims_its_own_runs(name, reading):
     study = find_study(name)
     settings = [stage.name.removesuffix("_real") for stage in study.stages if stage.reads]
     assert len(study.claims) == 3 * len(settings)
-    assert {claim.name for claim in study.claims} >= set(study.headline)
+    assert {claim.name for claim in study.claims} >= set(study.primary)
     plain = reading["plain"]
     for claim in study.claims:
         what, _, setting = claim.name.partition("_")

@@ -7,7 +7,7 @@ import pytest
 from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.studies import find_study, study_modules
-from randlabels.studies.declare import Stage, Study
+from randlabels.studies.declare import Claim, Primary, Stage, Study
 from randlabels.studies.recipe_text import WIDTH, recipe_text
 from randlabels.studies.resolve import changed, resolve
 
@@ -22,7 +22,8 @@ def study_of(*stages):
         paper_item="p",
         stages=stages,
         read=lambda results: None,
-        claims=(),
+        claims=(Claim("c", "It is.", "nowhere", "m", of=lambda reading: reading),),
+        primary={"c": Primary(1.0, "It is not.")},
         figures=lambda reading: {},
         tables=lambda reading: {},
     )
@@ -42,13 +43,17 @@ def test_changed_fields_stand_beside_the_values_of_base():
     )
     _, first, second = recipe_text(study_of(upstream, reading), "short").split("\n\n")
     assert first.startswith("up: recipe conv_net; ")
-    assert "seed* = 7 [0]" in first
+    assert "seed* = 20007 [0]" in first
     assert "name = 'conv_net' ['simple_cnn']" in first
     assert second.startswith("down: recipe simple_cnn.cifar10, reads up; ")
-    assert "  labels      kind* = 'real' ['random']; num_classes = 10 [5]\n" in second
+    assert (
+        "  labels      seed = 20000 [0]; kind* = 'real' ['random']; num_classes = 10 [5]\n"
+        in second
+    )
     assert "learning_rate = 0.002 [0.01]" in second
     assert "eval_epochs* = (0, 10, ..., 120) [()]" in second
     assert "seed*" not in second  # that is at full
+    assert "seed = 20000 [0]" in second  # of verdicts
     assert "batch_size" not in second  # as in base
 
 

@@ -13,7 +13,7 @@ from randlabels.networks import Network
 from randlabels.records import plain
 from randlabels.runs import Run
 from randlabels.studies import find_study, study_modules
-from randlabels.studies.declare import Claim, Results, Stage, Study, Tuning
+from randlabels.studies.declare import Claim, Primary, Results, Stage, Study, Tuning
 from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
     RESULTS,
@@ -45,11 +45,11 @@ STUDY = Study(
         Stage("down", "simple_cnn.cifar10", reads="up", at={"seed": (base.SAME, base.SAME, 7)}),
         Stage("other", "simple_cnn.cifar10", optional=True),
     ),
-    read=lambda results: [1.0, 2.0, 3.0],
+    read=lambda results: [1.0, 2.0, 3.0, 2.0, 1.0, np.nan, 2.0],
     claims=(Claim("c", "It is.", "Figure 9", "m", of=lambda reading: reading, threshold=-1.0),),
     figures=lambda reading: {},
     tables=lambda reading: {},
-    headline=("c",),
+    primary={"c": Primary(0.1, "It is not.")},
     tuning=Tuning((0,), "Rates were."),
 )
 
@@ -78,8 +78,9 @@ def finding(tmp_path):
     return Finding(
         STUDY,
         "smoke",
+        "testing",
         Results(workdir, runs, {}),
-        verdicts=judge(STUDY.claims, STUDY.read(None)),
+        verdicts=judge(STUDY.claims, STUDY.primary, STUDY.read(None)),
         tables={"arms": [{"arm": "a", "steps": 3}]},
         captions={"curves.png": "Curves."},
         seconds=1.0,
@@ -104,14 +105,15 @@ def test_a_record_holds_what_is_needed_to_get_it_again(finding, folder):
     )
     assert record["note"] == "Copies are JPEGs."
     assert record["training_seconds"] == 180
-    assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0]
+    assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0, 2.0, 1.0, None, 2.0]
+    assert record["primary"] == ["c"]
     assert record["claims"]["c"]["outcome"] == "supported"
     assert record["tables"] == {"arms": [{"arm": "a", "steps": 3}]}
     assert list(record["stages"]) == ["up", "down"]
     down = record["stages"]["down"]
     assert (down["networks"], down["diverged"]) == (2, 1)
-    assert (down["seeds"], down["label_seeds"]) == ([2, 3], [5])
-    assert down["differs_from_base"]["seed"] == 7
+    assert (down["seeds"], down["label_seeds"], down["data_seed"]) == ([2, 3], [5], 20_000)
+    assert down["differs_from_base"]["seed"] == 20_007
     assert record["stages"]["up"]["differs_from_base"]["train.checkpoint_epochs"] == [0, 2]
     assert record["base"]["seed"] == 0
     assert (down["versions"], down["devices"]) == ({"jax": "1.2"}, ["cpu cpu"])
@@ -160,6 +162,8 @@ def test_what_cannot_be_recorded_is_said_before_anything_runs(
         check_recordable(study, budget, folder=folder)
     assert "\n" not in str(caught.value)
     check_recordable("fig5", "full", folder=tmp_path)
+    with pytest.raises(InputError, match="--record needs testing seeds"):
+        check_recordable("fig5", "full", folder=tmp_path, seeds="tuning")
 
 
 @pytest.mark.parametrize("note", ["a\nb", "<!-- end -->", "from /home/x", "a | b"])
@@ -186,8 +190,13 @@ def test_names_of_a_study_are_checked_before_anything_runs():
         dataclasses.replace(STUDY, stages=(*STUDY.stages, STUDY.stages[0]))
     with pytest.raises(ValueError, match="reads 'up', no earlier stage"):
         dataclasses.replace(STUDY, stages=STUDY.stages[1:])
-    with pytest.raises(ValueError, match="no claim 'x' for its headline"):
-        dataclasses.replace(STUDY, headline=("x",))
+    one = Primary(1.0, "")
+    with pytest.raises(ValueError, match="no claim 'x' to be primary"):
+        dataclasses.replace(STUDY, primary={"x": one})
+    with pytest.raises(ValueError, match="has 0 primary claims; it may have 1 to 4"):
+        dataclasses.replace(STUDY, primary={})
+    with pytest.raises(ValueError, match="'c', the premise of 'c', is no earlier primary claim"):
+        dataclasses.replace(STUDY, primary={"c": Primary(1.0, "", premise="c")})
 
 
 def test_a_study_that_was_not_recorded_has_no_record(folder):
@@ -200,12 +209,12 @@ def test_a_recipe_that_changes_makes_a_record_stale(finding, folder):
     assert stale_stages(record, STUDY) == []
     # A field that the record does not know, at its default and elsewhere.
     younger = json.loads(json.dumps(record))
-    del younger["base"]["train.loss"], younger["base"]["seed"]
-    younger["stages"]["down"]["differs_from_base"].pop("seed")
+    del younger["base"]["train.loss"], younger["base"]["model.filters"]
+    younger["stages"]["down"]["differs_from_base"].pop("model.filters")
     assert stale_stages(younger, STUDY) == ["down"]
     changes = {
         "value": lambda found: found["stages"]["up"]["differs_from_base"].update({"seed": 3}),
-        "default": lambda found: found["base"].update({"seed": 3}),
+        "default": lambda found: found["base"].update({"labels.noise": 0.5}),
         "removed": lambda found: found["base"].update({"train.speed": 3}),
         "recipe": lambda found: found["stages"]["up"].update(recipe="conv_net"),
         "reads": lambda found: found["stages"]["up"].update(reads="down"),
@@ -229,8 +238,7 @@ def test_recorded_studies_are_what_they_were(name):
     assert stale_stages(record, study) == []
     missing = [stage for stage in study.stages if stage.name not in record["stages"]]
     assert all(stage.optional for stage in missing)
-    assert record["headline"] == list(study.headline)
-    assert set(study.headline) <= set(record["claims"])
+    assert record["primary"] == list(study.primary)
     declared = [(c.name, c.statement, c.place, c.unit, c.threshold) for c in study.claims]
     fields = ("name", "statement", "place", "unit", "threshold")
     assert [tuple(c[field] for field in fields) for c in record["claims"].values()] == declared
@@ -243,18 +251,28 @@ def test_recorded_studies_are_what_they_were(name):
     assert set(digests) == set(record["pictures"])
 
 
+def values_of(claim):
+    """Recorded values [seed], or bounds [seed, 2]; JSON has neither NaN nor infinity, but null."""
+    pairs = [value if isinstance(value, list) else (value, value) for value in claim["values"]]
+    bounds = np.array(
+        [[np.nan, np.nan] if low is None else [low, high] for low, high in pairs], float
+    )
+    bounds[np.isnan(bounds[:, 1]) & ~np.isnan(bounds[:, 0]), 1] = np.inf
+    return bounds if any(isinstance(value, list) for value in claim["values"]) else bounds[:, 0]
+
+
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_outcomes_follow_from_the_recorded_values(name):
-    recorded = read_record(name)["claims"]
+    recorded, study = read_record(name)["claims"], find_study(name)
     claims = [
-        dataclasses.replace(claim, of=lambda found, name=claim.name: found[name]["values"])
-        for claim in find_study(name).claims
+        dataclasses.replace(claim, of=lambda found, name=claim.name: values_of(found[name]))
+        for claim in study.claims
     ]
-    for verdict in judge(claims, recorded):
+    for verdict in judge(claims, study.primary, recorded):
         found, expected = recorded[verdict.name], plain(dataclasses.asdict(verdict))
         for field, value in expected.items():
-            if field in ("value", "interval", "p") and None not in (value, found[field]):
+            if isinstance(value, float) or field == "interval":
                 ours, theirs = (np.array(of, float) for of in (found[field], value))
-                np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
             else:
                 assert found[field] == value, (verdict.name, field)

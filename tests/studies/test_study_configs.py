@@ -1,14 +1,16 @@
 """Every stage of every study is a config that training accepts, at every budget."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import all_studies, find_study, study_modules
-from randlabels.studies.declare import Stage, Study
-from randlabels.studies.resolve import stage_configs
+from randlabels.studies.declare import Claim, Primary, Stage, Study, Tuning
+from randlabels.studies.resolve import TESTING_FROM, refuse_overlap, stage_configs
 from randlabels.studies.run import run_study
 from randlabels.training.check import check
 
@@ -82,8 +84,37 @@ def test_claims_have_names_of_their_own(name):
     study = find_study(name)
     names = [claim.name for claim in study.claims]
     assert len(set(names)) == len(names)
-    assert 1 <= len(study.headline) <= 4
-    assert set(study.headline) <= set(names)
+    assert set(study.primary) <= set(names)
+    for claim, rule in study.primary.items():
+        assert rule.against, claim
+        ratio = next(c.scale for c in study.claims if c.name == claim) == "ratio"
+        assert rule.smallest > (1 if ratio else 0), claim
+
+
+@pytest.mark.parametrize("budget", ["smoke", "short", "full"])
+@pytest.mark.parametrize("name", list(study_modules()))
+def test_testing_seeds_are_not_those_of_the_tuning(name, budget, tmp_path):
+    study = find_study(name)
+    refuse_overlap(study, stage_configs(study, tmp_path, budget, "datasets"))
+    tuning = stage_configs(study, tmp_path, budget, "datasets", seeds="tuning")
+    assert max(study.tuning.seeds, default=0) < TESTING_FROM
+    for config in tuning.values():
+        assert max(config.seed, config.labels.seed, config.data.seed) + 100 < TESTING_FROM
+
+
+@pytest.mark.parametrize(
+    ("seed", "field"), [(7, "seed"), (9, "seed"), (7, "labels.seed"), (8, "data.seed")]
+)
+def test_tuning_seeds_are_refused_before_anything_is_trained(seed, field, tmp_path):
+    stage = Stage("only", "simple_cnn.dead_leaves", changes={field: seed})
+    study = dataclasses.replace(study_of(True), stages=(stage,), tuning=Tuning((TESTING_FROM + 8,)))
+    if field == "seed" and seed == 9:  # smoke has two networks: 9 and 10
+        refuse_overlap(study, stage_configs(study, tmp_path, "smoke", ""))
+        return
+    with pytest.raises(InputError, match="stage 'only' of .* has seed 20008, on which settings"):
+        run_study(study, tmp_path / "work", "smoke")
+    assert not (tmp_path / "work").exists()
+    refuse_overlap(study, stage_configs(study, tmp_path, "smoke", "", seeds="tuning"))
 
 
 def test_studies_are_found_by_their_folder():
@@ -129,7 +160,8 @@ def study_of(optional):
         paper_item="p",
         stages=(missing, reading),
         read=lambda results: list(results.runs),
-        claims=(),
+        claims=(Claim("c", "It is.", "nowhere", "m", of=lambda reading: np.zeros(1)),),
+        primary={"c": Primary(1.0, "It is not.")},
         figures=lambda reading: {},
         tables=lambda reading: {},
     )

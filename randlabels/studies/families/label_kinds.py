@@ -7,15 +7,10 @@ import numpy as np
 
 from randlabels.configs.base import SAME
 from randlabels.runs import Run
-from randlabels.studies.declare import Stage, Tuning
+from randlabels.studies.declare import Stage
 from randlabels.studies.readouts.alignment import LAYER
 
 LABELS = {"random": "random labels", "real": "real labels"}
-
-TUNING = Tuning(
-    note="Initial scale and learning rate of simple_cnn were chosen on earlier runs, so that "
-    "filters move; their seeds are not known."
-)
 
 
 _KEPT = (0, 2, 5, 13, 25, 50, 100, 150, 200)

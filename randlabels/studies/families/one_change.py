@@ -18,7 +18,7 @@ from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, T
 from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_maps, read_misalignments
 from randlabels.studies.readouts.cells import last_accuracies, mean_std
 from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
-from randlabels.studies.readouts.gains import bars, faster_claim
+from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
 
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
@@ -30,7 +30,7 @@ NOTHING_CHOSEN = Tuning()
 FEW_IMAGES_ADDED = Tuning(
     seeds=(0, 1, 2, 3, 1000, 1001, 1002, 1003),
     note="Settings with few images were added once networks of these seeds had been seen not to "
-    "learn their random labels in the usual recipe; verdicts use the same seeds.",
+    "learn their random labels in the usual recipe.",
 )
 
 _FEW_EVALUATED = (0, 400, 800, 1_200, 1_600)
@@ -114,7 +114,7 @@ Outcomes = Mapping[str, Outcome]  # by setting; without those whose data set is 
 
 
 def question(
-    name: str, title: str, asked: str, settings: Sequence[Setting], headline: Sequence[str],
+    name: str, title: str, asked: str, settings: Sequence[Setting], primary: Sequence[str],
     tuning: Tuning = NOTHING_CHOSEN,
 ) -> Study[Outcomes]:  # fmt: skip
     """The study of a question.
@@ -124,7 +124,7 @@ def question(
         title: for the page.
         asked: who asked what.
         settings: what is compared; each is compared with scratch in the same setting.
-        headline: the settings whose alignment and gain answer it.
+        primary: the settings whose gain answers it.
         tuning: on what settings were chosen.
     """
     return Study(
@@ -136,7 +136,7 @@ def question(
         claims=tuple(claim for setting in settings for claim in _claims(setting)),
         figures=_figures,
         tables=_tables,
-        headline=tuple(f"{what}_{of}" for of in headline for what in ("aligned", "pretrained")),
+        primary={f"pretrained_{name}": FASTER for name in primary},
         tuning=tuning,
     )
 

@@ -8,7 +8,7 @@ and by the area between the curves, the mean difference of their train accuracie
 from functools import partial
 
 from randlabels.figures import training_curves
-from randlabels.studies.declare import Claim, Drawings, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Primary, Study, Tables
 from randlabels.studies.families import whole_networks
 from randlabels.studies.families.whole_networks import BANDS, LEVELS, SETTINGS, TASKS, Cases, gain
 from randlabels.studies.readouts.curves import tested_lines, train_lines
@@ -80,6 +80,6 @@ STUDY = Study(
     claims=tuple(claim for case in _CASES.values() for claim in _claims(*case)),
     figures=_figures,
     tables=_tables,
-    headline=("positive_real_steps", "negative_real_steps"),
+    primary={name: Primary(1.05, "X") for name in ("positive_real_steps", "negative_real_steps")},
     tuning=whole_networks.SIGNS_TUNING,
 )

@@ -19,7 +19,16 @@ from randlabels.eigen import descending_eigh, filter_covariance, subspace_overla
 from randlabels.figures import overlap_by_rank
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
+from randlabels.studies.declare import (
+    Claim,
+    Drawings,
+    Primary,
+    Results,
+    Stage,
+    Study,
+    Tables,
+    Tuning,
+)
 from randlabels.studies.readouts.alignment import LAYER, accuracy_at
 from randlabels.studies.readouts.cells import mean_range
 from randlabels.studies.readouts.groups import (
@@ -162,7 +171,7 @@ STUDY = Study(
     ),
     figures=_figures,
     tables=_tables,
-    headline=("above_chance_1", "above_chance_10", "mostly_the_same"),
+    primary={"mostly_the_same": Primary(0.05, "X")},
     tuning=Tuning(
         note="Nothing was chosen on results but the ranks above 10, which are shown, not claimed."
     ),

@@ -18,8 +18,9 @@ from randlabels.eigen import ClosedFormFit, energy_profile
 from randlabels.figures import closed_form_maps
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Study, Tables
-from randlabels.studies.families.label_kinds import LABELS, STAGES, TUNING, paper_steps
+from randlabels.studies.declare import Claim, Drawings, Primary, Study, Tables
+from randlabels.studies.families import UNKNOWN_SEEDS
+from randlabels.studies.families.label_kinds import LABELS, STAGES, paper_steps
 from randlabels.studies.readouts.alignment import LAYER, accuracy_at, read_maps
 from randlabels.studies.readouts.groups import data_basis
 
@@ -112,6 +113,7 @@ def _end_claim(kind: str, end: str) -> Claim[Mapping[str, Maps]]:
         unit=f"f where f of the other networks, pooled, is largest over f at the {end} eigenvalue",
         of=lambda found: found[kind].ends[end],
         threshold=1.0,
+        scale="ratio",
     )
 
 
@@ -124,6 +126,7 @@ def _peak_claim(kind: str) -> Claim[Mapping[str, Maps]]:
         unit="eigenvalue at the fitted peak, epoch 5 over epoch 40 (8 if linear)",
         of=lambda found: found[kind].peak_moves,
         threshold=1.0,
+        scale="ratio",
     )
 
 
@@ -212,6 +215,10 @@ STUDY = Study(
     ),
     figures=_figures,
     tables=_tables,
-    headline=("rises_random", "falls_random"),
-    tuning=TUNING,
+    primary={
+        f"{name}_{kind}": Primary(1.1, "f that is flat, or largest at that end")
+        for kind in LABELS
+        for name, _ in ENDS.values()
+    },
+    tuning=UNKNOWN_SEEDS,
 )

@@ -1,7 +1,8 @@
 """Figure 5: the first layer of simple_cnn on CIFAR-10, transferred as it is and redrawn."""
 
 from randlabels.configs.base import SAME
-from randlabels.studies.declare import Stage, Tuning
+from randlabels.studies.declare import Stage
+from randlabels.studies.families import UNKNOWN_SEEDS
 from randlabels.studies.families.first_layer import FIRST_LAYER, first_layer_study
 from randlabels.studies.readouts.alignment import LAYER
 
@@ -44,7 +45,6 @@ STUDY = first_layer_study(
             },
         ),
     ),
-    tuning=Tuning(
-        note="Learning rates and levels were chosen on earlier runs; their seeds are not known."
-    ),
+    primary=("pretrained_real", "covariance_real", "pretrained_random", "covariance_random"),
+    tuning=UNKNOWN_SEEDS,
 )

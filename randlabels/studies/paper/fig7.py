@@ -14,7 +14,7 @@ import numpy as np
 from randlabels.analysis.activity import DORMANT, UnitActivity, activity_of_run
 from randlabels.figures import activity_curves
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Primary, Results, Study, Tables
 from randlabels.studies.families import whole_networks
 from randlabels.studies.families.whole_networks import SETTINGS
 from randlabels.studies.readouts.curves import networks_of
@@ -128,6 +128,6 @@ STUDY = Study(
     claims=tuple(_claim(name) for name in _CLAIMED),
     figures=_figures,
     tables=_tables,
-    headline=tuple(_CLAIMED),
+    primary={name: Primary(0.01, "X") for name in _CLAIMED},
     tuning=whole_networks.SIGNS_TUNING,
 )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from randlabels.figures import gap_curves, training_curves
-from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Primary, Stage, Study, Tables
 from randlabels.studies.families import whole_networks
 from randlabels.studies.families.whole_networks import BANDS, COPIED, LEVELS, Cases, gain
 from randlabels.studies.readouts.curves import train_lines
@@ -95,6 +95,6 @@ STUDY = Study(
     claims=_CLAIMS,
     figures=_figures,
     tables=_tables,
-    headline=("wider_is_better", "positive_at_width_4"),
+    primary={name: Primary(0.01, "X") for name in ("wider_is_better", "positive_at_width_4")},
     tuning=whole_networks.SIGNS_TUNING,
 )

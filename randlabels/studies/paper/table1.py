@@ -16,6 +16,7 @@ from randlabels.studies.families import set_layers
 from randlabels.studies.families.set_layers import TASKS, Settings
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.curves import Curves, train_lines
+from randlabels.studies.readouts.gains import FASTER
 
 ARMS = {
     "pretrained": "pre-trained on random labels",
@@ -89,6 +90,6 @@ STUDY = Study(
     claims=tuple(claim for task in TASKS for claim in _claims(task)),
     figures=_figures,
     tables=_tables,
-    headline=("real_pretrained_4", "real_covariance_4", "real_aligned_4"),
+    primary={f"real_{arm}_4": FASTER for arm in CLAIMED},
     tuning=set_layers.TUNING,
 )

@@ -19,6 +19,6 @@ STUDY = question(
         )
         for name in ("relu", "sigmoid")
     ),
-    headline=("tanh", "sigmoid"),
+    primary=("tanh", "sigmoid"),
     tuning=FEW_IMAGES_ADDED,
 )

@@ -15,6 +15,6 @@ STUDY = question(
         Setting("few_none", "few images, no augmentation", recipe=FEW_IMAGES),
         Setting("few_upstream", "few images, crops and flips", upstream=_CROPS, recipe=FEW_IMAGES),
     ),
-    headline=("upstream", "few_upstream"),
+    primary=("upstream", "few_upstream"),
     tuning=FEW_IMAGES_ADDED,
 )

@@ -13,7 +13,7 @@ import numpy as np
 from randlabels.configs.base import Columns
 from randlabels.figures import gap_curves
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Primary, Results, Stage, Study, Tables
 from randlabels.studies.families import whole_networks
 from randlabels.studies.families.whole_networks import COPIED, LEVELS, SETTINGS, Arms, gain
 from randlabels.studies.readouts.alignment import accuracy_at
@@ -165,6 +165,6 @@ STUDY = Study(
     claims=_CLAIMS,
     figures=_figures,
     tables=_tables,
-    headline=tuple(claim.name for claim in _CLAIMS),
+    primary={claim.name: Primary(0.01, "X") for claim in _CLAIMS},
     tuning=whole_networks.SIGNS_TUNING,
 )

@@ -32,5 +32,5 @@ STUDY = question(
         _generated("dead_leaves", "dead leaves"),
         _generated("pink_noise", "1/f noise"),
     ),
-    headline=("shuffled", "pink_noise"),
+    primary=("shuffled", "pink_noise"),
 )

@@ -39,6 +39,6 @@ STUDY = question(
     name="optimisers",
     title="Random labels with other optimisers and regularisers",
     asked="A question of the paper's reproduction reports; SGD with momentum in the paper",
-    headline=("adam", "muon"),
+    primary=("adam", "muon"),
     settings=SETTINGS,
 )

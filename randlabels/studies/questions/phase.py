@@ -21,8 +21,9 @@ from randlabels.configs.base import SAME, Columns
 from randlabels.figures import phase_maps
 from randlabels.models.naming import HEAD, get_layer, layer_paths
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Primary, Results, Row, Stage, Study, Tables
 from randlabels.studies.readouts.curves import Curves, all_curves
+from randlabels.studies.readouts.gains import AHEAD, FASTER
 
 CLASSES = (5, 50)
 SCALES = {"lecun": 1.0, "he": 2**0.5}
@@ -313,5 +314,9 @@ STUDY = Study(
     ),
     figures=_figures,
     tables=_tables,
-    headline=("helps", "rescaling", "inactive_share"),
+    primary={
+        "helps": FASTER,
+        "rescaling": AHEAD,
+        "inactive_share": Primary(0.1, "gains that do not fall with the share of inactive units"),
+    },
 )

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from randlabels.studies.declare import Row
+from randlabels.studies.inference import t_interval
 from randlabels.studies.readouts.curves import Curves
-from randlabels.studies.verdicts import bootstrap_mean
 
 
 def mean_std(values: np.ndarray, digits: int) -> str:
@@ -25,7 +25,7 @@ def mean_range(values: np.ndarray, share: float = 1.0, digits: int = 3) -> str:
 
 def interval(values: np.ndarray) -> tuple[float, float]:
     """95% interval of the mean over seeds; NaN with fewer than 2."""
-    return bootstrap_mean(values) if len(values) > 1 else (np.nan, np.nan)
+    return t_interval(values) if len(values) > 1 else (np.nan, np.nan)
 
 
 def signed_interval(values: np.ndarray) -> str:

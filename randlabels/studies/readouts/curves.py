@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from randlabels.runs import Run
-from randlabels.studies.verdicts import bootstrap_ratio
+from randlabels.studies.inference import fieller_interval
 
 # How networks start: the arm, or values of several columns of the network table.
 Start = str | Mapping[str, Any]
@@ -52,16 +52,26 @@ class Curves:
         return reached
 
     def speed_up(self, slower: "Curves", level: float) -> np.ndarray:
-        """Steps of the other over steps of this to reach a train accuracy, [seed].
+        """Bounds [seed, 2] of the steps of the other over the steps of this to a train accuracy.
 
-        Above 1 this one is faster. Where one of the two never gets there, the end of training
-        stands in for its steps, so the ratio is a bound that understates the difference; NaN where
-        neither does, or this one is there before its first step.
+        Above 1 this one is faster. The bounds are equal where both get there. Who does not has a
+        censored time, the end of training or later: the ratio is that or more if the other is late,
+        that or less if this one is, and anything if both are. NaN where this one is there before
+        its first step, and where a network has diverged.
         """
         ours, theirs = self.steps_to(level), slower.steps_to(level)
-        undefined = (np.isinf(ours) & np.isinf(theirs)) | (ours == self.steps[0])
-        ours = np.where(undefined, np.nan, np.minimum(ours, self.steps[-1]))
-        return np.minimum(theirs, self.steps[-1]) / ours
+        end = self.steps[-1]
+        with np.errstate(divide="ignore"):
+            low = np.where(np.isinf(ours), 0.0, np.minimum(theirs, end) / ours)
+            high = np.where(np.isinf(theirs), np.inf, theirs / np.minimum(ours, end))
+        bounds = np.stack([low, high], axis=1)
+        unknown = (ours == self.steps[0]) | self.diverged | slower.diverged
+        return np.where(unknown[:, None], np.nan, bounds)
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Which networks have, [seed]."""
+        return np.isnan(self.train[:, -1])
 
 
 def networks_of(run: Run, start: Start) -> list[int]:
@@ -116,8 +126,8 @@ def tested_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np
 def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
     """Share of a gain [seed] that another keeps: (share, low, high).
 
-    The ratio of means over seeds with its bootstrap interval; a single seed's gain can be close to
-    zero, so ratios are not averaged. NaN and an unbounded interval where the whole gain is zero.
+    The ratio of means over seeds with Fieller's interval; a single seed's gain can be close to
+    zero, so ratios are not averaged. The interval is unbounded where the whole gain may be zero.
     """
     share = part.mean() / whole.mean() if whole.mean() else np.nan
-    return (float(share), *bootstrap_ratio(part, whole))
+    return (float(share), *fieller_interval(part, whole))
