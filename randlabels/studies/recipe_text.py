@@ -23,7 +23,7 @@ def recipe_text(study: Study[Any], budget: str) -> str:
     head = (
         f"{study.name} at {budget}: what differs from configs/base.py, whose values stand in "
         "square brackets. Those with * are set by the stage, the others by its recipe; what a "
-        "stage sets stands here even where it is base's value."
+        "stage sets stands here even where it is base's value. Seeds are those of verdicts."
     )
     stages = (_stage_text(stage, budget) for stage in study.stages)
     return "\n\n".join([textwrap.fill(head, WIDTH), *stages])

@@ -47,7 +47,7 @@ def test_changed_fields_stand_beside_the_values_of_base():
     assert "name = 'conv_net' ['simple_cnn']" in first
     assert second.startswith("down: recipe simple_cnn.cifar10, reads up; ")
     assert (
-        "  labels      seed = 20000 [0]; kind* = 'real' ['random']; num_classes = 10 [5]\n"
+        "  labels      kind* = 'real' ['random']; num_classes = 10 [5]; seed = 20000 [0]\n"
         in second
     )
     assert "learning_rate = 0.002 [0.01]" in second
