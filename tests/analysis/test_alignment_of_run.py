@@ -160,7 +160,7 @@ def test_planted_alignment_is_told_from_chance(planted):
 
 def test_records_compare_filters_with_the_spectrum_of_the_data(planted):
     """Pooled and single, at both checkpoints, from the kernels with NumPy alone."""
-    alignment, values, vectors, taus = planted
+    alignment, values, _, taus = planted
     for record in alignment.records:
         if record.step == 4:
             groups = [[0]]
