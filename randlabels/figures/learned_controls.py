@@ -39,6 +39,7 @@ def plot(panels: Mapping[str, ControlledAlignment]) -> Figure:
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
+        ax.tick_params(axis="x", labelsize="small")
         ax.set_yticks(list(places.values()), list(places))
         ax.set_ylim(-0.6, len(labels) - 0.4)
         style.tidy(ax)
