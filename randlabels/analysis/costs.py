@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from randlabels.analysis.filter_sets import MAX_INTERVAL_DIM, is_shrunk
+from randlabels.analysis.input_spectrum import MAX_NULL_DIM
 from randlabels.analysis.layers import Layer
 from randlabels.eigen.matrices import float64
 
@@ -14,6 +15,7 @@ from randlabels.eigen.matrices import float64
 _EIGH = 15
 _DRAW_BASIS = 15
 _COMPARE_BASIS = 3
+_COMPARE_EIGENSPACES = 15  # to a random basis, and one sample of sign flips
 _RESAMPLING = 50 * 1000
 
 
@@ -42,6 +44,9 @@ def expected_seconds(
             compared = (num_filters > layer.dim) + is_shrunk(layer.dim, num_filters)
             each = random_bases * (_DRAW_BASIS + num_sets * _COMPARE_BASIS)
             products += num_steps * compared * each
+            if layer.dim < num_filters and layer.dim <= MAX_NULL_DIM:
+                eigenspaces = _DRAW_BASIS + num_sets * _COMPARE_EIGENSPACES
+                products += num_steps * random_bases * eigenspaces
         if size > 1 and layer.dim <= MAX_INTERVAL_DIM:
             products += num_steps * _RESAMPLING
     return products * layer.dim**3 / _multiplication_rate(layer.dim)

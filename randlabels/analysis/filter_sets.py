@@ -83,8 +83,8 @@ def bootstrap(filters: np.ndarray, seed: int = 0) -> list[dict[str, Any]]:
 
     `filters` is [network, set, d, m], the result has one dict for each set. The 95% basic interval
     over networks is one for the misalignment of infinitely many networks: it lies below that of the
-    pooled filters by about `interval_bias`, the floor. Both are None for a single network, for more
-    than 256 dimensions, and where a resample of the networks is singular.
+    pooled filters by about `interval_bias`, the floor, and is cut off at 0. Both are None for a
+    single network, for more than 256 dimensions, and where a resample of the networks is singular.
     """
     num_networks, _, dim, _ = filters.shape
     found: list[dict[str, Any]] = []
@@ -111,7 +111,7 @@ def _describe(
     taus = np.sqrt(np.square(filters).mean(-1))  # the eigenvalue map: v_i is a unit vector
     regular = (values[:, -1] > SINGULAR * values[:, 0]) & (num_filters > dim)
     plain = _misalignments(filter_covariance, filters, regular, random_bases, seed)
-    spaces = eigenspace_misalignments(filters, eigenvalues, regular)
+    spaces = eigenspace_misalignments(filters, eigenvalues, regular, random_bases, seed)
     few = np.full(num_sets, is_shrunk(dim, num_filters))
     shrunk = _misalignments(shrunk_covariance, filters, few, random_bases, seed)
     reason = (

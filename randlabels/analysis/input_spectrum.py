@@ -13,15 +13,24 @@ from randlabels.analysis.records import (
     ProfileCorrelation,
     SubspaceOverlap,
 )
-from randlabels.eigen.alignment import covariance_and_inverse, misalignment_of_pair
 from randlabels.eigen.closed_form import fit_closed_form
+from randlabels.eigen.eigenspace_alignment import (
+    eigenspace_misalignment,
+    random_eigenspace_misalignment,
+)
 from randlabels.eigen.filters import filter_covariance
+from randlabels.eigen.nulls import permutation_p_value
 from randlabels.eigen.profiles import profile_correlation
+from randlabels.eigen.sign_flips import flip_filters
 from randlabels.eigen.spectra import eigenspaces
 
 # Eigenvalues of the inputs this close, relative to the larger, count as one eigenspace: patches of
 # images have them in pairs, of horizontal and vertical waves.
 EIGENSPACE_TOLERANCE = 0.1
+
+# Nulls of eigenspaces take an inversion for each sample and set of filters: larger layers have none.
+# 7 x 7 patches of 3 channels do.
+MAX_NULL_DIM = 150
 
 # Numbers of leading eigenvectors whose spaces are compared.
 OVERLAP_RANKS = (1, 2, 5, 10)
@@ -47,25 +56,46 @@ def closed_form_entry(eigenvalues: np.ndarray, tau: np.ndarray) -> dict[str, Any
 
 
 def eigenspace_misalignments(
-    filters: np.ndarray, eigenvalues: np.ndarray, regular: np.ndarray
+    filters: np.ndarray, eigenvalues: np.ndarray, regular: np.ndarray, num_nulls: int, seed: int
 ) -> list[EigenspaceMisalignment | None]:
-    """Misalignment of each set of filters [set, d, m] by eigenspaces of its Sigma_x.
+    """Misalignment of each set of filters [set, d, m] to the eigenspaces of its Sigma_x.
 
     Near-equal eigenvalues [set, d], within EIGENSPACE_TOLERANCE of the largest of their eigenspace,
-    leave the basis within it open; this misalignment (Definition 1) is one to the best of all such
-    choices of S, and at least that of single eigenvectors. An entry is None where `regular` [set]
-    is False.
+    leave the basis within it open, and `eigenspace_misalignment` takes all bases for equal. It is
+    at most that of single eigenvectors, whose nulls are no measure for it; so it has its own, of
+    `num_nulls` random bases in blocks of the same sizes (what has nothing to do with the weights)
+    and of as many sign flips of whole eigenspaces (what is exactly aligned). Layers of more than
+    MAX_NULL_DIM dimensions have none. An entry is None where `regular` [set] is False.
     """
     groups = np.stack([eigenspaces(values, EIGENSPACE_TOLERANCE) for values in eigenvalues])
     found: list[EigenspaceMisalignment | None] = [None] * len(filters)
     for pattern in np.unique(groups[regular], axis=0):
         chosen = np.flatnonzero(regular & (groups == pattern).all(1))
-        pair = covariance_and_inverse(filter_covariance(filters[chosen], spatial=False))
-        values = misalignment_of_pair(np.eye(pattern.size), *pair, pattern)
-        for i, value in zip(chosen, values, strict=True):
-            number = int(pattern[-1]) + 1
-            found[i] = EigenspaceMisalignment(float(value), number, EIGENSPACE_TOLERANCE)
+        sigma_w = filter_covariance(filters[chosen], spatial=False)
+        observed = eigenspace_misalignment(np.eye(pattern.size), sigma_w, pattern)
+        nulls: list[dict[str, float]] = [{}] * len(chosen)
+        if pattern.size <= MAX_NULL_DIM:
+            nulls = _eigenspace_nulls(filters[chosen], observed, pattern, num_nulls, seed)
+        number = int(pattern[-1]) + 1
+        for i, value, own in zip(chosen, observed, nulls, strict=True):
+            found[i] = EigenspaceMisalignment(float(value), number, EIGENSPACE_TOLERANCE, **own)
     return found
+
+
+def _eigenspace_nulls(
+    filters: np.ndarray, observed: np.ndarray, pattern: np.ndarray, num_nulls: int, seed: int
+) -> list[dict[str, float]]:
+    """The fields of each set's EigenspaceMisalignment that are about chance."""
+    sigma_w = filter_covariance(filters, spatial=False)
+    random = random_eigenspace_misalignment(sigma_w, pattern, num_nulls, seed)
+    flips = flip_filters(np.eye(pattern.size), filters, num_nulls, seed, pattern, spatial=False)
+    columns = {
+        "random": random.mean(-1),
+        "p_value": permutation_p_value(observed, random),
+        "aligned": flips.null.mean(-1),
+        "p_aligned": flips.p_value,
+    }
+    return [{name: float(of[i]) for name, of in columns.items()} for i in range(len(filters))]
 
 
 def leading_overlaps(vectors: np.ndarray) -> SubspaceOverlap:

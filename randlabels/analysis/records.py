@@ -21,11 +21,26 @@ Ints = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class EigenspaceMisalignment:
-    """Misalignment by eigenspaces of near-equal eigenvalues, see `eigenspace_misalignments`."""
+    """Misalignment to eigenspaces of near-equal eigenvalues, see `eigenspace_misalignments`.
+
+    Attributes:
+        misalignment: to the eigenspaces of Sigma_x, whatever the eigenvalues within them.
+        num_eigenspaces: how many.
+        tolerance: relative gap of eigenvalues that are of one eigenspace.
+        random: the mean to random bases in blocks of the same sizes; None for large layers, as are
+            the fields below, and in files of older versions.
+        p_value: how likely a random basis is as close.
+        aligned: the mean under exact alignment, of sign flips.
+        p_aligned: how likely exact alignment gives as much.
+    """
 
     misalignment: float
     num_eigenspaces: int
     tolerance: float
+    random: float | None = None
+    p_value: float | None = None
+    aligned: float | None = None
+    p_aligned: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,12 @@ from randlabels.eigen.closed_form import (
     fit_closed_form,
     predicted_peak,
 )
+from randlabels.eigen.controls import dct_opponent_basis, permuted_flattenings
 from randlabels.eigen.distances import affine_invariant, bures_wasserstein
+from randlabels.eigen.eigenspace_alignment import (
+    eigenspace_misalignment,
+    random_eigenspace_misalignment,
+)
 from randlabels.eigen.filters import filter_covariance, flatten_kernel, pool_networks
 from randlabels.eigen.nulls import (
     misalignment_floor,
@@ -24,6 +29,7 @@ from randlabels.eigen.resampling import (
     bootstrap_misalignment,
 )
 from randlabels.eigen.shrinkage import shrunk_covariance
+from randlabels.eigen.sign_flips import SignFlips, flip_filters, flip_networks
 from randlabels.eigen.spectra import descending_eigh, eigenspaces
 from randlabels.eigen.subspaces import principal_angles, subspace_overlap
 from randlabels.eigen.torch_order import from_torch
@@ -32,31 +38,38 @@ __all__ = [
     "BootstrapInterval",
     "ClosedFormFit",
     "PatchStatistics",
+    "SignFlips",
     "affine_invariant",
     "bootstrap_interval",
     "bootstrap_misalignment",
     "bures_wasserstein",
     "closed_form",
     "closed_form_limit",
+    "dct_opponent_basis",
     "descending_eigh",
+    "eigenspace_misalignment",
     "eigenspaces",
     "eigenvalue_map",
     "energy_profile",
     "filter_covariance",
     "fit_closed_form",
     "flatten_kernel",
+    "flip_filters",
+    "flip_networks",
     "from_torch",
     "input_statistics",
     "misalignment",
     "misalignment_floor",
     "patch_statistics",
     "permutation_p_value",
+    "permuted_flattenings",
     "pool_networks",
     "predicted_peak",
     "principal_angles",
     "profile_correlation",
     "random_bases",
     "random_basis_misalignment",
+    "random_eigenspace_misalignment",
     "shrunk_covariance",
     "subspace_overlap",
 ]

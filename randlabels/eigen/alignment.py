@@ -37,7 +37,8 @@ def misalignment(
     `groups` [d] (from `eigenspaces`) marks eigenvectors of one eigenspace of Sigma_x. An aligned S
     then has one eigenvalue s_k per eigenspace with projection P_k (Definition 1), and in the same
     way M = sum_k sqrt(tr(P_k B) tr(P_k B^-1)) - d: it does not depend on the basis chosen within
-    an eigenspace and is never less than M of single eigenvectors.
+    an eigenspace and is never less than M of single eigenvectors. This is right for exact ties
+    alone; for near-ties, whose eigenvalues may differ, see `eigenspace_misalignment`.
 
     Raises ValueError for bases that are not orthonormal, sigma_w that is not symmetric, finite,
     or of the same d, and for singular sigma_w.

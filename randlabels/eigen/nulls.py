@@ -26,7 +26,9 @@ def misalignment_floor(
     Each sample is M of the uncentred covariance of `num_filters` filters in R^dim against a fixed
     basis (any: isotropy), drawn straight from its Wishart distribution. It is what a network at
     initialisation has, about dim (dim - 1) / (2 num_filters), and what M of a trained one is
-    compared with. `groups` as in `misalignment`.
+    compared with. `groups` as in `misalignment`. Where the norms of filters differ it is too low
+    (aligned filters whose log norms have deviation .5 lie at about twice the floor): `flip_filters`
+    takes the norms as they are.
 
     Raises ValueError unless num_filters > dim, the least for which Sigma_w has an inverse with
     a digit to spare, and num_samples > 0.

@@ -1,7 +1,7 @@
 """Bootstrap over networks: how far pooled estimates would move with other training seeds."""
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -13,7 +13,7 @@ from randlabels.eigen.matrices import square_matrices
 _MAX_NUMBERS = 2**23
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class BootstrapInterval:
     """A pooled estimate with its basic bootstrap interval over networks; all float64, one shape."""
 
@@ -40,16 +40,22 @@ def bootstrap_misalignment(
     repeats networks and holds fewer independent filters, so its M is larger again by about as
     much. The basic interval 2 estimate - quantile subtracts this bias once: it is an interval for
     M of infinitely many networks, lies below the estimate by the floor, and holds 0 when Sigma_w
-    is aligned. The percentile interval would lie above the estimate and miss it. Measured coverage
-    of 95% intervals (d = 6, 48 filters a network): misaligned .76, .91, .92 with 4, 8 and 16
-    networks, aligned .99 to 1; with fewer than 8 networks read them as too short.
+    is aligned. The percentile interval would lie above the estimate and miss it. Both ends are cut
+    off at 0, as M is never negative: that takes nothing away that could be true, and no interval is
+    empty. (The same interval of log M is positive, too, but the bias is added to M, not multiplied:
+    it never holds the 0 of aligned weights.) Measured coverage of 95% intervals (d = 6, 48 filters
+    a network, 400 repetitions) with 4, 8 and 16 networks: M = 1.81 .83, .90, .91; M = .54 .87, .89,
+    .94; aligned .99 to 1, where that of log M covers .00. With fewer than 8 networks read them as
+    too short.
 
     Raises ValueError for fewer than 2 networks, resamples < 2, a level outside (0, 1), and as
     `misalignment` does; sigma_w may be singular in one network but not in a resample.
     """
-    return bootstrap_interval(
+    drawn = bootstrap_interval(
         lambda pooled: misalignment(vectors, pooled, groups), sigma_w, num_resamples, level, seed
     )
+    low, high = np.maximum(drawn.low, 0), np.maximum(drawn.high, 0)
+    return dataclasses.replace(drawn, low=low, high=high)
 
 
 def bootstrap_interval(

@@ -20,3 +20,16 @@ def test_cost_counts_patches_bases_and_random_bases(monkeypatch):
     assert cost(random_bases=200) - cost() == pytest.approx(
         2 * 100 * (2 * 15 + 3 * (1 + 3)) * 450**3
     )
+
+
+def test_cost_counts_eigenspaces_of_small_layers(monkeypatch):
+    monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1.0)
+
+    def cost(side, filters, random_bases):
+        layer = layers.Layer("conv1", (9, 9, 3), (side, side, 3, filters))
+        return costs.expected_seconds(layer, 10, 1, (1,), 2, random_bases) / layer.dim**3
+
+    # At 2 steps for 2 sets, of the group and of its network: plain and shrunk; then eigenspaces.
+    compared, eigenspaces = 2 * 2 * 2 * (15 + 3), 2 * 2 * (15 + 15)
+    assert cost(7, 150, 1) - cost(7, 150, 0) == pytest.approx(compared + eigenspaces)
+    assert cost(8, 200, 1) - cost(8, 200, 0) == pytest.approx(compared)

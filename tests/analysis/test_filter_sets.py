@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.optimize
 
 from randlabels.analysis import input_spectrum
 from randlabels.analysis.filter_sets import describe_sets
 from randlabels.eigen.closed_form import closed_form_limit
+from randlabels.eigen.nulls import random_bases
 
 SPECTRUM = np.array([9.0, 8.5, 3.0, 1.0, 0.95, 0.92, 0.3, 0.1, 0.05, 0.02, 0.01, 0.005])
 SPACES = [[0, 1], [2], [3, 4, 5], [6], [7], [8], [9], [10], [11]]  # gaps of at most 10%
@@ -80,27 +82,54 @@ def test_no_closed_form_comes_with_a_reason(eigenvalues, tau):
     assert "must be" in found["closed_form_reason"]
 
 
-def grouped_misalignment(filters, spaces):
-    sigma_w = filters @ filters.T / filters.shape[1]
+def block_misalignment(sigma_w, spaces):
+    """Each block by the root of B_b C_b itself, which is not symmetric."""
     inverse = np.linalg.inv(sigma_w)
-    return sum(
-        np.sqrt(sigma_w[g, g].sum() * inverse[g, g].sum()) for g in map(np.array, spaces)
-    ) - len(sigma_w)
+    blocks = [np.ix_(g, g) for g in spaces]
+    roots = [scipy.linalg.sqrtm(sigma_w[block] @ inverse[block]) for block in blocks]
+    return sum(np.trace(root) for root in roots) - len(sigma_w)
 
 
 def test_misalignment_by_eigenspaces_uses_each_sets_own_spectrum():
     filters = random_filters(3, 30)
     separate = np.geomspace(9, 0.01, 12)
-    described = describe_sets(filters, np.stack([SPECTRUM, separate, SPECTRUM]), 3)
+    described = describe_sets(filters, np.stack([SPECTRUM, separate, SPECTRUM]), 19)
     for i, spaces in enumerate([SPACES, [[k] for k in range(12)], SPACES]):
         found = described[i]["misalignment_eigenspaces"]
         assert (found.num_eigenspaces, found.tolerance) == (len(spaces), 0.1)
-        assert found.misalignment == pytest.approx(grouped_misalignment(filters[i], spaces))
+        sigma_w = filters[i] @ filters[i].T / 30
+        assert found.misalignment == pytest.approx(block_misalignment(sigma_w, spaces))
+        turned = [basis.T @ sigma_w @ basis for basis in random_bases(12, 19, 0)]
+        null = [block_misalignment(one, spaces) for one in turned]
+        assert found.random == pytest.approx(np.mean(null))
+        closer = np.sum(null <= block_misalignment(sigma_w, spaces))
+        assert found.p_value == (1 + closer) / 20
     assert described[1]["misalignment_eigenspaces"].misalignment == pytest.approx(
         described[1]["misalignment_data"]
     )
     single = describe_sets(random_filters(1, 12), SPECTRUM[None], 3)[0]  # singular
     assert single["misalignment_eigenspaces"] is None
+
+
+def test_near_ties_are_aligned_as_far_as_chance_goes_whatever_the_basis_within(monkeypatch):
+    rng = np.random.default_rng(3)
+    mixed = np.eye(12)
+    mixed[3:6, 3:6] = rng.standard_normal((3, 3))  # all within the tie of .92 to 1
+    aligned = mixed @ (np.geomspace(3, 0.1, 12)[:, None] * rng.standard_normal((12, 60)))
+    tilted = random_filters(1, 60)[0]
+    sets = np.stack([aligned, tilted])
+    ours, theirs = (
+        one["misalignment_eigenspaces"]
+        for one in describe_sets(sets, SPECTRUM * np.ones((2, 1)), 99)
+    )
+    assert ours.p_aligned > 0.05
+    assert 0.5 < ours.misalignment / ours.aligned < 2
+    assert ours.p_value == theirs.p_aligned == 0.01
+    assert theirs.p_value > 0.05
+    monkeypatch.setattr(input_spectrum, "MAX_NULL_DIM", 11)
+    without = describe_sets(sets, SPECTRUM * np.ones((2, 1)), 9)[0]["misalignment_eigenspaces"]
+    assert without.misalignment == ours.misalignment
+    assert (without.random, without.p_value, without.aligned, without.p_aligned) == (None,) * 4
 
 
 def test_misalignment_by_eigenspaces_does_not_depend_on_the_basis_within_them():
