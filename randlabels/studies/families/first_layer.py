@@ -10,8 +10,9 @@ from functools import partial
 
 import numpy as np
 
+from randlabels.analysis.learned import LearnedAlignment
 from randlabels.analysis.records import Alignment
-from randlabels.figures import training_curves
+from randlabels.figures import learned_controls, training_curves
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.studies.declare import (
     Claim,
@@ -27,6 +28,13 @@ from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_misalignments
 from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
+from randlabels.studies.readouts.learned import (
+    SPECIFIC,
+    basis_rows,
+    learned_rows,
+    read_learned,
+    specific_claim,
+)
 
 # Of speed-ups: the noise of one seed is several times larger.
 _PRIMARY = Primary(1.05, "steps that are no fewer than from scratch")
@@ -54,12 +62,14 @@ class Transfer:
     Attributes:
         curves: {task: {arm: curves of fine-tuning}}.
         alignment: of the first layer while it learned random labels.
+        learned: of what it had learned at the end.
         last_step: of pre-training.
         levels: {task: train accuracy whose time of arrival is compared}.
     """
 
     curves: Mapping[str, Mapping[str, Curves]]
     alignment: Alignment
+    learned: LearnedAlignment
     last_step: int
     levels: Mapping[str, float]
 
@@ -102,7 +112,7 @@ def first_layer_study(
         claims=_claims(levels),
         figures=_figures,
         tables=_tables,
-        primary=dict.fromkeys(primary, _PRIMARY),
+        primary={name: SPECIFIC if name == "specific" else _PRIMARY for name in primary},
         tuning=tuning,
     )
 
@@ -111,6 +121,7 @@ def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
     return Transfer(
         curves={task: arm_curves(results.runs[task], ARMS) for task in TASKS},
         alignment=results.alignments["upstream"],
+        learned=read_learned(results.runs["upstream"], results.runs["upstream"].steps[-1]),
         last_step=results.runs["upstream"].steps[-1],
         levels=levels,
     )
@@ -120,8 +131,11 @@ def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
     alignment: Claim[Transfer] = closer_claim(
         "alignment", "The first layer's", "Section 2.3, Figure 2", lambda found: found.margin
     )
+    specific: Claim[Transfer] = specific_claim(
+        "specific", "the first layer", "Section 2.3, Figure 2", lambda found: found.learned
+    )
     transfer = (claim for task in TASKS for claim in _transfer_claims(task, levels[task]))
-    return (alignment, *transfer)
+    return (alignment, specific, *transfer)
 
 
 def _transfer_claims(task: str, level: float) -> Iterable[Claim[Transfer]]:
@@ -141,7 +155,7 @@ def _transfer_claims(task: str, level: float) -> Iterable[Claim[Transfer]]:
 
 
 def _figures(found: Transfer) -> Drawings:
-    """Transfer curves, misalignment, eigenvalue map, eigenvectors."""
+    """Transfer curves, misalignment, eigenvalue map, eigenvectors, controls."""
     panels = {label: train_lines(found.curves[task]) for task, label in TASKS.items()}
     return {
         "transfer": (
@@ -151,18 +165,25 @@ def _figures(found: Transfer) -> Drawings:
             "lowest to the highest seed.",
         ),
         **alignment_figures(found.alignment, LAYER),
+        "controls": (
+            learned_controls.plot(
+                {"learned": found.learned.learned, "weights": found.learned.weights}
+            ),
+            learned_controls.CAPTION,
+        ),
     }
 
 
 def _tables(found: Transfer) -> Tables:
-    """Every arm of both tasks, and what covariance keeps."""
+    """Every arm of both tasks, and what covariance keeps; alignment beside its controls."""
     rows = []
     for task, label in TASKS.items():
         kept = {"covariance": _share_cell(found, task), "pretrained": "1"}
         for row in arm_rows(found.curves[task], found.levels[task]):
             share = {"share of the pre-trained gain": kept.get(row["arm"], "")}
             rows.append({"downstream": label, **row, **share})
-    return {"arms": rows}
+    learned = learned_rows({"random labels": found.learned})
+    return {"arms": rows, "alignment": learned, "bases": basis_rows(found.learned)}
 
 
 def _share_cell(found: Transfer, task: str) -> str:

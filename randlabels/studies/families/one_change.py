@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.analysis.learned import LearnedAlignment
 from randlabels.analysis.records import AlignmentRecord
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars, map_panels
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables, Tuning
-from randlabels.studies.readouts.alignment import LAYER, closer_claim, read_maps, read_misalignments
+from randlabels.studies.readouts.alignment import LAYER, read_maps
 from randlabels.studies.readouts.cells import last_accuracies, mean_std
 from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
 from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
+from randlabels.studies.readouts.learned import learned_rows, read_learned, specific_claim
 
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
@@ -89,7 +91,7 @@ class Outcome:
 
     Attributes:
         label: of the setting.
-        margin: of the first layer's misalignments once random labels were learned, [network].
+        learned: alignment of what the first layer had learned at the end.
         pooled: the alignment of all networks then.
         f_before: eigenvalue maps of single networks at initialisation, [network, d].
         f_after: likewise once random labels were learned.
@@ -98,7 +100,7 @@ class Outcome:
     """
 
     label: str
-    margin: np.ndarray
+    learned: LearnedAlignment
     pooled: AlignmentRecord
     f_before: np.ndarray
     f_after: np.ndarray
@@ -193,7 +195,7 @@ def _outcome(results: Results, setting: Setting) -> Outcome:
     first, last = run.steps[0], run.steps[-1]
     return Outcome(
         label=setting.label,
-        margin=read_misalignments(alignment, last).margin,
+        learned=read_learned(run, last),
         pooled=alignment.pooled(LAYER, last),
         f_before=read_maps(alignment, first),
         f_after=read_maps(alignment, last),
@@ -209,10 +211,10 @@ def _claims(setting: Setting) -> Iterator[Claim[Outcomes]]:
     def gain(arm: str) -> Callable[[Outcomes], np.ndarray]:
         return lambda found: found[name].gain(arm) if name in found else missing
 
-    def margin(found: Outcomes) -> np.ndarray:
-        return found[name].margin if name in found else missing
+    def learned(found: Outcomes) -> LearnedAlignment | None:
+        return found[name].learned if name in found else None
 
-    yield closer_claim(f"aligned_{name}", f"{setting.label}: the first layer's", PLACE, margin)
+    yield specific_claim(f"aligned_{name}", f"the first layer ({setting.label})", PLACE, learned)
     for arm, layer in {"pretrained": "pre-trained", "covariance": "redrawn"}.items():
         words = f"{setting.label}: networks with a {layer} first layer"
         yield faster_claim(f"{arm}_{name}", words, "real labels", PLACE, gain(arm))
@@ -240,8 +242,9 @@ def _figures(found: Outcomes) -> Drawings:
 
 
 def _tables(found: Outcomes) -> Tables:
-    """One row for each setting: alignment, f, gains, accuracies."""
+    """One row for each setting: alignment, f, gains, accuracies; what was learned, by controls."""
     return {
+        "learned": learned_rows({of.label: of.learned for of in found.values()}),
         "settings": [
             {"setting": of.label}
             | alignment_cells(of.pooled)
@@ -253,7 +256,7 @@ def _tables(found: Outcomes) -> Tables:
                 for arm, title in {"scratch": "scratch", "pretrained": "pre-trained"}.items()
             }
             for of in found.values()
-        ]
+        ],
     }
 
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
 from randlabels.analysis.layer_inputs import read_kernels
+from randlabels.analysis.learned import LearnedAlignment
 from randlabels.eigen import filter_covariance
-from randlabels.figures import misalignment_over_training, misalignment_panels
+from randlabels.figures import learned_controls, misalignment_over_training, misalignment_panels
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Drawings, Primary, Results, Row, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Results, Row, Study, Tables
 from randlabels.studies.families import UNKNOWN_SEEDS
 from randlabels.studies.families.label_kinds import LABELS, STAGES, paper_steps
 from randlabels.studies.readouts.alignment import (
@@ -21,10 +22,16 @@ from randlabels.studies.readouts.alignment import (
     read_misalignments,
 )
 from randlabels.studies.readouts.cells import mean_range
+from randlabels.studies.readouts.learned import (
+    SPECIFIC,
+    basis_rows,
+    learned_rows,
+    read_learned,
+    specific_claim,
+)
 
 PLACE = "Section 2.3, Figure 2"
 FLOOR_QUANTILE = 0.975
-_PRIMARY = Primary(0.1, "X")
 
 _COLUMNS = {
     "bures_wasserstein": "Bures-Wasserstein distance",
@@ -40,6 +47,7 @@ class BothKinds:
 
     results: Results
     single: Mapping[str, Sequence[Misalignments]]  # {kind: of single networks, by checkpoint}
+    learned: Mapping[str, LearnedAlignment]  # {kind: of what was learned at the end}
     distances: Mapping[int, Mapping[str, KindDistances]]  # {step: {measure: of Sigma_w}}
 
 
@@ -51,7 +59,8 @@ def _read(results: Results) -> BothKinds:
     }
     steps = paper_steps(runs["random"]).values()
     distances = {step: label_kind_distances(runs["random"], runs["real"], step) for step in steps}
-    return BothKinds(results, single, distances)
+    learned = {kind: read_learned(runs[kind], runs[kind].steps[-1]) for kind in LABELS}
+    return BothKinds(results, single, learned, distances)
 
 
 def label_kind_distances(first: Run, second: Run, step: int) -> dict[str, KindDistances]:
@@ -75,6 +84,12 @@ def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:
 
     trained = f"Trained on {LABELS[kind]}, "
     return (
+        specific_claim(
+            f"specific_{kind}",
+            f"the first layer, trained on {LABELS[kind]},",
+            PLACE,
+            lambda found: found.learned[kind],
+        ),
         closer_claim(
             f"below_random_bases_{kind}",
             f"{trained}the first layer's",
@@ -122,13 +137,19 @@ def _figures(found: BothKinds) -> Drawings:
             "95% of samples.",
         ),
         **pooled,
+        "controls": (
+            learned_controls.plot({LABELS[kind]: of.learned for kind, of in found.learned.items()}),
+            learned_controls.CAPTION,
+        ),
     }
 
 
 def _tables(found: BothKinds) -> Tables:
-    """Pooled misalignments at the start and at the end, and distances between label kinds."""
+    """What was learned beside controls, pooled misalignments, distances between label kinds."""
     runs = found.results.runs
     return {
+        "learned": learned_rows({LABELS[kind]: of for kind, of in found.learned.items()}),
+        "bases": basis_rows(found.learned["random"]),
         "pooled": [
             _pooled_row(found.results, kind, step)
             for kind in LABELS
@@ -192,6 +213,6 @@ STUDY = Study(
     claims=tuple(claim for kind in LABELS for claim in _claims(kind)),
     figures=_figures,
     tables=_tables,
-    primary={f"below_random_bases_{kind}": _PRIMARY for kind in LABELS},
+    primary={f"specific_{kind}": SPECIFIC for kind in LABELS},
     tuning=UNKNOWN_SEEDS,
 )

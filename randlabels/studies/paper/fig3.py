@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from randlabels.analysis.learned import LearnedAlignment, first_layer_bases
 from randlabels.analysis.records import Alignment
 from randlabels.configs.base import SAME
 from randlabels.eigen import descending_eigh, filter_covariance, subspace_overlap
@@ -37,10 +38,18 @@ from randlabels.studies.readouts.groups import (
     disjoint_groups,
     pooled_filters,
 )
+from randlabels.studies.readouts.learned import (
+    SPECIFIC,
+    default_groups,
+    learned_rows,
+    read_learned,
+    specific_claim,
+)
 
 STAGE = "random"
 RANKS = (*range(1, 11), 15, 20, 30, 40)
 CLAIMED_RANKS = (1, 2, 5, 10)
+CONTROLLED_RANK = 10
 PLACE = "Section 2.3, Figure 3"
 
 
@@ -51,7 +60,9 @@ class Overlaps:
     dim: int  # of the filters
     epochs: Mapping[int, np.ndarray]  # {epoch: overlaps}, of the first and the last checkpoint
     accuracy: str  # train accuracy at the end, a cell
+    beyond: np.ndarray  # overlap of CONTROLLED_RANK learned less the largest with a control [group]
     alignment: Alignment  # of the first layer
+    learned: LearnedAlignment  # of the same at the end
 
     def of(self, k: int) -> np.ndarray:
         """Of the k leading eigenvectors at the end of training, [group]."""
@@ -66,7 +77,9 @@ def _read(results: Results) -> Overlaps:
         len(vectors),
         {step // run.steps_per_epoch: overlaps(run, vectors, step) for step in ends},
         accuracy_at(run, run.steps[-1]),
+        beyond_controls(run),
         results.alignments[STAGE],
+        read_learned(run, run.steps[-1]),
     )
 
 
@@ -83,6 +96,22 @@ def overlaps(run: Run, vectors: np.ndarray, step: int) -> np.ndarray:
     filters = pooled_filters(run, step, groups)
     _, ours = descending_eigh(filter_covariance(filters, spatial=False))
     return np.stack([subspace_overlap(ours, vectors, k) for k in RANKS], axis=-1)
+
+
+def beyond_controls(run: Run) -> np.ndarray:
+    """Overlap [group] of the CONTROLLED_RANK leading eigenvectors of what was learned, w_t - w_0,
+    with those of the data, minus the largest with those of a control basis.
+    """
+    bases = first_layer_bases(run)
+    groups = default_groups(run, bases)
+    end, start = (pooled_filters(run, step, groups) for step in (run.steps[-1], run.steps[0]))
+    _, ours = descending_eigh(filter_covariance(end - start, spatial=False))
+    controls = bases.controls
+    counted = [of for name, of in controls.bases.items() if name not in controls.symmetries]
+    data, *others = (
+        subspace_overlap(ours, of, CONTROLLED_RANK) for of in (bases.basis.vectors, *counted)
+    )
+    return data - np.max(others, axis=0)
 
 
 def _above_chance(k: int) -> Claim[Overlaps]:
@@ -112,6 +141,7 @@ def _tables(found: Overlaps) -> Tables:
     """One row for each rank, at the end of training."""
     start, _ = found.epochs.values()
     return {
+        "learned": learned_rows({"random labels": found.learned}),
         "overlaps": [
             {
                 "k": k,
@@ -122,7 +152,7 @@ def _tables(found: Overlaps) -> Tables:
                 "train accuracy": found.accuracy,
             }
             for k, of_rank in zip(RANKS, start.T, strict=True)
-        ]
+        ],
     }
 
 
@@ -158,6 +188,17 @@ STUDY = Study(
     ),
     read=_read,
     claims=(
+        specific_claim(
+            "specific", "the first layer, of networks pooled,", PLACE, lambda found: found.learned
+        ),
+        Claim(
+            name="beyond_controls",
+            statement=f"The {CONTROLLED_RANK} leading eigenvectors of what was learned overlap "
+            "more with those of the data than with those of any control basis.",
+            place=PLACE,
+            unit="overlap with the data minus the largest with a control",
+            of=lambda found: found.beyond,
+        ),
         *(_above_chance(k) for k in CLAIMED_RANKS),
         Claim(
             name="mostly_the_same",
@@ -171,7 +212,10 @@ STUDY = Study(
     ),
     figures=_figures,
     tables=_tables,
-    primary={"mostly_the_same": Primary(0.05, "X")},
+    primary={
+        "specific": SPECIFIC,
+        "beyond_controls": Primary(0.02, "a control whose leading eigenvectors are as like"),
+    },
     tuning=Tuning(
         note="Nothing was chosen on results but the ranks above 10, which are shown, not claimed."
     ),

@@ -41,7 +41,7 @@ STUDY = first_layer_study(
             at={"train.epochs": (24, 24, 3)},
         ),
     ),
-    primary=("pretrained_real", "covariance_real", "pretrained_random"),
+    primary=("specific", "pretrained_real", "covariance_real", "pretrained_random"),
     tuning=Tuning(
         seeds=(*range(12), *range(100, 108)),
         note="Levels, numbers of classes and of seeds were chosen on these seeds.",

@@ -1,6 +1,7 @@
 """What the first layer of a run has learned, as studies read it and show it in tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,11 +15,16 @@ from randlabels.analysis.learned import (
     learned_alignment,
 )
 from randlabels.runs import Run
-from randlabels.studies.declare import Row
+from randlabels.studies.declare import Claim, Primary, Row
 from randlabels.studies.readouts.cells import mean_range, signed_interval
 from randlabels.studies.readouts.groups import FILTERS_PER_DIMENSION, disjoint_groups
 
+Reading = TypeVar("Reading")
+
 LEARNED, WEIGHTS = "learned, w_t - w_0", "weights, w_t"
+
+# Of the ratio of two misalignments.
+SPECIFIC = Primary(1.1, "a control basis that is as near as the eigenvectors of the data")
 
 
 def read_learned(
@@ -55,6 +61,35 @@ def default_groups(run: Run, bases: FirstLayerBases) -> list[list[int]]:
         for group in groups_of(run)
         for networks in disjoint_groups(group.networks, filters, least)
     ]
+
+
+def specific_claim(
+    name: str, whose: str, place: str, of: Callable[[Reading], LearnedAlignment | None]
+) -> Claim[Reading]:
+    """The claim that what was learned is closer to the data's eigenvectors than to any control.
+
+    Args:
+        name: of the claim.
+        whose: layer this is, as the subject of a sentence.
+        place: of the claim in the paper.
+        of: the alignment; None where there is none.
+    """
+
+    def ratio(reading: Reading) -> np.ndarray:
+        found = of(reading)
+        return np.array([]) if found is None else np.exp(found.learned.log_ratio)
+
+    return Claim(
+        name=name,
+        statement=f"What {whose} has learned, w_t - w_0, is closer to the eigenvectors of the data "
+        "than to the closest control: a cosine transform with opponent colours, eigenvectors of "
+        "another data set, patches flattened in a wrong order, random bases.",
+        place=place,
+        unit="misalignment to the closest control over misalignment to the data's eigenvectors",
+        of=ratio,
+        threshold=1.0,
+        scale="ratio",
+    )
 
 
 def learned_rows(found: Mapping[str, LearnedAlignment]) -> list[Row]:
