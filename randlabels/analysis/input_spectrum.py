@@ -28,8 +28,8 @@ from randlabels.eigen.spectra import eigenspaces
 # images have them in pairs, of horizontal and vertical waves.
 EIGENSPACE_TOLERANCE = 0.1
 
-# Nulls of eigenspaces take an inversion for each sample and set of filters: larger layers have
-# none; 7 x 7 patches of 3 channels do.
+# Nulls of eigenspaces take an inversion for each sample and set: larger layers have none.
+# 7 x 7 patches of 3 channels do.
 MAX_NULL_DIM = 150
 
 # Numbers of leading eigenvectors whose spaces are compared.
