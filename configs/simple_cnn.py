@@ -38,7 +38,7 @@ RECIPES: base.Recipes = {
         at={
             **base.sizes((1_200, 1_200, 128), (1_200, 1_200, 128), (500, 500, 64)),
             "train.epochs": (80, 80, 2),
-            "population.seeds": (8, 8, 2),
+            "population.seeds": (12, 12, 2),
         },
     ),
     "cifar10": base.Recipe(

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.analysis.learned import LearnedAlignment
 from randlabels.analysis.records import Alignment
 from randlabels.figures import learned_controls, training_curves
@@ -30,6 +31,7 @@ from randlabels.studies.readouts.cells import arm_rows
 from randlabels.studies.readouts.curves import Curves, arm_curves, share_kept, train_lines
 from randlabels.studies.readouts.learned import (
     SPECIFIC,
+    advantage_rows,
     basis_rows,
     learned_rows,
     read_learned,
@@ -62,7 +64,8 @@ class Transfer:
     Attributes:
         curves: {task: {arm: curves of fine-tuning}}.
         alignment: of the first layer while it learned random labels.
-        learned: of what it had learned at the end.
+        learned: of what single networks had learned at the end.
+        advantage: of the data's eigenvectors over controls then, networks pooled.
         last_step: of pre-training.
         levels: {task: train accuracy whose time of arrival is compared}.
     """
@@ -70,6 +73,7 @@ class Transfer:
     curves: Mapping[str, Mapping[str, Curves]]
     alignment: Alignment
     learned: LearnedAlignment
+    advantage: Advantage
     last_step: int
     levels: Mapping[str, float]
 
@@ -118,11 +122,13 @@ def first_layer_study(
 
 
 def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
+    upstream = results.runs["upstream"]
     return Transfer(
         curves={task: arm_curves(results.runs[task], ARMS) for task in TASKS},
         alignment=results.alignments["upstream"],
-        learned=read_learned(results.runs["upstream"], results.runs["upstream"].steps[-1]),
-        last_step=results.runs["upstream"].steps[-1],
+        learned=read_learned(upstream, upstream.steps[-1]),
+        advantage=learned_advantage(upstream, upstream.steps[-1]),
+        last_step=upstream.steps[-1],
         levels=levels,
     )
 
@@ -132,7 +138,7 @@ def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
         "alignment", "The first layer's", "Section 2.3, Figure 2", lambda found: found.margin
     )
     specific: Claim[Transfer] = specific_claim(
-        "specific", "the first layer", "Section 2.3, Figure 2", lambda found: found.learned
+        "specific", "the first layer", "Section 2.3, Figure 2", lambda found: found.advantage
     )
     transfer = (claim for task in TASKS for claim in _transfer_claims(task, levels[task]))
     return (alignment, specific, *transfer)
@@ -182,8 +188,12 @@ def _tables(found: Transfer) -> Tables:
         for row in arm_rows(found.curves[task], found.levels[task]):
             share = {"share of the pre-trained gain": kept.get(row["arm"], "")}
             rows.append({"downstream": label, **row, **share})
-    learned = learned_rows({"random labels": found.learned})
-    return {"arms": rows, "alignment": learned, "bases": basis_rows(found.learned)}
+    return {
+        "arms": rows,
+        "advantage": advantage_rows({"random labels": found.advantage}),
+        "learned": learned_rows({"random labels": found.learned}),
+        "bases": basis_rows(found.learned),
+    }
 
 
 def _share_cell(found: Transfer, task: str) -> str:

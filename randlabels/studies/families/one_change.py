@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.analysis.learned import LearnedAlignment
+from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.analysis.records import AlignmentRecord
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars, map_panels
@@ -20,7 +20,7 @@ from randlabels.studies.readouts.alignment import LAYER, read_maps
 from randlabels.studies.readouts.cells import last_accuracies, mean_std
 from randlabels.studies.readouts.curves import Curves, arm_curves, read_curves
 from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
-from randlabels.studies.readouts.learned import learned_rows, read_learned, specific_claim
+from randlabels.studies.readouts.learned import advantage_rows, specific_claim
 
 ARMS = {"pretrained": "pre-trained", "covariance": "covariance"}
 PLACE = "Not in the paper"
@@ -91,7 +91,7 @@ class Outcome:
 
     Attributes:
         label: of the setting.
-        learned: alignment of what the first layer had learned at the end.
+        advantage: of the data's eigenvectors over controls, in what the first layer learned.
         pooled: the alignment of all networks then.
         f_before: eigenvalue maps of single networks at initialisation, [network, d].
         f_after: likewise once random labels were learned.
@@ -100,7 +100,7 @@ class Outcome:
     """
 
     label: str
-    learned: LearnedAlignment
+    advantage: Advantage
     pooled: AlignmentRecord
     f_before: np.ndarray
     f_after: np.ndarray
@@ -195,7 +195,7 @@ def _outcome(results: Results, setting: Setting) -> Outcome:
     first, last = run.steps[0], run.steps[-1]
     return Outcome(
         label=setting.label,
-        learned=read_learned(run, last),
+        advantage=learned_advantage(run, last),
         pooled=alignment.pooled(LAYER, last),
         f_before=read_maps(alignment, first),
         f_after=read_maps(alignment, last),
@@ -211,10 +211,10 @@ def _claims(setting: Setting) -> Iterator[Claim[Outcomes]]:
     def gain(arm: str) -> Callable[[Outcomes], np.ndarray]:
         return lambda found: found[name].gain(arm) if name in found else missing
 
-    def learned(found: Outcomes) -> LearnedAlignment | None:
-        return found[name].learned if name in found else None
+    def advantage(found: Outcomes) -> Advantage | None:
+        return found[name].advantage if name in found else None
 
-    yield specific_claim(f"aligned_{name}", f"the first layer ({setting.label})", PLACE, learned)
+    yield specific_claim(f"aligned_{name}", f"the first layer ({setting.label})", PLACE, advantage)
     for arm, layer in {"pretrained": "pre-trained", "covariance": "redrawn"}.items():
         words = f"{setting.label}: networks with a {layer} first layer"
         yield faster_claim(f"{arm}_{name}", words, "real labels", PLACE, gain(arm))
@@ -242,9 +242,9 @@ def _figures(found: Outcomes) -> Drawings:
 
 
 def _tables(found: Outcomes) -> Tables:
-    """One row for each setting: alignment, f, gains, accuracies; what was learned, by controls."""
+    """One row for each setting: alignment, f, gains, accuracies; advantage over each control."""
     return {
-        "learned": learned_rows({of.label: of.learned for of in found.values()}),
+        "advantage": advantage_rows({of.label: of.advantage for of in found.values()}),
         "settings": [
             {"setting": of.label}
             | alignment_cells(of.pooled)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
 from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.analysis.learned import LearnedAlignment
@@ -24,6 +25,7 @@ from randlabels.studies.readouts.alignment import (
 from randlabels.studies.readouts.cells import mean_range
 from randlabels.studies.readouts.learned import (
     SPECIFIC,
+    advantage_rows,
     basis_rows,
     learned_rows,
     read_learned,
@@ -47,7 +49,8 @@ class BothKinds:
 
     results: Results
     single: Mapping[str, Sequence[Misalignments]]  # {kind: of single networks, by checkpoint}
-    learned: Mapping[str, LearnedAlignment]  # {kind: of what was learned at the end}
+    learned: Mapping[str, LearnedAlignment]  # {kind: of what single networks learned, at the end}
+    advantage: Mapping[str, Advantage]  # {kind: of the data's eigenvectors over controls then}
     distances: Mapping[int, Mapping[str, KindDistances]]  # {step: {measure: of Sigma_w}}
 
 
@@ -60,7 +63,8 @@ def _read(results: Results) -> BothKinds:
     steps = paper_steps(runs["random"]).values()
     distances = {step: label_kind_distances(runs["random"], runs["real"], step) for step in steps}
     learned = {kind: read_learned(runs[kind], runs[kind].steps[-1]) for kind in LABELS}
-    return BothKinds(results, single, learned, distances)
+    advantage = {kind: learned_advantage(runs[kind], runs[kind].steps[-1]) for kind in LABELS}
+    return BothKinds(results, single, learned, advantage, distances)
 
 
 def label_kind_distances(first: Run, second: Run, step: int) -> dict[str, KindDistances]:
@@ -88,7 +92,7 @@ def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:
             f"specific_{kind}",
             f"the first layer, trained on {LABELS[kind]},",
             PLACE,
-            lambda found: found.learned[kind],
+            lambda found: found.advantage[kind],
         ),
         closer_claim(
             f"below_random_bases_{kind}",
@@ -148,6 +152,7 @@ def _tables(found: BothKinds) -> Tables:
     """What was learned beside controls, pooled misalignments, distances between label kinds."""
     runs = found.results.runs
     return {
+        "advantage": advantage_rows({LABELS[k]: of for k, of in found.advantage.items()}),
         "learned": learned_rows({LABELS[kind]: of for kind, of in found.learned.items()}),
         "bases": basis_rows(found.learned["random"]),
         "pooled": [

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.analysis.learned import LearnedAlignment, first_layer_bases
 from randlabels.analysis.records import Alignment
 from randlabels.configs.base import SAME
@@ -40,6 +41,7 @@ from randlabels.studies.readouts.groups import (
 )
 from randlabels.studies.readouts.learned import (
     SPECIFIC,
+    advantage_rows,
     default_groups,
     learned_rows,
     read_learned,
@@ -62,7 +64,8 @@ class Overlaps:
     accuracy: str  # train accuracy at the end, a cell
     beyond: np.ndarray  # overlap of CONTROLLED_RANK learned less the largest with a control [group]
     alignment: Alignment  # of the first layer
-    learned: LearnedAlignment  # of the same at the end
+    learned: LearnedAlignment  # of what groups had learned at the end
+    advantage: Advantage  # of the data's eigenvectors over controls then, all networks pooled
 
     def of(self, k: int) -> np.ndarray:
         """Of the k leading eigenvectors at the end of training, [group]."""
@@ -80,6 +83,7 @@ def _read(results: Results) -> Overlaps:
         beyond_controls(run),
         results.alignments[STAGE],
         read_learned(run, run.steps[-1]),
+        learned_advantage(run, run.steps[-1]),
     )
 
 
@@ -141,6 +145,7 @@ def _tables(found: Overlaps) -> Tables:
     """One row for each rank, at the end of training."""
     start, _ = found.epochs.values()
     return {
+        "advantage": advantage_rows({"random labels": found.advantage}),
         "learned": learned_rows({"random labels": found.learned}),
         "overlaps": [
             {
@@ -189,7 +194,10 @@ STUDY = Study(
     read=_read,
     claims=(
         specific_claim(
-            "specific", "the first layer, of networks pooled,", PLACE, lambda found: found.learned
+            "specific",
+            "the first layer, of all networks pooled,",
+            PLACE,
+            lambda found: found.advantage,
         ),
         Claim(
             name="beyond_controls",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.analysis.learned import LearnedAlignment
+from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
@@ -21,7 +21,7 @@ from randlabels.studies.readouts.alignment import LAYER
 from randlabels.studies.readouts.cells import interval, signed_interval
 from randlabels.studies.readouts.curves import Curves, read_curves
 from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
-from randlabels.studies.readouts.learned import SPECIFIC, learned_rows, read_learned, specific_claim
+from randlabels.studies.readouts.learned import SPECIFIC, advantage_rows, specific_claim
 
 SIZES = ("small", "medium", "large")
 SMALLEST, LARGEST = SIZES[0], SIZES[-1]
@@ -131,11 +131,11 @@ class Sizes:
     """What was read at each size.
 
     Attributes:
-        learned: {size: alignment of what the first layer learned}.
+        advantage: {size: of the data's eigenvectors over controls, in what was learned}.
         curves: {size: {run: {arm: curves}}}.
     """
 
-    learned: Mapping[str, LearnedAlignment]
+    advantage: Mapping[str, Advantage]
     curves: Mapping[str, Mapping[str, Mapping[str, Curves]]]
 
     def gain(self, effect: str, size: str) -> np.ndarray:
@@ -151,7 +151,7 @@ def _read(results: Results) -> Sizes:
     for run, arm, _ in EFFECTS.values():
         arms.setdefault(run, {"scratch"}).add(arm)
     return Sizes(
-        learned={size: read_learned(run, run.steps[-1]) for size, run in upstream.items()},
+        advantage={size: learned_advantage(run, run.steps[-1]) for size, run in upstream.items()},
         curves={
             size: {
                 run: {arm: read_curves(results.runs[f"{run}_{size}"], arm) for arm in of}
@@ -165,7 +165,7 @@ def _read(results: Results) -> Sizes:
 def _claims() -> Iterator[Claim[Sizes]]:
     for size in SIZES:
         whose = f"the first layer of the {size} simple_cnn"
-        yield specific_claim(f"specific_{size}", whose, PLACE, lambda f, s=size: f.learned[s])  # type: ignore[misc]
+        yield specific_claim(f"specific_{size}", whose, PLACE, lambda f, s=size: f.advantage[s])  # type: ignore[misc]
         for effect, (_, _, words) in EFFECTS.items():
             yield faster_claim(
                 f"{effect}_{size}",
@@ -188,8 +188,8 @@ def _claims() -> Iterator[Claim[Sizes]]:
 def _figures(found: Sizes) -> Drawings:
     """Each effect at three sizes."""
     gains = {effect: bars({size: found.gain(effect, size) for size in SIZES}) for effect in EFFECTS}
-    ratios = {size: of.learned.log_ratio for size, of in found.learned.items()}
-    alignment = {"specific": {size: (of, interval(of)) for size, of in ratios.items()}}
+    values = {size: of.values for size, of in found.advantage.items()}
+    alignment = {"alignment": {size: (of, interval(of)) for size, of in values.items()}}
     caption = "Large points are means, lines 95% intervals, small points seeds."
     return {
         "gains": (
@@ -197,9 +197,9 @@ def _figures(found: Sizes) -> Drawings:
             f"Gain in training speed on real labels over scratch, at three sizes. {caption}",
         ),
         "alignment": (
-            gain_bars.plot(alignment, "log of misalignment, closest control over data"),
+            gain_bars.plot(alignment, "misalignment, hardest control minus data"),
             "How much closer what the first layer has learned is to the eigenvectors of the data "
-            f"than to the closest control basis, at three sizes. {caption}",
+            f"than to the control that is hardest to beat, at three sizes. {caption}",
         ),
     }
 
@@ -210,7 +210,7 @@ def _tables(found: Sizes) -> Tables:
         {"networks": words} | {size: signed_interval(found.gain(effect, size)) for size in SIZES}
         for effect, (_, _, words) in EFFECTS.items()
     ]
-    return {"gains": gains, "learned": learned_rows(found.learned)}
+    return {"gains": gains, "advantage": advantage_rows(found.advantage)}
 
 
 STUDY = Study(
