@@ -11,7 +11,7 @@ from randlabels.studies.inference import t_interval
 from randlabels.studies.paper import fig6, table1
 from randlabels.studies.questions import init_ladder, layers
 from randlabels.studies.readouts.cells import gain_rows, interval
-from randlabels.studies.readouts.curves import read_curves
+from randlabels.studies.readouts.curves import Curves, read_curves
 from randlabels.studies.readouts.gains import bars
 
 SCRATCH = {"arm": "scratch", "curve": None, "layers": None}
@@ -141,6 +141,19 @@ def test_each_rung_of_init_ladder_has_the_best_rate_for_itself_and_scratch_too()
     assert rates["orthogonal"] == "0.1"
     assert rates["scratch"] == rates["pre-trained on real labels"] == "0.03"
     assert [row["learning rate"] for row in rows[:2]] == ["0.01", "0.03"]
+
+
+def test_no_seed_chooses_the_rate_at_which_it_is_judged():
+    steps = np.array([0, 10])
+    scratch = Curves(steps, np.zeros((3, 2)))
+    # The first seed alone is fastest at .1, so that the others choose .01 for it.
+    slow = Curves(steps, np.array([[0.1, 0.1], [0.3, 0.3], [0.3, 0.3]]))
+    fast = Curves(steps, np.array([[0.9, 0.9], [0.2, 0.2], [0.2, 0.2]]))
+    rates = init_ladder.best_of_others({0.01: slow, 0.1: fast}, scratch)
+    assert rates == (0.01, 0.1, 0.1)
+    chosen = init_ladder.at_rates({0.01: slow, 0.1: fast}, rates)
+    np.testing.assert_array_equal(chosen.train[:, 0], [0.1, 0.2, 0.2])
+    assert chosen.test is None
 
 
 @pytest.mark.parametrize("count", [1, 3])

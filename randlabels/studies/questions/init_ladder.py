@@ -6,11 +6,12 @@ layers of a network, so they have a run of their own. Whitening needs large kern
 output variance, so it is there with the norm of fresh kernels, too.
 
 Each rung is compared with scratch twice: both at the recipe's learning rate, and each at the best
-of four for itself, by mean train accuracy over all steps and seeds.
+of four for itself, by mean train accuracy over all steps. No seed chooses the rate at which it is
+judged: for each, the rate is the best of all other seeds.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,13 +103,13 @@ class Compared:
 
     Attributes:
         label: of the start.
-        rate: of the start.
+        rates: of the start, one for each seed.
         curves: of the start.
         scratch: curves of scratch, at a rate of its own.
     """
 
     label: str
-    rate: float
+    rates: tuple[float, ...]
     curves: Curves
     scratch: Curves
 
@@ -122,15 +123,27 @@ class Compared:
 Ladder = Mapping[str, Compared]
 
 
-def best_rate(curves: Mapping[float, Curves], scratch: Curves) -> float:
-    """The learning rate with which a start learns fastest; one at which networks diverge is none.
+def best_of_others(curves: Mapping[float, Curves], scratch: Curves) -> tuple[float, ...]:
+    """For each seed the learning rate with which all others learn fastest, [seed].
+
+    A rate at which networks diverge is none.
 
     Args:
         curves: {rate: of the start}.
         scratch: from which distances are measured, at the recipe's rate.
     """
-    speeds = [of.gain_over(scratch).mean() for of in curves.values()]
-    return list(curves)[int(np.argmax(np.nan_to_num(speeds, nan=-np.inf)))]
+    rates = list(curves)
+    gains = np.stack([of.gain_over(scratch) for of in curves.values()])
+    others = [np.delete(gains, seed, axis=1).mean(axis=1) for seed in range(gains.shape[1])]
+    return tuple(rates[int(np.argmax(np.nan_to_num(of, nan=-np.inf)))] for of in others)
+
+
+def at_rates(curves: Mapping[float, Curves], rates: Sequence[float]) -> Curves:
+    """The curves of each seed at a rate of its own."""
+    chosen = [curves[rate] for rate in rates]
+    train = np.stack([of.train[seed] for seed, of in enumerate(chosen)])
+    tested = [of.test[seed] for seed, of in enumerate(chosen) if of.test is not None]
+    return Curves(chosen[0].steps, train, np.stack(tested) if tested else None)
 
 
 def _read(results: Results) -> Ladder:
@@ -139,9 +152,11 @@ def _read(results: Results) -> Ladder:
     for name, rung in ({"scratch": _scratch("ladder")} | RUNGS).items():
         run = results.runs[rung.stage]
         ours, theirs = _by_rate(run, rung), _by_rate(run, _scratch(rung.stage))
-        best, scratch_best = (best_rate(of, theirs[RATE]) for of in (ours, theirs))
-        found[name] = Compared(rung.label, RATE, ours[RATE], theirs[RATE])
-        found[name + TUNED] = Compared(rung.label, best, ours[best], theirs[scratch_best])
+        best, scratch_best = (best_of_others(of, theirs[RATE]) for of in (ours, theirs))
+        found[name] = Compared(rung.label, (RATE,), ours[RATE], theirs[RATE])
+        found[name + TUNED] = Compared(
+            rung.label, best, at_rates(ours, best), at_rates(theirs, scratch_best)
+        )
     return found
 
 
@@ -182,7 +197,8 @@ def _tables(found: Ladder) -> Tables:
     """Two rows for scratch and each rung: rate, gain, steps to a level, accuracies at the end."""
     rows: list[Row] = []
     for of in found.values():
-        rate = {"start": of.label, "learning rate": f"{of.rate:g}"}
+        used = ", ".join(f"{rate:g}" for rate in sorted(set(of.rates)))
+        rate = {"start": of.label, "learning rate": used}
         rows += [rate | dict(row) for row in gain_rows({of.label: of.curves}, of.scratch, LEVEL)]
     return {"ladder": rows}
 
