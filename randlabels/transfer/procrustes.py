@@ -33,6 +33,7 @@ def cross_covariance(ours: Iterable[Any], theirs: Iterable[Any], channels: int) 
     """
     product = np.zeros((channels, channels))
     sums = np.zeros((2, channels))
+    shifts: list[np.ndarray] = []  # so that what is constant covaries by exactly 0
     count = 0
     for batches in zip(ours, theirs, strict=True):
         if batches[0].shape != batches[1].shape:
@@ -40,7 +41,9 @@ def cross_covariance(ours: Iterable[Any], theirs: Iterable[Any], channels: int) 
                 f"One network receives {batches[0].shape[1:]}, the other {batches[1].shape[1:]}; "
                 "only inputs of one shape can be aligned."
             )
-        x, y = (np.asarray(batch, np.float64).reshape(-1, channels) for batch in batches)
+        rows = [np.asarray(batch, np.float64).reshape(-1, channels) for batch in batches]
+        shifts = shifts or [of[0] for of in rows]
+        x, y = (of - shift for of, shift in zip(rows, shifts, strict=True))
         product += x.T @ y
         sums += x.sum(0), y.sum(0)
         count += len(x)
