@@ -21,7 +21,7 @@ from randlabels.runs import Run, load_run, newest_intact_step
 from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.transfer.arm_rules import arms_that_read
 from randlabels.transfer.drawn import TrainedLayer
-from randlabels.transfer.procrustes import cross_covariance, procrustes_rotation
+from randlabels.transfer.procrustes import cross_covariances, procrustes_rotation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # caches are per object
@@ -88,13 +88,10 @@ class Checkpoint:
             ValueError: if the layer receives inputs of other shapes there, or they are all dead.
         """
         theirs = dataclasses.replace(inputs, model=self.earlier.inputs.model)
-        channels = inputs.channels(path)
-        found = []
-        for network in networks:
-            old = theirs.received(self._network(network), path)
-            new = inputs.received(variables, path)
-            found.append(procrustes_rotation(cross_covariance(new, old, channels)))
-        return np.stack(found)
+        old = [theirs.received(self._network(network), path) for network in networks]
+        new = inputs.received(variables, path)
+        crosses = cross_covariances(new, old, inputs.channels(path))
+        return np.stack([procrustes_rotation(cross) for cross in crosses])
 
     def _network(self, network: int) -> Any:
         """The variables of one network."""

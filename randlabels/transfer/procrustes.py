@@ -9,45 +9,54 @@ workshop on representational alignment). Here activations are centred, as they a
 All in NumPy, float64.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 
-def cross_covariance(ours: Iterable[Any], theirs: Iterable[Any], channels: int) -> np.ndarray:
-    """E[(x - E x) (y - E y)^T], with 1/n, of the channels of two networks.
+def cross_covariances(
+    ours: Iterable[Any], theirs: Sequence[Iterable[Any]], channels: int
+) -> np.ndarray:
+    """E[(x - E x) (y - E y)^T], with 1/n, of the channels of one network and of each of others.
 
     Args:
         ours: batches of what a layer of one network receives, [n, ..., channels], or [n, d] where
             maps are flattened in the order (row, column, channel). x runs over images and
             positions.
-        theirs: the same of the other network, for the same images: y.
-        channels: of both.
+        theirs: the same of each other network, for the same images: y.
+        channels: of all.
 
     Returns:
-        [channels, channels]; rows are our channels, columns theirs.
+        [other network, channels, channels]; rows are our channels, columns theirs.
 
     Raises:
-        ValueError: if the two do not have the same shape.
+        ValueError: if they do not have the same shape.
     """
-    product = np.zeros((channels, channels))
-    sums = np.zeros((2, channels))
+    product = np.zeros((channels, len(theirs) * channels))
+    sum_x, sum_y = np.zeros(channels), np.zeros(len(theirs) * channels)
     shifts: list[np.ndarray] = []  # so that what is constant covaries by exactly 0
     count = 0
-    for batches in zip(ours, theirs, strict=True):
-        if batches[0].shape != batches[1].shape:
-            raise ValueError(
-                f"One network receives {batches[0].shape[1:]}, the other {batches[1].shape[1:]}; "
-                "only inputs of one shape can be aligned."
-            )
-        rows = [np.asarray(batch, np.float64).reshape(-1, channels) for batch in batches]
-        shifts = shifts or [of[0] for of in rows]
-        x, y = (of - shift for of, shift in zip(rows, shifts, strict=True))
+    for batch, *others in zip(ours, *theirs, strict=True):
+        x = np.asarray(batch, np.float64).reshape(-1, channels)
+        y = np.concatenate([_rows_like(other, batch, channels) for other in others], axis=1)
+        shifts = shifts or [x[0], y[0]]
+        x, y = x - shifts[0], y - shifts[1]
         product += x.T @ y
-        sums += x.sum(0), y.sum(0)
+        sum_x, sum_y = sum_x + x.sum(0), sum_y + y.sum(0)
         count += len(x)
-    return product / count - np.outer(*(sums / count))
+    cross = product / count - np.outer(sum_x / count, sum_y / count)
+    return np.moveaxis(cross.reshape(channels, len(theirs), channels), 1, 0)
+
+
+def _rows_like(other: Any, batch: Any, channels: int) -> np.ndarray:
+    """[images and positions, channels] of another network's batch."""
+    if other.shape != batch.shape:
+        raise ValueError(
+            f"One network receives {batch.shape[1:]}, the other {other.shape[1:]}; only inputs of "
+            "one shape can be aligned."
+        )
+    return np.asarray(other, np.float64).reshape(-1, channels)
 
 
 def procrustes_rotation(cross: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import orthogonal_procrustes
 
 from randlabels.eigen import filter_covariance
-from randlabels.transfer.procrustes import cross_covariance, procrustes_rotation, rotate_filters
+from randlabels.transfer.procrustes import cross_covariances, procrustes_rotation, rotate_filters
 
 RNG = np.random.default_rng(0)
 C = 5
@@ -38,9 +38,15 @@ def batches(x):
 def test_cross_covariance_is_numpys(maps, flat):
     """Images and positions alike count as samples, flattened maps as well."""
     shape = (30, -1) if flat else maps[0].shape
-    found = cross_covariance(*(batches(x.reshape(shape)) for x in maps), C)
-    both = np.cov(np.hstack([rows(x) for x in maps]).T, bias=True)
-    np.testing.assert_allclose(found, both[:C, C:], atol=1e-4)
+    ours, theirs = maps
+    others = [theirs, ours[::-1], theirs]
+    found = cross_covariances(
+        batches(ours.reshape(shape)), [batches(x.reshape(shape)) for x in others], C
+    )
+    assert found.shape == (3, C, C)
+    for other, cross in zip(others, found, strict=True):
+        both = np.cov(np.hstack([rows(ours), rows(other)]).T, bias=True)
+        np.testing.assert_allclose(cross, both[:C, C:], atol=1e-4)
 
 
 def test_the_rotation_is_scipys_and_none_is_better(maps):
@@ -62,7 +68,7 @@ def test_a_known_map_is_recovered(seed):
     """y = Q^T x: rotations and reflections alike, whatever the spread of x."""
     known = orthogonal(seed)
     x = RNG.normal(size=(200, C)) * np.geomspace(10, 0.1, C) + 3
-    found = procrustes_rotation(cross_covariance([x], [x @ known], C))
+    found = procrustes_rotation(cross_covariances([x], [[x @ known]], C)[0])
     np.testing.assert_allclose(found, known, atol=1e-9)
 
 
@@ -87,7 +93,7 @@ def test_the_covariance_is_rotated_on_the_channel_axis_alone():
 def test_a_dead_channel_does_not_disturb_the_others():
     known = np.eye(C)[[0, 3, 1, 2, 4]]
     x = RNG.normal(size=(100, C)) * [1, 1, 1, 1, 0]
-    found = procrustes_rotation(cross_covariance([x], [x @ known], C))
+    found = procrustes_rotation(cross_covariances([x], [[x @ known]], C)[0])
     np.testing.assert_allclose(found[:4, :4], known[:4, :4], atol=1e-12)
     assert abs(found[4, 4]) == pytest.approx(1)
 
@@ -102,4 +108,4 @@ def test_a_dead_channel_does_not_disturb_the_others():
 )
 def test_what_cannot_be_aligned_is_refused(ours, theirs, message):
     with pytest.raises(ValueError, match=message):
-        procrustes_rotation(cross_covariance([ours], [theirs], C))
+        procrustes_rotation(cross_covariances([ours], [[theirs]], C)[0])
