@@ -111,20 +111,21 @@ FIELDS: dict[str, Field] = {
     "population.devices": Field("auto", choices=("auto", "networks", "batch")),
     "population.shared_batches": Field(True),  # all networks see the same batches
     # --- init
-    # How networks start: scratch; from a run: pretrained, pretrained_unscaled, covariance; made
-    # from data: aligned, patch_whitening; from nothing: orthogonal, smooth.
+    # How networks start: scratch; from a run: pretrained, pretrained_unscaled; redrawn from one:
+    # covariance (first layer), procrustes_covariance, by_rank, shuffled; made from data: aligned,
+    # patch_whitening; from nothing: orthogonal, smooth.
     "init.arms": Field(("scratch",)),
     # That the arms set: all (but the head), first:2, last:1, or names.
     "init.layers": Field(("all",)),
     "init.run": Field(""),  # workdir of the earlier run that arms read
     "init.step": Field(-1, low=-1),  # of its checkpoint; -1 is the newest
-    # covariance: of all networks of the run pooled, or of each network.
+    # covariance, procrustes_covariance, by_rank: of all networks of the run pooled, or of each.
     "init.covariance": Field("pooled", choices=("pooled", "network")),
     # aligned: f, see transfer/curves.py; measured, fitted read a run.
     "init.curve": Field("closed_form:1"),
     # aligned: eigenvectors of the covariance; False: of the second moment.
     "init.centered": Field(True),
-    # Made arms: what a kernel has in common with the fresh one.
+    # procrustes_covariance, by_rank, shuffled, made arms: what a kernel shares with the fresh one.
     "init.match": Field("output_variance", choices=("output_variance", "weight_norm")),
     # Made arms: centring gives outputs mean 0 over inputs.
     "init.biases": Field("zero", choices=("zero", "centring")),

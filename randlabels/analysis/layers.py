@@ -138,8 +138,28 @@ class LayerInputs:
         if path == self.layers[0].path:
             return self.of_data
         layer = next(layer for layer in self.layers if layer.path == path)
+        return layer.statistics(self.received(variables, path))
+
+    def received(self, variables: Any, path: str) -> Iterator[jax.Array]:
+        """What a layer of one network receives, in batches [at most 64, *input_shape].
+
+        Args as of `moments`.
+        """
         inputs_of = _compile_inputs(self.model, path)
-        return layer.statistics(inputs_of(variables, x) for x in self.batches())
+        return (inputs_of(variables, x) for x in self.batches())
+
+    def channels(self, path: str) -> int:
+        """Channels of what a layer receives: of each pixel, whose order is (row, column, channel).
+
+        A dense layer behind a convolution receives its map, flattened; behind a dense layer all
+        inputs are channels.
+        """
+        number = [layer.path for layer in self.layers].index(path)
+        layer = self.layers[number]
+        if len(layer.kernel_shape) == 4 or number == 0:
+            return layer.kernel_shape[-2]
+        before = self.layers[number - 1].num_filters
+        return before if layer.dim % before == 0 else layer.dim
 
 
 @functools.lru_cache(maxsize=64)

@@ -17,6 +17,8 @@ DPI = 120
 # Okabe & Ito's palette.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#666666"
+# Of Tol's muted scheme, those farthest from the others.
+WINE, OLIVE, INDIGO = "#882255", "#999933", "#332288"
 
 # For series that are not arms.
 SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
@@ -31,6 +33,9 @@ PALETTE = {
     "sky": SKY,
     "black": BLACK,
     "grey": GREY,
+    "wine": WINE,
+    "olive": OLIVE,
+    "indigo": INDIGO,
 }
 
 _COLUMNS = {

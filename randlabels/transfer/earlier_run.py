@@ -21,6 +21,7 @@ from randlabels.runs import Run, load_run, newest_intact_step
 from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.transfer.arm_rules import arms_that_read
 from randlabels.transfer.drawn import TrainedLayer
+from randlabels.transfer.procrustes import cross_covariances, procrustes_rotation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # caches are per object
@@ -40,11 +41,21 @@ class Checkpoint:
         """The parameters, leaves [network, ...]."""
         return self.variables["params"]
 
-    def layer(self, path: str, networks: tuple[int, ...]) -> TrainedLayer:
-        """A layer of some of the networks."""
+    def layer(
+        self, path: str, networks: tuple[int, ...], inputs: LayerInputs, variables: Any
+    ) -> TrainedLayer:
+        """A layer of some of the networks, for one that starts from it.
+
+        Args:
+            path: of the layer.
+            networks: of this run.
+            inputs: of the layers of the network that starts.
+            variables: of the network that starts, {"params": ..., ...}, as set so far.
+        """
         return TrainedLayer(
             functools.partial(self.filters, path, networks),
             functools.partial(self.eigenvalue_map, path, networks),
+            functools.partial(self.rotations, path, networks, inputs, variables),
         )
 
     def filters(self, path: str, networks: Sequence[int]) -> np.ndarray:
@@ -60,11 +71,31 @@ class Checkpoint:
         """
         squares = []
         for network, kernel in zip(networks, self.filters(path, networks), strict=True):
-            own = jax.tree.map(lambda x, k=network: x[k], self.variables)
+            own = self._network(network)
             values, vectors = descending_eigh(self.earlier.inputs.moments(own, path).covariance)
             squares.append((np.maximum(values, 0), energy_profile(vectors, kernel) ** 2))
         sigma, tau = np.sqrt(np.mean(squares, axis=0))
         return sigma, tau
+
+    def rotations(
+        self, path: str, networks: Sequence[int], inputs: LayerInputs, variables: Any
+    ) -> np.ndarray:
+        """Q [network, c, c] from the channels that a layer of each network receives to a new one's.
+
+        Both are shown the images of the new one. Args as of `layer`.
+
+        Raises:
+            ValueError: if the layer receives inputs of other shapes there, or they are all dead.
+        """
+        theirs = dataclasses.replace(inputs, model=self.earlier.inputs.model)
+        old = [theirs.received(self._network(network), path) for network in networks]
+        new = inputs.received(variables, path)
+        crosses = cross_covariances(new, old, inputs.channels(path))
+        return np.stack([procrustes_rotation(cross) for cross in crosses])
+
+    def _network(self, network: int) -> Any:
+        """The variables of one network."""
+        return jax.tree.map(lambda x: x[network], self.variables)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -3,12 +3,17 @@
 * scratch: random weights.
 * pretrained: layers of an earlier run, kernels rescaled to their norm at initialisation.
 * pretrained_unscaled: layers of an earlier run as they are.
-* covariance: filters redrawn with the statistics of the earlier run's, norm as at initialisation,
-  zero biases.
+* covariance: filters of the first layer redrawn from the covariance of the earlier run's, norm as
+  at initialisation.
+* procrustes_covariance: filters of any layer redrawn from the covariance of the earlier run's own,
+  rotated to the channels that the new network has below it.
+* by_rank: eigenvectors of what the layer receives now, the earlier run's tau by rank of eigenvalue.
+* shuffled: the earlier run's weights in a random order, a control without covariance.
 * aligned, patch_whitening: filters made from the data; orthogonal, smooth: from nothing.
 
-The head is always new. Norms at initialisation are those of the same network's fresh weights, so
-that all arms of a seed start from the same norms. A new arm is a function and its entry here.
+What is drawn or shuffled has zero biases. The head is always new. Norms at initialisation are those
+of the same network's fresh weights, so that all arms of a seed start from the same norms. A new arm
+is a function and its entry here.
 """
 
 import dataclasses
@@ -20,7 +25,14 @@ import numpy as np
 from randlabels.eigen import descending_eigh
 from randlabels.transfer import initialisers
 from randlabels.transfer.curves import CURVES_FROM_RUN
-from randlabels.transfer.drawn import LayerToDraw, draw_from_covariance, draw_from_data
+from randlabels.transfer.drawn import (
+    LayerToDraw,
+    draw_by_rank,
+    draw_from_covariance,
+    draw_from_data,
+    draw_from_rotated_covariance,
+    shuffle_filters,
+)
 from randlabels.transfer.rescale import rescale_to_reference
 
 
@@ -51,6 +63,7 @@ class Arm:
 
 
 _COPIED = frozenset({"layers", "run", "step"})
+_REDRAWN = _COPIED | {"match", "images"}
 _MADE = frozenset({"layers", "match", "biases", "images"})
 
 _ENTRIES = (
@@ -67,9 +80,24 @@ _ENTRIES = (
         "covariance",
         "drawn from covariance",
         "red",
-        _COPIED | {"covariance", "images"},
+        _COPIED | {"covariance"},
         draw=draw_from_covariance,
     ),
+    Arm(
+        "procrustes_covariance",
+        "drawn from covariance, channels aligned",
+        "wine",
+        _REDRAWN | {"covariance"},
+        draw=draw_from_rotated_covariance,
+    ),
+    Arm(
+        "by_rank",
+        "eigenvalues by rank",
+        "olive",
+        _REDRAWN | {"covariance"},
+        draw=draw_by_rank,
+    ),
+    Arm("shuffled", "shuffled weights", "indigo", _REDRAWN, draw=shuffle_filters),
     Arm(
         "aligned",
         "aligned, from data alone",

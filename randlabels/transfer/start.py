@@ -50,8 +50,10 @@ def start_networks(
             start = arm.copy(theirs, _pick(fresh, layers, row.network))
         elif arm.draw is not None:
             own = jax.tree.map(lambda x, k=row.network: x[k], variables)
-            pooled = config.init.covariance == "pooled" or "covariance" not in arm.reads
-            trained = _trained_layers(checkpoint, row, pooled) if checkpoint else None
+            trained = None
+            if checkpoint is not None:
+                networks = _networks_read(config, row, checkpoint.earlier)
+                trained = functools.partial(checkpoint.layer, networks=networks, inputs=inputs)
             start = _draw_layers(arm.draw, row, layers, own, inputs, trained)
         else:
             continue
@@ -59,12 +61,16 @@ def start_networks(
     return params
 
 
-def _trained_layers(
-    checkpoint: Checkpoint, row: Network, pooled: bool
-) -> Callable[[str], TrainedLayer]:
-    """The layers, by path, of all networks of the earlier run, or of the one that a row names."""
-    healthy = tuple(checkpoint.earlier.healthy_networks)
-    return functools.partial(checkpoint.layer, networks=healthy if pooled else row.taken_over[:1])
+def _networks_read(config: ConfigDict, row: Network, earlier: EarlierRun) -> tuple[int, ...]:
+    """The networks of the earlier run that a row draws from: the one it names, or all.
+
+    Arms that read init.covariance do as it says; others that start from a run have one source; a
+    curve read off a run is that of all its networks.
+    """
+    pooled = "covariance" in ARMS[row.arm].reads and config.init.covariance == "pooled"
+    if row.source is None or pooled:
+        return tuple(earlier.healthy_networks)
+    return (row.source,)
 
 
 def _draw_layers(
@@ -73,7 +79,7 @@ def _draw_layers(
     layers: Sequence[str],
     variables: Any,
     inputs: LayerInputs,
-    trained: Callable[[str], TrainedLayer] | None,
+    trained: Callable[..., TrainedLayer] | None,
 ) -> Any:
     """Draw layers of one network bottom-up; returns all its parameters.
 
@@ -83,12 +89,14 @@ def _draw_layers(
         layers: to be drawn, in forward order.
         variables: fresh, of this network.
         inputs: of the layers.
-        trained: a layer of the earlier run by its path, if the arm reads a run.
+        trained: a layer of the earlier run, by its path and this network's variables, if the arm
+            reads a run.
     """
     variables = dict(variables)
     first = layer_paths(variables["params"])[0]
     for path in layers:
-        draw_kernel = _draw_of(draw, row, path, path == first, trained(path) if trained else None)
+        theirs = trained(path, variables=variables) if trained else None
+        draw_kernel = _draw_of(draw, row, path, path == first, theirs)
         moments = functools.cache(functools.partial(inputs.moments, variables, path))
         match, biases = row.match or "weight_norm", row.biases or "zero"
         name = zlib.crc32(f"{row.arm} {path}".encode())

@@ -44,6 +44,25 @@ def test_layers_are_found_with_their_geometry(tiny_config, model, pixels):
         assert layer.statistics(inputs).count == 2 * layer.patches_per_image
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # The map that dense1 receives is 2 x 2 pixels, flattened.
+        (
+            {"model.name": "conv_net", "model.channels": (4, 6), "model.filters": 48},
+            {"conv1": 3, "conv2": 4, "dense1": 6, "head": 5},
+        ),
+        (
+            {"model.name": "mlp", "model.widths": (7, 4), "model.filters": 48},
+            {"dense1": 192, "dense2": 7, "head": 4},
+        ),
+    ],
+)
+def test_channels_of_what_layers_receive(tiny_config, changes, expected):
+    inputs = LayerInputs(build(check(tiny_config(changes))), np.zeros((1, 8, 8, 3), np.float32))
+    assert {layer.path: inputs.channels(layer.path) for layer in inputs.layers} == expected
+
+
 class Behind(nn.Module):
     """A layer of this package behind something that changes what it sees; or none at all."""
 

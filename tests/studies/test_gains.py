@@ -74,18 +74,25 @@ def test_layers_from_either_end():
 
 
 def test_table_1_lists_accuracies_at_shares_of_training():
-    starts = [
-        {"arm": arm, "layers": (f"first:{depth}",)}
-        for arm in table1.ARMS
-        for depth in table1.DEPTHS
-    ]
-    run = planted_run([SCRATCH, *starts], lambda columns: 0.1)
-    reading, claimed = read_planted(table1.STUDY, dict.fromkeys(set_layers.TASKS, run))
-    np.testing.assert_allclose(claimed["small_random_covariance_2"], 0.1 * SEED_FACTORS)
+    of_arm = {"pretrained": 0.1, "procrustes_covariance": 0.07, "by_rank": 0.04, "shuffled": 0.01}
+
+    def run_of(arms):
+        starts = [{"arm": arm, "layers": (f"first:{k}",)} for arm in arms for k in (1, 4)]
+        return planted_run([SCRATCH, *starts], lambda columns: of_arm.get(columns["arm"], 0.1))
+
+    runs = {stage: run_of(arms) for stage, arms in table1.ARMS.items()}
+    reading, claimed = read_planted(table1.STUDY, runs)
+    np.testing.assert_allclose(claimed["small_random_by_rank_1"], 0.04 * SEED_FACTORS)
+    for stage in runs:
+        np.testing.assert_allclose(claimed[f"{stage}_shuffled_4"], 0.01 * SEED_FACTORS)
+        over = claimed[f"{stage}_procrustes_over_shuffled_4"]
+        np.testing.assert_allclose(over, 0.06 * SEED_FACTORS)
+    assert "real_aligned_4" not in claimed
+    matched = "real labels (output variance matched)"
     row = next(
         r
         for r in table1.STUDY.tables(reading)["accuracies"]
-        if (r["downstream"], r["arm"], r["convolutions set"]) == ("real labels", "aligned", 2)
+        if (r["downstream"], r["arm"], r["convolutions set"]) == (matched, "aligned", 4)
     )
     cells = (row["train, 50% of training"], row["test, 100% of training"])
     shown = [float(cell.split(" ")[0]) for cell in cells]

@@ -73,7 +73,7 @@ def test_pooled_networks_have_enough_filters_for_a_covariance(name, budget, tmp_
     study = find_study(name)
     configs = stage_configs(study, tmp_path, budget, "datasets")
     for stage in study.stages:
-        if "covariance" in configs[stage.name].init.arms:
+        if {"covariance", "procrustes_covariance"} & set(configs[stage.name].init.arms):
             upstream = configs[stage.reads]
             dim, filters = first_layer(upstream.model)
             assert filters * upstream.population.seeds > dim, stage.name

@@ -255,7 +255,7 @@ def layer_inputs(setup, network, path):
     return np.maximum(patches @ kernel + params["conv1"]["bias"], 0).reshape(len(x), -1)
 
 
-def test_a_deeper_covariance_layer_has_the_sources_map_in_its_own_eigenbasis(tiny_config, upstream):
+def test_a_layer_by_rank_has_the_sources_map_in_its_own_eigenbasis(tiny_config, upstream):
     """Of dense1 only tau is taken over; its eigenvectors are those under the redrawn conv1."""
     wide = {"model.widths": (300,), "model.filters": 6, "data.image_size": 6}
     directory = upstream.parent / "wide"
@@ -265,7 +265,7 @@ def test_a_deeper_covariance_layer_has_the_sources_map_in_its_own_eigenbasis(tin
         tiny_config,
         directory,
         **wide,
-        **{"init.arms": ("covariance",), "init.layers": ("all",), "population.seeds": 1},
+        **{"init.arms": ("by_rank",), "init.layers": ("all",), "population.seeds": 1},
     )
     setup = prepare(config)
     inputs = layer_inputs(setup, 0, "dense1")

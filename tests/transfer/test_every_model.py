@@ -7,11 +7,13 @@ import pytest
 from randlabels.analysis.layers import LayerInputs
 from randlabels.models import build
 from randlabels.models.naming import get_layer, layer_paths
+from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.training.check import check
 from randlabels.training.population import network_table
 from randlabels.transfer import rescale_to_reference
 from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
+from randlabels.transfer.registry import ARMS
 from randlabels.transfer.start import start_networks
 
 # {model: (changes, image size, layers that are taken over)}
@@ -27,6 +29,8 @@ MODELS = {
         ("last:2",),
     ),
 }
+REDRAWS = ("procrustes_covariance", "by_rank", "shuffled")
+FEWER = ("conv1", "conv3")  # of vgg16: what each redrawn layer receives is compiled
 PLAIN = ("mlp", "simple_cnn", "conv_net", "vgg16")  # without batch norm
 
 
@@ -35,11 +39,14 @@ def planted(name, arm):
     from randlabels.configs import base
 
     changes, size, layers = MODELS[name]
+    if arm in REDRAWS and name == "vgg16":
+        layers = FEWER
     config = base.get_config()
     config.model.filters, config.model.widths = 48, (32,)
     config.update_from_flattened_dict(
         {"model.name": name, "data.image_size": 32, "population.seeds": 2, "model.init_scale": 1.4,
-         "init.arms": ("scratch", arm), "init.run": "planted", "init.layers": layers} | changes
+         "init.arms": ("scratch", arm), "init.run": "planted", "init.layers": layers}
+        | ({"init.match": "weight_norm"} if "match" in ARMS[arm].reads else {}) | changes
     )  # fmt: skip
     config = check(config)
     table = network_table(config, sources=(1, 0))
@@ -61,12 +68,24 @@ def planted(name, arm):
 def started(name, arm, monkeypatch, tmp_path):
     """Parameters of the population as it starts, and what went in."""
     config, table, model, fresh, trained = planted(name, arm)
-    monkeypatch.setattr(
-        EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, {"params": trained})
-    )
-    run = EarlierRun(Run(tmp_path, {}, [], [], {}, ()))
-    inputs = LayerInputs(model, np.zeros((1, 1), np.float32))
+    if "batch_stats" in fresh:
+        fresh["batch_stats"] = jax.tree.map(lambda x: np.abs(x) + 0.5, fresh["batch_stats"])
+    variables = {**jax.tree.map(lambda x: x[:2], fresh), "params": trained}
+    monkeypatch.setattr(EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, variables))
+    size = MODELS[name][1]
+    images = np.random.default_rng(2).standard_normal((9, size, size, 3)).astype(np.float32)
+    inputs = LayerInputs(model, images)
+    monkeypatch.setattr(EarlierRun, "inputs", inputs)
+    run = EarlierRun(Run(tmp_path, {}, [Network(k, "scratch", k) for k in range(2)], [], {}, ()))
     return start_networks(config, table, fresh, run, inputs), table, fresh["params"], trained
+
+
+def named_layers(name, paths):
+    """The paths that init.layers of a model means."""
+    wanted = MODELS[name][2]
+    if wanted == ("first:12",):
+        return tuple(f"conv{i}" for i in range(1, 13))
+    return paths[-3:-1] if wanted == ("last:2",) else wanted
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -74,11 +93,7 @@ def started(name, arm, monkeypatch, tmp_path):
 def test_exactly_the_named_layers_are_copied(name, arm, monkeypatch, tmp_path):
     params, table, fresh, trained = started(name, arm, monkeypatch, tmp_path)
     paths = layer_paths(fresh)
-    wanted = MODELS[name][2]
-    if wanted == ("first:12",):
-        wanted = tuple(f"conv{i}" for i in range(1, 13))
-    if wanted == ("last:2",):
-        wanted = paths[-3:-1]
+    wanted = named_layers(name, paths)
     assert 0 < len(wanted) < len(paths) - 1
     for row in table:
         for path in paths:
@@ -92,6 +107,27 @@ def test_exactly_the_named_layers_are_copied(name, arm, monkeypatch, tmp_path):
             np.testing.assert_allclose(ours, factor * theirs, rtol=1e-5, atol=1e-7)
             if arm == "pretrained":
                 assert abs(factor - 1) > 0.1
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("arm", REDRAWS)
+def test_exactly_the_named_layers_are_redrawn(name, arm, monkeypatch, tmp_path):
+    params, table, fresh, trained = started(name, arm, monkeypatch, tmp_path)
+    paths = layer_paths(fresh)
+    wanted = FEWER if name == "vgg16" else named_layers(name, paths)
+    for row in table:
+        for path in paths:
+            ours, before = (get_layer(p, path) for p in (params, fresh))
+            kernel, old = (layer["kernel"][row.network] for layer in (ours, before))
+            if row.arm == "scratch" or path not in wanted:
+                np.testing.assert_array_equal(kernel, old)
+                continue
+            norm = np.linalg.norm(old)
+            assert np.linalg.norm(kernel) == pytest.approx(norm, rel=1e-4)
+            theirs = get_layer(trained, path)["kernel"]
+            for other in (old, *theirs):  # neither the fresh layer nor a copy
+                assert np.abs(kernel / norm - other / np.linalg.norm(other)).max() > 1e-3
+            assert "bias" not in ours or not ours["bias"][row.network].any()
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -131,23 +131,37 @@ def _read(run: Run, way: str) -> SetLayers:
     return SetLayers(read_curves(run, "scratch"), ways)
 
 
-def faster(task: str, name: str, words: str, start: tuple[str, int], place: str) -> Claim[Settings]:
+def faster(
+    task: str,
+    name: str,
+    words: str,
+    start: tuple[str, int],
+    place: str,
+    titles: Mapping[str, str] = TASKS,
+) -> Claim[Settings]:
     """The claim that networks learn a task faster with some layers set than from scratch.
 
     Args:
-        task: one of TASKS.
+        task: the stage that has the networks, one of `titles`.
         name: of the claim, after that of the task.
         words: how the networks start, as the subject of a sentence.
         start: way to set layers, and their number.
         place: of the claim in the paper.
+        titles: {task: what is learned}.
     """
     return faster_claim(
-        f"{task}_{name}", words, TASKS[task], place, lambda found: found[task].gain(*start)
+        f"{task}_{name}", words, titles[task], place, lambda found: found[task].gain(*start)
     )
 
 
 def ahead(
-    task: str, name: str, words: str, start: tuple[str, int], other: tuple[str, int], place: str
+    task: str,
+    name: str,
+    words: str,
+    start: tuple[str, int],
+    other: tuple[str, int],
+    place: str,
+    titles: Mapping[str, str] = TASKS,
 ) -> Claim[Settings]:
     """The claim that networks learn a task faster than others with other layers set.
 
@@ -157,7 +171,7 @@ def ahead(
     """
     return Claim(
         name=f"{task}_{name}",
-        statement=f"With {TASKS[task]}, {words}.",
+        statement=f"With {titles[task]}, {words}.",
         place=place,
         unit="mean train accuracy over all steps, difference",
         of=lambda found: found[task].start(*start).gain_over(found[task].start(*other)),
