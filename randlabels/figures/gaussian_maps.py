@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -64,7 +65,7 @@ def plot(panels: Mapping[str, MapPanel], columns: int) -> Figure:
             ax.plot(panel.entries, f.mean(0), dashes, color=colour, label=label)
         ax.plot(list(panel.paper), list(panel.paper.values()), "kx", markersize=7, label="paper")
         ax.set(xlabel="entry of the diagonal", ylabel=r"$f(\sigma)$")
-        ax.legend(frameon=False, fontsize="x-small")
+    _legend_below(figure, axes)
     return figure
 
 
@@ -84,13 +85,13 @@ def plot_distances(panels: Mapping[str, DistancePanel], columns: int) -> Figure:
             _draw_stop(ax, *panel.stops[rate], colour, chosen=rate == panel.rule)
         rate, k = panel.fitted
         ax.plot(panel.epochs[k], panel.lines[rate][:, k].mean(), "k*", markersize=10)
-        ax.set_xscale("symlog", linthresh=panel.epochs[1])
+        ax.set_xscale("symlog", linthresh=panel.epochs[1], linscale=0.5)
         ax.set_xticks(panel.epochs[::2], [f"{epoch}" for epoch in panel.epochs[::2]])
         ax.set_xticks([], minor=True)
         ax.set_ylim(bottom=0)
         ax.set(xlabel="epoch", ylabel="distance to the paper")
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes[-1].legend(frameon=False, fontsize="x-small")
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    _legend_below(figure, axes)
     return figure
 
 
@@ -113,3 +114,18 @@ def _grid(titles: Collection[str], columns: int) -> tuple[Figure, list[Axes]]:
         ax.set_title(title, fontsize="small")
         style.tidy(ax)
     return figure, axes
+
+
+def _legend_below(figure: Figure, axes: list[Axes]) -> None:
+    """One legend for all panels, of what any of them shows."""
+    keys: dict[str, Artist] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        keys |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        handles=list(keys.values()),
+        labels=list(keys),
+        loc="outside lower center",
+        ncols=len(keys),
+        frameon=False,
+    )

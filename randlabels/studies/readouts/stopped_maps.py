@@ -55,9 +55,7 @@ class StoppedMaps:
     @property
     def epochs_to_level(self) -> np.ndarray:
         """Epochs until the level is reached, [network], by linear interpolation; else infinite."""
-        return np.where(
-            self.reached, Curves(self.epochs, self.train).steps_to(self.level), np.inf
-        )
+        return np.where(self.reached, Curves(self.epochs, self.train).steps_to(self.level), np.inf)
 
     @functools.cached_property
     def stopped(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Networks stopped at a train accuracy: where, with which map, at which rate, how far from points."""
+"""Networks stopped at a train accuracy: where, with which map, at which rate, how far off."""
 
 from pathlib import Path
 from types import SimpleNamespace
