@@ -39,9 +39,9 @@ RATES = (0.005, 0.01, 0.02, 0.04)
 
 
 def _until(last: int) -> Columns:
-    """Training to an epoch, kept and evaluated at about every square root of 2 as many epochs."""
-    times = (2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128)
-    kept = (0, *(epoch for epoch in times if epoch < last), last)
+    """Training to one of these times, a factor of 2^(1/4) apart; kept and evaluated at each."""
+    times = (8, 10, 11, 13, 16, 19, 23, 27, 32, 38, 45, 54, 64, 76, 91, 108, 128, 152)
+    kept = (0, 4, *(epoch for epoch in times if epoch <= last))
     return {
         "train.epochs": (last, last, 24),
         "train.checkpoint_epochs": (kept, kept, (0, 6, 12, 24)),
@@ -51,15 +51,15 @@ def _until(last: int) -> Columns:
 
 # What each setting changes at every budget, and at each; ten dimensions are slow to memorise.
 SETTINGS: dict[str, tuple[dict[str, Any], Columns]] = {
-    "left": ({"data.diagonal": tuple(round(1 + 0.1 * i, 1) for i in range(10))}, _until(160)),
+    "left": ({"data.diagonal": tuple(round(1 + 0.1 * i, 1) for i in range(10))}, _until(152)),
     "middle": ({}, _until(64)),
-    "middle_256": ({"model.widths": (256, 256)}, _until(90)),
+    "middle_256": ({"model.widths": (256, 256)}, _until(91)),
     "right": (
         {},
         {
             "data.upstream_size": (2_000, 2_000, SAME),
             "model.widths": ((256, 256), (256, 256), SAME),
-            **_until(90),
+            **_until(91),
         },
     ),
 }
@@ -153,8 +153,8 @@ def _shape_claim(
     return Claim(
         name=f"{name}_{held}",
         statement=f"With the diagonal read as {DIAGONAL_HOLDS[held]}, f {words} "
-        f"({TITLES[setting]}): it is larger at {high} than at {low}, at the learning rate at which "
-        f"networks learn {ACCURACY:.0%} of their labels soonest, and where they do.",
+        f"({TITLES[setting]}): it is larger at {high} than at {low} when networks have learned "
+        f"{ACCURACY:.0%} of their labels, at the learning rate that gets them there soonest.",
         place="Figure 20",
         unit=f"f({high}) minus f({low})",
         of=lambda found: found[stage].f_at(high) - found[stage].f_at(low),
@@ -164,9 +164,9 @@ def _shape_claim(
 def _nearer_claim(name: str, nearer: str, farther: str, statement: str) -> Claim[Panels]:
     return Claim(
         name=name,
-        statement=f"{statement} (relative, root mean square), by the rule.",
+        statement=f"By the same rule, {statement}.",
         place="Figure 20",
-        unit="difference of distances to the paper's points",
+        unit="difference of distances to the paper's points (relative, root mean square)",
         of=lambda found: found[farther].distance() - found[nearer].distance(),
     )
 
