@@ -86,7 +86,7 @@ def plot_distances(panels: Mapping[str, DistancePanel], columns: int) -> Figure:
         rate, k = panel.fitted
         ax.plot(panel.epochs[k], panel.lines[rate][:, k].mean(), "k*", markersize=10)
         ax.set_xscale("symlog", linthresh=panel.epochs[1], linscale=0.5)
-        ax.set_xticks(panel.epochs[::2], [f"{epoch}" for epoch in panel.epochs[::2]])
+        ax.set_xticks(panel.epochs[::4], [f"{epoch}" for epoch in panel.epochs[::4]])
         ax.set_xticks([], minor=True)
         ax.set_ylim(bottom=0)
         ax.set(xlabel="epoch", ylabel="distance to the paper")

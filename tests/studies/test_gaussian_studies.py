@@ -66,7 +66,9 @@ def test_fig20_claims_nothing_where_no_rate_satisfies_the_rule():
     assert unknown == {"right_rises_variances", "right_reading"}
     rows = fig20.STUDY.tables(panels)
     assert rows["fitted"][-1]["distance to the paper, by the rule"] == "none"
-    fig20.STUDY.figures(panels)
+    drawn = fig20.STUDY.figures({"right_variances": panels["right_variances"]})
+    labels = [line.get_label() for line in drawn["fig20"][0].axes[0].lines]
+    assert labels == ["at initialisation", "fitted", "paper"]
 
 
 def test_fig20_chooses_a_rate_without_the_papers_numbers_and_calls_the_nearest_fitted():
