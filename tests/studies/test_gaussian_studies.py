@@ -8,6 +8,7 @@ import pytest
 from randlabels.analyze import analyze
 from randlabels.eigen import misalignment, misalignment_floor
 from randlabels.studies.paper import fig20, proposition1
+from randlabels.studies.readouts.stopped_maps import StoppedMaps
 from randlabels.studies.resolve import stage_config
 from randlabels.studies.run import load_results
 from randlabels.studies.verdicts import judge
@@ -25,33 +26,92 @@ def supported(study, verdicts):
     return primary == {"supported"} and all(v.interval[0] > v.threshold for v in others)
 
 
-def planted_maps():
-    """Maps of six nearly equal networks through the points that were read off the paper."""
-    found = {}
-    for held in fig20.DIAGONAL_HOLDS:
-        for setting, points in fig20.PAPER.items():
-            entries, f = np.array(list(points)), np.array(list(points.values()))
-            last = f + 0.001 * np.array([[-1], [0], [1], [-1], [0], [1]])
-            found[f"{setting}_{held}"] = fig20.Maps(entries, {0: np.zeros_like(last), 60: last})
-    return found
+EPOCHS = np.array([0, 2, 4, 8])
+STARTS, LEARNS, NEVER = [0.1, 0.4, 0.95, 1.0], [0.1, 0.3, 0.5, 0.95], [0.1, 0.2, 0.3, 0.4]
 
 
-def test_fig20_supports_the_shapes_of_the_papers_curves():
-    verdicts = verdicts_of(fig20.STUDY, planted_maps())
+def planted_cell(points, train, factors, networks=6):
+    """Nearly equal networks whose f is the paper's times a factor for each checkpoint."""
+    entries, f = np.array(list(points)), np.array(list(points.values()))
+    seeds = 1 + 0.001 * np.linspace(-1, 1, networks)[:, None, None]
+    maps = seeds * np.array(factors)[:, None] * f
+    accuracy = np.tile(train, (networks, 1))
+    return StoppedMaps(fig20.ACCURACY, entries, EPOCHS, accuracy, maps, np.full(networks, 0.5))
+
+
+def planted_panels():
+    """The rule stops at 10% above the paper with standard deviations, at 30% with variances and
+    at 20% with the narrow layers; the rate that is fitted is another, where it has not learned."""
+    panels = {}
+    for stage, setting in fig20.SETTING_OF.items():
+        off = 1.3 if stage.endswith("variances") else 1.2 if setting == "middle_256" else 1.1
+        points = fig20.PAPER[setting]
+        rates = {
+            0.01: planted_cell(points, LEARNS, (0.9, 0.9, 0.9, 0.98)),
+            0.02: planted_cell(points, STARTS, (0.9, 0.9, off, 1.5)),
+            0.04: planted_cell(points, NEVER, (0.9, 0.9, 1.0, 0.9)),
+        }
+        panels[stage] = fig20.Panel(rates, points)
+    return panels
+
+
+def test_fig20_supports_the_shapes_of_the_papers_curves_and_the_nearer_reading():
+    verdicts = verdicts_of(fig20.STUDY, planted_panels())
     assert supported(fig20.STUDY, verdicts)
-    np.testing.assert_allclose(verdicts["middle_falls_variances"].values, [0.207 - 0.163] * 6)
+    expected = 1.3 * (0.207 - 0.163) * (1 + 0.001 * np.linspace(-1, 1, 6))
+    np.testing.assert_allclose(verdicts["middle_falls_variances"].values, expected)
+    assert verdicts["left_reading"].value == pytest.approx(0.2)
+    assert verdicts["middle_width"].value == pytest.approx(0.1)
 
 
-def test_fig20_lists_its_maps_beside_the_papers():
-    (rows,) = fig20.STUDY.tables(planted_maps()).values()
-    assert len(rows) == 2 * 10
-    assert all(row["f, ours"] == f"{row['f, paper']} ± 0.001" for row in rows)
+def test_fig20_claims_nothing_where_no_rate_satisfies_the_rule():
+    panels = planted_panels()
+    rates = panels["right_variances"].rates
+    panels["right_variances"] = fig20.Panel({0.04: rates[0.04]}, fig20.PAPER["right"])
+    verdicts = verdicts_of(fig20.STUDY, panels)
+    unknown = {name for name, verdict in verdicts.items() if not verdict.seeds}
+    assert unknown == {"right_rises_variances", "right_reading"}
+    rows = fig20.STUDY.tables(panels)
+    assert rows["fitted"][-1]["distance to the paper, by the rule"] == "none"
+    drawn = fig20.STUDY.figures({"right_variances": panels["right_variances"]})
+    labels = [line.get_label() for line in drawn["fig20"][0].axes[0].lines]
+    assert labels == ["at initialisation", "fitted", "paper"]
 
 
-def test_fig20_reads_an_entry_at_the_nearest_of_the_diagonal():
-    maps = fig20.Maps(np.arange(1, 31) / 10, {0: np.zeros((1, 30)), 2: np.arange(30.0)[None]})
-    assert maps.at(1.1) == [10]
-    assert maps.at(3.0) == [29]
+def test_fig20_chooses_a_rate_without_the_papers_numbers_and_calls_the_nearest_fitted():
+    tables = fig20.STUDY.tables(planted_panels())
+    assert len(tables["maps"]) == 2 * 10
+    row = tables["maps"][0]
+    assert [row[f"f, {of}"][:5] for of in ("paper", "by the rule", "fitted")] == [
+        "0.381", "0.419", "0.381",
+    ]  # fmt: skip
+    assert len(tables["rates"]) == 2 * 4 * 3
+    slow, chosen, never = tables["rates"][:3]
+    assert [row["chosen"] for row in (slow, chosen, never)] == ["", "by the rule", ""]
+    assert [row["reach 90%"] for row in (slow, chosen, never)] == [6, 6, 0]
+    assert chosen["distance to the paper at the stop"].startswith("10.0% [9.9%, 10.1%]")
+    assert never["distance to the paper at the stop"] == "none"
+    assert never["epochs to 90%"] == "not reached by 6 of 6"
+    fitted = tables["fitted"][0]
+    assert (fitted["learning rate, fitted"], fitted["epoch, fitted"]) == ("0.04", 4)
+    assert fitted["train accuracy there"] == "0.300 ± 0.000"
+
+
+def test_fig20_shows_the_rule_the_fit_and_the_paper():
+    drawn = fig20.STUDY.figures(planted_panels())
+    maps, distances = (drawn[name][0].axes[0] for name in ("fig20", "fig20_distances"))
+    lines = {line.get_label(): line.get_ydata() for line in maps.lines}
+    np.testing.assert_allclose(lines["paper"], [0.381, 0.316])
+    np.testing.assert_allclose(lines["by the rule"], 1.1 * lines["paper"])
+    np.testing.assert_allclose(lines["fitted"], lines["paper"])
+    by_rate = {line.get_label(): line.get_ydata() for line in distances.lines}
+    np.testing.assert_allclose(by_rate["rate 0.02"], [0.1, 0.1, 0.1, 0.5])
+    star = next(line for line in distances.lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (4, pytest.approx(0.0004, abs=3e-4))
+    rings = [line for line in distances.lines if line.get_markersize() == 12]
+    assert [(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings] == [
+        (4, pytest.approx(0.1))
+    ]
 
 
 DIM, UNITS, NETWORKS = 10, 64, 96
@@ -105,8 +165,13 @@ def test_what_is_read_from_a_run_agrees_with_its_weights(tmp_path, quick, study)
     if study is fig20.STUDY:
         smallest = data.eigenvectors[:, -1]
         expected = np.sqrt(np.einsum("i,nij,j->n", smallest, sigma_w, smallest))
-        np.testing.assert_allclose(found.at(min(found.diagonal)), expected, rtol=1e-6)
-        assert list(found.epochs) == [0, 1, 2]
+        rows = [row.network for row in run.networks if row.learning_rate == 0.02]
+        cell = found.rates[0.02]
+        np.testing.assert_allclose(cell.kept_at(1.0)[:, -1], expected[rows], rtol=1e-6)
+        assert list(cell.epochs) == [0, 6, 12, 24]
+        last = run.metrics[-1]
+        assert list(cell.train[:, -1]) == [last["train_accuracy"][k] for k in rows]
+        assert list(cell.dead) == [last["dead"]["dense2"][k] for k in rows]
     else:
         floor = misalignment_floor(DIM, kernels.shape[-1], 400, seed=0).mean()
         expected = misalignment(data.eigenvectors, sigma_w) / floor
