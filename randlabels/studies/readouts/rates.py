@@ -1,0 +1,128 @@
+"""Curves at several learning rates: all arms at one rate, or each arm at its best.
+
+Which rate is best is chosen on tuning seeds and declared; a study reads it and does not choose. The
+best rate is that of the highest mean train accuracy over all steps and seeds.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from randlabels.runs import Run
+from randlabels.studies.declare import Row
+from randlabels.studies.readouts.cells import last_accuracies, mean_std, signed_interval
+from randlabels.studies.readouts.curves import Curves, read_curves
+
+COMMON, BEST = "at the common rate", "each at its best rate"
+SCRATCH = "scratch"
+
+
+@dataclasses.dataclass(frozen=True)
+class AtRates:
+    """Fine-tuning of several arms at several learning rates, the same for all.
+
+    Attributes:
+        curves: {arm: {rate: its curves}}; "scratch" is one of the arms.
+        common: the rate at which arms are compared when all have the same.
+        best: {arm: its best rate}, chosen on tuning seeds.
+    """
+
+    curves: Mapping[str, Mapping[float, Curves]]
+    common: float
+    best: Mapping[str, float]
+
+    @property
+    def at_common(self) -> dict[str, Curves]:
+        """{arm: its curves at the common rate}."""
+        return {arm: rates[self.common] for arm, rates in self.curves.items()}
+
+    @property
+    def at_best(self) -> dict[str, Curves]:
+        """{arm: its curves at its best rate}."""
+        return {arm: rates[self.best[arm]] for arm, rates in self.curves.items()}
+
+    def gain(self, arm: str, rates: str = BEST) -> np.ndarray:
+        """Mean train accuracy of an arm over all steps above scratch, [seed].
+
+        Args:
+            arm: which one.
+            rates: COMMON or BEST, which each of the two then has for itself.
+        """
+        arms = self.at_best if rates == BEST else self.at_common
+        return arms[arm].gain_over(arms[SCRATCH])
+
+
+def read_rates(
+    run: Run, starts: Mapping[str, Mapping[str, Any]], best: Mapping[str, float]
+) -> AtRates:
+    """The curves of a run that sweeps the learning rate.
+
+    A network that diverged is at chance from then on: left out, it would flatter its arm.
+
+    Args:
+        run: of fine-tuning; the common rate is that of its config.
+        starts: {arm: columns of the network table but the rate}.
+        best: {arm: its best rate}.
+
+    Raises:
+        ValueError: if a best rate or the common one is not among those of the run, or a start is
+            ambiguous.
+    """
+    rates = sorted({row.learning_rate for row in run.networks})
+    common = float(run.config["optimizer"]["learning_rate"])
+    for rate in (common, *(best[arm] for arm in starts)):
+        if rate not in rates:
+            raise ValueError(f"{run.workdir} has learning rates {rates}, not {rate}.")
+    chance = 1 / run.config["labels"]["num_classes"]
+    return AtRates(
+        curves={
+            arm: {
+                rate: _at_chance(read_curves(run, {**start, "learning_rate": rate}), chance)
+                for rate in rates
+            }
+            for arm, start in starts.items()
+        },
+        common=common,
+        best={arm: best[arm] for arm in starts},
+    )
+
+
+def _at_chance(curves: Curves, chance: float) -> Curves:
+    test = None if curves.test is None else np.nan_to_num(curves.test, nan=chance)
+    return Curves(curves.steps, np.nan_to_num(curves.train, nan=chance), test)
+
+
+def best_rate(rates: Mapping[float, Curves]) -> float:
+    """The learning rate of the highest mean train accuracy over all steps and seeds.
+
+    Args:
+        rates: {rate: curves of one arm}, at chance where networks diverged.
+    """
+    return max(rates, key=lambda rate: float(rates[rate].mean_train().mean()))
+
+
+def rate_rows(at: AtRates, level: float) -> list[Row]:
+    """One row for each arm and rate: its part in comparisons, speed and accuracies."""
+    return [
+        {
+            "arm": arm,
+            "learning rate": f"{rate:g}",
+            "used as": ", ".join(
+                word
+                for word, used in (("common", at.common), ("best", at.best[arm]))
+                if rate == used
+            ),
+            "mean train accuracy": mean_std(curves.mean_train(), 3),
+            f"steps to {level:.0%}": mean_std(curves.steps_to(level), 0),
+        }
+        | last_accuracies(curves)
+        for arm, rates in at.curves.items()
+        for rate, curves in rates.items()
+    ]
+
+
+def gain_cells(at: AtRates, arm: str) -> dict[str, str]:
+    """An arm's gain over scratch in mean train accuracy, both ways, for tables."""
+    return {f"gain {rates}": signed_interval(at.gain(arm, rates)) for rates in (COMMON, BEST)}
