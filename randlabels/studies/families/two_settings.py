@@ -19,7 +19,7 @@ RATES = (0.001, 0.003, 0.01)  # downstream
 SWEEP = ("optimizer.learning_rate", RATES)
 
 # {stage of fine-tuning: {arm: its best of RATES}}, by `readouts.rates.best_rate` at short on the
-# tuning seeds 1000 and 1001 (upstream 0 and 1), as `python benchmarks/best_rates.py` prints them.
+# tuning seeds 1000 and 1001 (upstream 0 and 1), as `python -m benchmarks.best_rates` shows them.
 BEST: dict[str, Mapping[str, float]] = {
     "positive_real": {"scratch": 0.001, "pretrained": 0.003, "pretrained_unscaled": 0.001},
     "positive_random": {"scratch": 0.001, "pretrained": 0.003, "pretrained_unscaled": 0.001},

@@ -70,35 +70,42 @@ def read_rates(
         ValueError: if a best rate or the common one is not among those of the run, or a start is
             ambiguous.
     """
-    rates = sorted({row.learning_rate for row in run.networks})
+    curves = {arm: _by_rate(run, start) for arm, start in starts.items()}
     common = float(run.config["optimizer"]["learning_rate"])
-    for rate in (common, *(best[arm] for arm in starts)):
-        if rate not in rates:
-            raise ValueError(f"{run.workdir} has learning rates {rates}, not {rate}.")
+    for arm, rates in curves.items():
+        for rate in (common, best[arm]):
+            if rate not in rates:
+                raise ValueError(
+                    f"{run.workdir} has learning rates {list(rates)} of {arm}, not {rate}."
+                )
+    return AtRates(curves, common, {arm: best[arm] for arm in starts})
+
+
+def _by_rate(run: Run, start: Mapping[str, Any]) -> dict[float, Curves]:
+    """{rate: curves of one start}, ascending; at chance where a network has diverged."""
     chance = 1 / run.config["labels"]["num_classes"]
-    return AtRates(
-        curves={
-            arm: {
-                rate: _at_chance(read_curves(run, {**start, "learning_rate": rate}), chance)
-                for rate in rates
-            }
-            for arm, start in starts.items()
-        },
-        common=common,
-        best={arm: best[arm] for arm in starts},
-    )
+    found = {}
+    for rate in sorted({row.learning_rate for row in run.networks}):
+        curves = read_curves(run, {**start, "learning_rate": rate})
+        test = None if curves.test is None else np.nan_to_num(curves.test, nan=chance)
+        found[rate] = Curves(curves.steps, np.nan_to_num(curves.train, nan=chance), test)
+    return found
 
 
-def _at_chance(curves: Curves, chance: float) -> Curves:
-    test = None if curves.test is None else np.nan_to_num(curves.test, nan=chance)
-    return Curves(curves.steps, np.nan_to_num(curves.train, nan=chance), test)
+def best_rates(run: Run) -> dict[tuple[str, int | None], float]:
+    """{(arm, checkpoint that it starts from): its best rate} of a run, which is one of tuning."""
+    starts = {(row.arm, row.source_step): None for row in run.networks}
+    return {
+        (arm, step): best_rate(_by_rate(run, {"arm": arm, "source_step": step}))
+        for arm, step in starts
+    }
 
 
 def best_rate(rates: Mapping[float, Curves]) -> float:
     """The learning rate of the highest mean train accuracy over all steps and seeds.
 
     Args:
-        rates: {rate: curves of one arm}, at chance where networks diverged.
+        rates: {rate: curves of one start}, at chance where networks diverged.
     """
     return max(rates, key=lambda rate: float(rates[rate].mean_train().mean()))
 

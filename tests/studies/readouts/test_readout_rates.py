@@ -8,7 +8,14 @@ import pytest
 from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.studies.readouts.curves import Curves
-from randlabels.studies.readouts.rates import BEST, COMMON, best_rate, gain_cells, read_rates
+from randlabels.studies.readouts.rates import (
+    BEST,
+    COMMON,
+    best_rate,
+    best_rates,
+    gain_cells,
+    read_rates,
+)
 
 STEPS = np.array([0, 10, 40])  # unequal: means over evaluations are no means over steps
 STARTS = {arm: {"arm": arm} for arm in ("scratch", "pretrained")}
@@ -21,12 +28,15 @@ CURVES = {
 }
 
 
-def planted(rate=0.01):
+def planted(rate=0.01, starts=((None, CURVES),)):
+    """A run of two seeds, starts from checkpoints (step, curves), at a common rate."""
     rows, values = [], []
-    for (arm, learning_rate), curve in CURVES.items():
-        for seed in range(2):
-            rows.append(Network(len(rows), arm, seed, learning_rate=learning_rate))
-            values.append([None if v is None else v + 0.02 * seed for v in curve])
+    for step, curves in starts:
+        for (arm, learning_rate), curve in curves.items():
+            for seed in range(2):
+                columns = {"source_step": step, "learning_rate": learning_rate}
+                rows.append(Network(len(rows), arm, seed, **columns))
+                values.append([None if v is None else v + 0.02 * seed for v in curve])
     metrics = [
         {"step": int(step), "train_accuracy": [v[k] for v in values]}
         for k, step in enumerate(STEPS)
@@ -64,15 +74,25 @@ def test_the_best_rate_has_the_highest_mean_over_steps_not_the_highest_end():
     assert best_rate({0.1: uneven, 0.01: curves([0.1, 0.6, 0.6], [0.1, 0.6, 0.6])}) == 0.01
 
 
-def test_the_best_rate_of_a_run_counts_diverged_networks_as_chance():
-    at = read_rates(planted(), STARTS, {"scratch": 0.01, "pretrained": 0.1})
-    assert best_rate(at.curves["scratch"]) == 0.01
-    assert best_rate(at.curves["pretrained"]) == 0.1  # .35 against .2125
+def test_the_best_rates_of_a_run_count_diverged_networks_as_chance():
+    """.35 against .2125; were the diverged left out, nothing could be said of .1."""
+    assert best_rates(planted()) == {("scratch", None): 0.01, ("pretrained", None): 0.1}
+
+
+def test_the_best_rates_of_a_run_are_of_each_checkpoint_alone():
+    """A second checkpoint, whose networks learn at .01 what those of the first learn at .1."""
+    other = {("pretrained", 0.01): (0.1, 0.9, 0.9), ("pretrained", 0.1): (0.1, 0.3, 0.3)}
+    run = planted(starts=[(None, CURVES), (7, other)])
+    assert best_rates(run) == {
+        ("scratch", None): 0.01,
+        ("pretrained", None): 0.1,
+        ("pretrained", 7): 0.01,
+    }
 
 
 @pytest.mark.parametrize(
     ("common", "best", "missing"), [(0.01, 0.03, "0.03"), (0.05, 0.01, "0.05")]
 )
 def test_a_rate_that_was_not_trained_is_named(common, best, missing):
-    with pytest.raises(ValueError, match=rf"learning rates \[0.01, 0.1\], not {missing}"):
+    with pytest.raises(ValueError, match=rf"learning rates \[0.01, 0.1\] of \w+, not {missing}"):
         read_rates(planted(common), STARTS, {"scratch": 0.01, "pretrained": best})
