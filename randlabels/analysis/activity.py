@@ -8,7 +8,7 @@ sigmoid. Only for relu does an inactive unit pass nothing on, neither activity n
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import flax.linen as nn
@@ -117,6 +117,7 @@ def activity_of_run(
     }
 
 
+@lru_cache(maxsize=8)  # compilation takes longer than what it is compiled for
 def _batch_sums(model: Any) -> Any:
     """A function (variables, x [b, ...]) -> {layer: its sums}, in forward order."""
     silent = float(ACTIVATIONS[model.activation](jnp.zeros(())))

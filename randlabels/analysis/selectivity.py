@@ -7,6 +7,7 @@ groups, less what any grouping of that size has by chance.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import flax.linen as nn
@@ -94,7 +95,7 @@ def unit_responses(
     Raises:
         ValueError: if there are no inputs.
     """
-    return _responses(on_hidden_outputs(model, _mean_over_positions), variables, batches)
+    return _responses(_respond(model), variables, batches)
 
 
 def selectivity_of_run(
@@ -117,7 +118,7 @@ def selectivity_of_run(
     config = open_config(run.config)
     shown = {task: _show(run, config, task, chosen) for task in TASKS}
     variables = read_variables(run, step)
-    respond = on_hidden_outputs(open_inputs(run).model, _mean_over_positions)
+    respond = _respond(open_inputs(run).model)
     found = []
     for row, network in enumerate(chosen):
         own = jax.tree.map(lambda x, n=network: x[n], variables)
@@ -161,6 +162,12 @@ def _selectivity(
         explained_by_groups(new, drawn),
         explained_by_groups(np.concatenate([seen, new]), trained),
     )
+
+
+@lru_cache(maxsize=8)  # compilation takes longer than what it is compiled for
+def _respond(model: nn.Module) -> Callable[[Any, jax.Array], dict[str, Any]]:
+    """A function (variables, x [b, ...]) -> {layer: mean outputs over positions [b, units]}."""
+    return on_hidden_outputs(model, _mean_over_positions)
 
 
 def _mean_over_positions(h: jax.Array) -> jax.Array:

@@ -49,7 +49,7 @@ def test_every_arm_has_a_best_rate_that_is_trained(best):
         assert set(np.ravel(list(of_stage.values()))) <= set(RATES)
 
 
-@pytest.mark.parametrize(("name", "shared"), [("fig7", 4), ("fig8", 2), ("critical", 2)])
+@pytest.mark.parametrize(("name", "shared"), [("fig7", 4), ("fig8", 2), ("critical", 1)])
 def test_stages_that_fig1_has_too_can_be_copied_from_it(name, shared):
     def configs(name):
         return {s.name: stage_config(s, Path("x"), "short", "") for s in find_study(name).stages}
@@ -60,7 +60,7 @@ def test_stages_that_fig1_has_too_can_be_copied_from_it(name, shared):
 
 @pytest.mark.parametrize("budget", ["full", "short"])
 def test_critical_starts_from_checkpoints_that_upstream_keeps(budget):
-    for setting in SETTINGS:
+    for setting in critical.SETTINGS:
         stages = {stage.name: stage for stage in critical.STUDY.stages}
         upstream = stage_config(stages[setting], Path("study"), budget, "")
         config = stage_config(stages[f"{setting}_real"], Path("study"), budget, "")
@@ -91,7 +91,12 @@ def planted_run(starts, common=0.003, seeds=3):
             networks.append(Network(network=len(networks), seed=seed, **columns))
             values.append(np.array(curve) + 0.01 * seed)
     metrics = [
-        {"step": step, "epoch": k, "train_accuracy": [float(v[k]) for v in values]}
+        {
+            "step": step,
+            "epoch": k,
+            "train_accuracy": [float(v[k]) for v in values],
+            "test_accuracy": [float(v[k]) / 2 for v in values],
+        }
         for k, step in enumerate(STEPS)
     ]
     config = {
@@ -141,6 +146,11 @@ def test_fig1_gaps_at_the_common_rate_and_at_the_best(hurts_where):
     run = planted_run(at_rates(best, common))
     runs = dict.fromkeys(two_settings.BEST, run)
     found = claimed(with_best(fig1.STUDY, runs), runs)
+    tested = {name: found.pop(name) for name in list(found) if name.endswith("_test")}
+    assert list(tested) == [f"{setting}_real_pretrained_unscaled_test" for setting in SETTINGS]
+    for values in tested.values():
+        lost = (0.9 - 0.5) / 2 * (1 if best is HURTS else -1)
+        np.testing.assert_allclose(values, lost)
     assert len(found) == 2 * 2 * 2 * 2
     for name, values in found.items():
         hurts = (hurts_where == "at the common rate") == name.endswith("_common")
@@ -191,7 +201,7 @@ def test_critical_benefit_by_length_is_at_the_best_rate_of_each(monkeypatch):
     }
     steps = (0, 50, 100)
     rates = {"scratch": (0.003,) * 3} | dict.fromkeys(COPIED, (0.001, 0.003, 0.01))
-    monkeypatch.setattr(critical, "BEST_RATES", dict.fromkeys(SETTINGS, rates))
+    monkeypatch.setattr(critical, "BEST_RATES", dict.fromkeys(critical.SETTINGS, rates))
     starts = [({"arm": "scratch", "learning_rate": r}, SLOW if r == 0.003 else FAST) for r in RATES]
     for arm, by_step in curves.items():
         for step, best in zip(steps, rates[arm], strict=True):
@@ -202,8 +212,8 @@ def test_critical_benefit_by_length_is_at_the_best_rate_of_each(monkeypatch):
                 )
                 for r in RATES
             ]
-    runs = {f"{setting}_real": planted_run(starts) for setting in SETTINGS}
-    runs |= dict.fromkeys(SETTINGS, planted_run([({"arm": "scratch"}, FAST)]))
+    runs = {f"{setting}_real": planted_run(starts) for setting in critical.SETTINGS}
+    runs |= dict.fromkeys(critical.SETTINGS, planted_run([({"arm": "scratch"}, FAST)]))
     found = critical.STUDY.read(Results(Path("x"), runs, {}))["positive"]
     np.testing.assert_array_equal(found.epochs, [0, 5, 10])  # of 10 steps
     expected = np.array([-RISE, AREA, 0])
@@ -212,7 +222,7 @@ def test_critical_benefit_by_length_is_at_the_best_rate_of_each(monkeypatch):
     measured = claimed(critical.STUDY, runs)
     np.testing.assert_allclose(measured["positive_grows"], RISE)
     np.testing.assert_allclose(measured["early_stage_hurts"], RISE)
-    np.testing.assert_allclose(measured["negative_recovers"], RISE)
+    np.testing.assert_allclose(measured["hot_recovers"], RISE)
     np.testing.assert_allclose(measured["rescaling_hurts_at_the_end"], -AREA)
 
 

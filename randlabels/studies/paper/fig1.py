@@ -19,6 +19,7 @@ from randlabels.studies.readouts.curves import tested_lines, train_lines
 from randlabels.studies.readouts.rates import BEST, COMMON, gain_cells, rate_rows
 
 _CASES = {f"{setting}_{task}": (setting, task) for setting in SETTINGS for task in TASKS}
+UNSCALED = "pretrained_unscaled"
 _SUFFIXES = {BEST: "", COMMON: "_common"}  # of claims, after stage and arm
 
 
@@ -39,6 +40,27 @@ def _claim(stage: str, arm: str, rates: str) -> Claim[Cases]:
         place="Figure 1",
         unit=f"mean train accuracy, {'gain over' if helps else 'loss against'} scratch",
         of=gap,
+    )
+
+
+def _test_claim(setting: str) -> Claim[Cases]:
+    """That pre-training costs test accuracy on real labels."""
+
+    def lost(found: Cases) -> np.ndarray:
+        arms = found[f"{setting}_real"].at_best
+        scratch, ours = arms["scratch"].test, arms[UNSCALED].test
+        if scratch is None or ours is None:
+            raise ValueError("real labels are tested, and this run has no test accuracy.")
+        return scratch[:, -1] - ours[:, -1]
+
+    return Claim(
+        name=f"{setting}_real_{UNSCALED}_test",
+        statement=f"In the {setting} setting, networks that take over pre-trained layers "
+        f"{HOW[UNSCALED]} end fine-tuning on real labels with a lower test accuracy than from "
+        f"scratch, {BEST}.",
+        place="Figure 1",
+        unit="test accuracy at the end, loss against scratch",
+        of=lost,
     )
 
 
@@ -87,8 +109,9 @@ STUDY = Study(
     paper_item="Figure 1",
     stages=two_settings.stages(*TASKS),
     read=partial(two_settings.read_cases, best=two_settings.BEST),
-    claims=tuple(
-        _claim(stage, arm, rates) for stage in _CASES for arm in COPIED for rates in _SUFFIXES
+    claims=(
+        *(_claim(stage, arm, rates) for stage in _CASES for arm in COPIED for rates in _SUFFIXES),
+        *(_test_claim(setting) for setting in SETTINGS),
     ),
     figures=_figures,
     tables=_tables,

@@ -1,8 +1,9 @@
-"""Critical stages: how the benefit of pre-training depends on its length, in Figure 1's settings.
+"""Critical stages: how the benefit of pre-training depends on its length.
 
-One upstream run for each setting keeps several checkpoints; fine-tuning on real labels starts from
-three of them. The benefit is the mean difference of train accuracy to networks from scratch, each
-at the learning rate that is best for this start.
+Two settings: the positive one of Figure 1, and `hot`, of which Figure 1's negative setting is the
+first stage. One upstream run for each keeps several checkpoints; fine-tuning on real labels starts
+from three of them, of which the last have learned their labels. The benefit is the mean difference
+of train accuracy to networks from scratch, each at the learning rate that is best for this start.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from randlabels.figures import gap_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
 from randlabels.studies.families import two_settings
-from randlabels.studies.families.two_settings import LEVELS, SETTINGS, SWEEP
+from randlabels.studies.families.two_settings import LEVELS, SWEEP
 from randlabels.studies.families.whole_networks import COPIED
 from randlabels.studies.readouts.alignment import accuracy_at
 from randlabels.studies.readouts.cells import mean_std
@@ -27,13 +28,26 @@ UNIT = (
     "gain over scratch in mean train accuracy, each at its best rate, the former minus the latter"
 )
 
-# {setting: steps of checkpoints of UPSTREAM at full and at short}: an early one, before random
-# labels are learned, one in the middle, and the end
-_STEPS = {
-    "positive": ((234, 3120, 9360), (100, 750, 1500)),
-    "negative": ((468, 7800, 19500), (100, 1000, 3000)),
+# {setting: (Figure 1's setting of the same fine-tuning, steps at full and at short of three of the
+# checkpoints that pre-training keeps)}: before labels are learned, in the middle, and the end
+SETTINGS = {
+    "positive": ("positive", (234, 3120, 9360), (100, 750, 1500)),
+    "hot": ("negative", (468, 7800, 19500), (100, 1000, 3000)),
 }
 EARLY, MIDDLE, FINAL = range(3)
+
+UPSTREAM = (
+    two_settings.UPSTREAM["positive"],
+    Stage(
+        "hot",
+        "vgg16",
+        at={
+            **two_settings.HOT,
+            **two_settings.decay_at(0.7),
+            **two_settings.kept_epochs((0, 6, 100, 250), (0, 4, 40, 120)),
+        },
+    ),
+)
 
 # {setting: {arm: its best rate from each checkpoint}}, chosen as those of two_settings.BEST.
 BEST_RATES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
@@ -42,7 +56,7 @@ BEST_RATES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
         "pretrained": (0.001, 0.001, 0.003),
         "pretrained_unscaled": (0.001, 0.001, 0.001),
     },
-    "negative": {
+    "hot": {
         "scratch": (0.001,) * 3,
         "pretrained": (0.001, 0.001, 0.01),
         "pretrained_unscaled": (0.001, 0.001, 0.001),
@@ -52,14 +66,17 @@ BEST_RATES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
 
 def _downstream(setting: str) -> Stage:
     """Figure 1's fine-tuning, shorter, from several checkpoints."""
-    full, short, smoke = ((SWEEP, ("init.step", kept)) for kept in (*_STEPS[setting], (0, 2, 4)))
+    like, *steps = SETTINGS[setting]
+    full, short, smoke = ((SWEEP, ("init.step", kept)) for kept in (*steps, (0, 2, 4)))
     at: Columns = {
         **two_settings.every_two(24, 10, smoke=1),
         "population.sweep": (full, short, smoke),
     }
-    stage = two_settings.downstream(setting, "real")
+    stage = two_settings.downstream(like, "real")
     changes = {k: v for k, v in stage.changes.items() if k != "population.sweep"}
-    return dataclasses.replace(stage, changes=changes, at={**stage.at, **at})
+    return dataclasses.replace(
+        stage, name=f"{setting}_real", reads=setting, changes=changes, at={**stage.at, **at}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +130,7 @@ def _difference(found: Reading, setting: str, one: int, other: int) -> np.ndarra
 
 
 def _not_rescaled_minus_rescaled(found: Reading) -> np.ndarray:
-    rescaled, unscaled = (found["negative"].benefits(arm)[FINAL] for arm in COPIED)
+    rescaled, unscaled = (found["hot"].benefits(arm)[FINAL] for arm in COPIED)
     return unscaled - rescaled
 
 
@@ -128,23 +145,23 @@ _CLAIMS: tuple[Claim[Reading], ...] = (
     ),
     Claim(
         name="early_stage_hurts",
-        statement="In the negative setting, the first stage of pre-training, before random labels "
+        statement="In the hot setting, the first stage of pre-training, before random labels "
         "are learned, hurts, layers taken over as they are.",
         place=PLACE,
         unit="mean train accuracy, loss against scratch, each at its best rate",
-        of=lambda found: -found["negative"].benefits("pretrained_unscaled")[EARLY],
+        of=lambda found: -found["hot"].benefits("pretrained_unscaled")[EARLY],
     ),
     Claim(
-        name="negative_recovers",
-        statement="In the negative setting, the whole of pre-training helps more, or hurts less, "
+        name="hot_recovers",
+        statement="In the hot setting, the whole of pre-training helps more, or hurts less, "
         "than its first stage, layers taken over as they are.",
         place=PLACE,
         unit=UNIT,
-        of=lambda found: _difference(found, "negative", FINAL, EARLY),
+        of=lambda found: _difference(found, "hot", FINAL, EARLY),
     ),
     Claim(
         name="rescaling_hurts_at_the_end",
-        statement="In the negative setting, networks at the end of pre-training do worse rescaled "
+        statement="In the hot setting, networks at the end of pre-training do worse rescaled "
         "than not.",
         place="A reading of Figure 1, not in the paper",
         unit="mean train accuracy, not rescaled minus rescaled, each at its best rate",
@@ -194,7 +211,7 @@ STUDY = Study(
     name="critical",
     title="Benefit against the length of pre-training, vgg16 on CIFAR-10",
     paper_item="Critical stages (a question asked of the paper)",
-    stages=(*two_settings.UPSTREAM.values(), *(_downstream(setting) for setting in SETTINGS)),
+    stages=(*UPSTREAM, *(_downstream(setting) for setting in SETTINGS)),
     read=_read,
     claims=_CLAIMS,
     figures=_figures,
