@@ -8,14 +8,15 @@ sigmoid. Only for relu does an inactive unit pass nothing on, neither activity n
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict
 
+from randlabels.analysis.hidden_outputs import on_hidden_outputs
 from randlabels.analysis.layer_inputs import open_inputs, read_variables
 from randlabels.eigen.matrices import float64
 from randlabels.errors import InputError
@@ -116,24 +117,11 @@ def activity_of_run(
     }
 
 
+@lru_cache(maxsize=8)  # compilation takes longer than what it is compiled for
 def _batch_sums(model: Any) -> Any:
-    """A function (variables, x [b, ...]) -> (layers, their sums), both in forward order."""
+    """A function (variables, x [b, ...]) -> {layer: its sums}, in forward order."""
     silent = float(ACTIVATIONS[model.activation](jnp.zeros(())))
-    names: list[str] = []
-
-    @jax.jit
-    def sums(variables: Any, x: jax.Array) -> list[tuple[jax.Array, ...]]:
-        _, sown = model.apply(variables, x, mutable=["activations"])
-        outputs = flatten_dict(sown["activations"], sep="/")
-        # Here while tracing: what leaves a compiled function has lost the order of its keys.
-        names[:] = [name.removesuffix("_out") for name in outputs]
-        return [_sum_one(h, silent) for h in outputs.values()]
-
-    def named(variables: Any, x: jax.Array) -> tuple[list[str], list[tuple[jax.Array, ...]]]:
-        found = sums(variables, x)
-        return names, found
-
-    return named
+    return on_hidden_outputs(model, partial(_sum_one, silent=silent))
 
 
 def _sum_one(h: jax.Array, silent: float) -> tuple[jax.Array, ...]:
@@ -156,8 +144,8 @@ def _measure(
     count = 0
     for x in batches:
         with float64():
-            names, sums = batch_sums(variables, jnp.asarray(x, jnp.float32))
-        for layer, new in zip(names, jax.device_get(sums), strict=True):
+            sums = batch_sums(variables, jnp.asarray(x, jnp.float32))
+        for layer, new in sums.items():
             old = totals.get(layer, [0, 0, 0.0, 0])
             totals[layer] = [a + b for a, b in zip(old, new, strict=True)]
         count += len(x)

@@ -1,23 +1,30 @@
 """Studies fig1, fig7, fig8 and critical: a smoke run of fig1, and measures on planted curves."""
 
+import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from randlabels.analysis.activity import UnitActivity, activity_of_run
+from randlabels.analysis.selectivity import UnitSelectivity, selectivity_of_run
 from randlabels.figures import activity_curves, gap_curves
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network
 from randlabels.runs import Run, load_run
 from randlabels.studies import find_study
 from randlabels.studies.declare import Results
-from randlabels.studies.families.whole_networks import SETTINGS, TASKS
+from randlabels.studies.families import two_settings
+from randlabels.studies.families.two_settings import RATES, SETTINGS
+from randlabels.studies.families.whole_networks import ARMS, COPIED, TASKS
 from randlabels.studies.paper import fig1, fig7, fig8
 from randlabels.studies.questions import critical
+from randlabels.studies.readouts.rates import AtRates
 from randlabels.studies.resolve import stage_config
 from randlabels.studies.run import load_results, run_study
+from randlabels.studies.verdicts import judge
 from randlabels.training.check import check
 from randlabels.training.setup import prepare
 
@@ -29,27 +36,52 @@ NAMES = ("fig1", "fig7", "fig8", "critical")
 def test_every_config_is_valid(name, budget):
     for stage in find_study(name).stages:
         config = check(stage_config(stage, Path("study"), budget, ""))
-        assert config.population.seeds >= (2 if budget == "smoke" else 3)
+        assert config.population.seeds == (2 if budget == "smoke" else 6)
         assert (config.init.run == "") == (stage.reads == "")
+        if stage.reads:
+            assert dict(config.population.sweep)["optimizer.learning_rate"] == RATES
+            assert config.optimizer.learning_rate in RATES
+
+
+@pytest.mark.parametrize("best", [two_settings.BEST, fig8.BEST_RATES, critical.BEST_RATES])
+def test_every_arm_has_a_best_rate_that_is_trained(best):
+    for of_stage in best.values():
+        assert set(of_stage) == set(ARMS)
+        assert set(np.ravel(list(of_stage.values()))) <= set(RATES)
+
+
+@pytest.mark.parametrize(("name", "shared"), [("fig7", 4), ("fig8", 2), ("critical", 1)])
+def test_stages_that_fig1_has_too_can_be_copied_from_it(name, shared):
+    def configs(name):
+        return {s.name: stage_config(s, Path("x"), "short", "") for s in find_study(name).stages}
+
+    whole = configs("fig1")
+    assert sum(config == whole.get(stage) for stage, config in configs(name).items()) == shared
 
 
 @pytest.mark.parametrize("budget", ["full", "short"])
 def test_critical_starts_from_checkpoints_that_upstream_keeps(budget):
-    for setting in SETTINGS:
+    for setting in critical.SETTINGS:
         stages = {stage.name: stage for stage in critical.STUDY.stages}
         upstream = stage_config(stages[setting], Path("study"), budget, "")
         config = stage_config(stages[f"{setting}_real"], Path("study"), budget, "")
         per_epoch = upstream.data.upstream_size // upstream.train.batch_size
-        kept = tuple(per_epoch * epoch for epoch in upstream.train.checkpoint_epochs)
-        assert config.population.sweep == (("init.step", kept),)
-        assert (kept[0], kept[-1], len(kept)) == (0, per_epoch * upstream.train.epochs, 5)
+        kept = [per_epoch * epoch for epoch in upstream.train.checkpoint_epochs]
+        steps = dict(config.population.sweep)["init.step"]
+        assert len(steps) == 3
+        assert set(steps) <= set(kept)
+        assert steps[0] > 0
+        assert steps[-1] == per_epoch * upstream.train.epochs
 
 
 STEPS = [0, 10, 20, 30]
 SLOW, FAST = [0.1, 0.1, 0.3, 0.5], [0.1, 0.5, 0.7, 0.9]
+DEAD = [0.1, 0.1, 0.1, 0.1]
+AREA = (0.2 + 0.4 + 0.4) / 3  # of FAST above SLOW, by hand: differences 0, .4, .4, .4
+RISE = (0.0 + 0.1 + 0.3) / 3  # of SLOW above DEAD: differences 0, 0, .2, .4
 
 
-def planted_run(starts, seeds=3, metric="train_accuracy"):
+def planted_run(starts, common=0.003, seeds=3):
     """A run of networks with ({column: value}, accuracy at STEPS), each curve for every seed.
 
     Seed k's curve lies .01 k above that of seed 0.
@@ -60,10 +92,20 @@ def planted_run(starts, seeds=3, metric="train_accuracy"):
             networks.append(Network(network=len(networks), seed=seed, **columns))
             values.append(np.array(curve) + 0.01 * seed)
     metrics = [
-        {"step": step, "epoch": k, metric: [float(v[k]) for v in values]}
+        {
+            "step": step,
+            "epoch": k,
+            "train_accuracy": [float(v[k]) for v in values],
+            "test_accuracy": [float(v[k]) / 2 for v in values],
+        }
         for k, step in enumerate(STEPS)
     ]
-    config = {"data": {"upstream_size": 10}, "train": {"task": "upstream", "batch_size": 1}}
+    config = {
+        "data": {"upstream_size": 10},
+        "train": {"task": "upstream", "batch_size": 1},
+        "optimizer": {"learning_rate": common},
+        "labels": {"num_classes": 10},
+    }
     return Run(Path("planted"), config, tuple(networks), metrics, {}, ())
 
 
@@ -73,74 +115,164 @@ def claimed(study, runs):
     return {claim.name: claim.of(found) for claim in study.claims}
 
 
-def arms(**curves):
-    return planted_run([({"arm": arm}, curve) for arm, curve in curves.items()])
+# No arm's best rate is the common one, .003.
+BEST = {"scratch": 0.001, "pretrained": 0.01, "pretrained_unscaled": 0.001}
+HELPS = {"scratch": SLOW, "pretrained": FAST, "pretrained_unscaled": FAST}
+HURTS = {"scratch": FAST, "pretrained": SLOW, "pretrained_unscaled": SLOW}
+AT_CHANCE = dict.fromkeys(ARMS, DEAD)
 
 
-HELPS = {"scratch": SLOW, "pretrained": FAST, "pretrained_unscaled": SLOW}
-HURTS = {"scratch": FAST, "pretrained": SLOW, "pretrained_unscaled": FAST}
-AREA = (0.2 + 0.4 + 0.4) / 3  # of FAST above SLOW, by hand: differences 0, .4, .4, .4
+def at_rates(at_best, at_common=AT_CHANCE):
+    """Networks of each arm with one curve at its best rate, one at .003, and DEAD at the third."""
+    return [
+        (
+            {"arm": arm, "learning_rate": rate},
+            at_common[arm] if rate == 0.003 else at_best[arm] if rate == BEST[arm] else DEAD,
+        )
+        for arm in ARMS
+        for rate in RATES
+    ]
 
 
-def test_fig1_gaps_are_counted_in_the_direction_that_is_claimed():
-    runs = {
-        f"{setting}_{task}": arms(**(HELPS if setting == "positive" else HURTS))
-        for setting in SETTINGS
-        for task in TASKS
-    }
-    found = claimed(fig1.STUDY, runs)
-    assert len(found) == 8
+def with_best(study, stages):
+    """A study of curves by stage, with BEST for every stage."""
+    best = dict.fromkeys(stages, BEST)
+    return dataclasses.replace(study, read=partial(two_settings.read_cases, best=best))
+
+
+@pytest.mark.parametrize("hurts_where", ["at the common rate", "at the best"])
+def test_fig1_gaps_at_the_common_rate_and_at_the_best(hurts_where):
+    """Pre-training that hurts at one choice of rates and helps at the other is told apart."""
+    common, best = (HURTS, HELPS) if hurts_where == "at the common rate" else (HELPS, HURTS)
+    run = planted_run(at_rates(best, common))
+    runs = dict.fromkeys(two_settings.BEST, run)
+    found = claimed(with_best(fig1.STUDY, runs), runs)
+    tested = {name: found.pop(name) for name in list(found) if name.endswith("_test")}
+    assert list(tested) == [f"{setting}_real_pretrained_unscaled_test" for setting in SETTINGS]
+    for values in tested.values():
+        lost = (0.9 - 0.5) / 2 * (1 if best is HURTS else -1)
+        np.testing.assert_allclose(values, lost)
+    assert len(found) == 2 * 2 * 2 * 2
     for name, values in found.items():
-        if name.endswith("area"):
-            np.testing.assert_allclose(values, AREA)
-    # Seed 0 reaches .5 at step 10 or 30, and .3 at step 5 or 20.
-    for setting in SETTINGS:
-        assert found[f"{setting}_real_steps"][0] == pytest.approx(3)
-        assert found[f"{setting}_random_steps"][0] == pytest.approx(20 / 5)
+        hurts = (hurts_where == "at the common rate") == name.endswith("_common")
+        claims_to_help = name.startswith("positive")
+        np.testing.assert_allclose(values, AREA if claims_to_help != hurts else -AREA)
 
 
-def test_fig1_the_wrong_sign_is_below_the_threshold():
-    runs = {f"{s}_{t}": arms(**HURTS) for s in SETTINGS for t in TASKS}
-    found = claimed(fig1.STUDY, runs)
-    assert found["positive_real_steps"].max() < 1 < found["negative_real_steps"].min()
-    assert found["positive_real_area"].max() < 0 < found["negative_real_area"].min()
+def test_fig1_tables_show_every_rate_and_which_is_used():
+    run = planted_run(at_rates(HELPS))
+    runs = dict.fromkeys(two_settings.BEST, run)
+    study = with_best(fig1.STUDY, runs)
+    tables = study.tables(study.read(Results(Path("x"), runs, {})))
+    assert len(tables["rates"]) == 4 * 3 * 3
+    row = tables["rates"][5]
+    assert (row["arm"], row["learning rate"], row["used as"]) == ("pretrained", "0.01", "best")
+    assert tables["rates"][4]["used as"] == "common"
+    assert tables["rates"][3]["used as"] == ""
+    assert row["steps to 50%"].startswith("10 ")
+    assert len(tables["gains"]) == 4 * 2
+    assert tables["gains"][0]["gain each at its best rate"].startswith(f"{AREA:+.3f}")
+    assert tables["gains"][0]["gain at the common rate"].startswith("+0.000")
 
 
 def test_fig8_gap_by_width():
-    runs = {stage: arms(**(HELPS if w == 4 else HURTS)) for stage, w in fig8.WIDTHS.items()}
-    found = claimed(fig8.STUDY, runs)
-    np.testing.assert_allclose(found["negative_at_standard_width"], AREA)
-    np.testing.assert_allclose(found["wider_is_better"], 2 * AREA)
-    np.testing.assert_allclose(found["positive_at_width_4"], AREA)
+    stages = {fig8.STANDARD: HURTS, fig8.WIDE: HELPS | {"pretrained": SLOW}}
+    runs = {stage: planted_run(at_rates(curves)) for stage, curves in stages.items()}
+    found = claimed(with_best(fig8.STUDY, runs), runs)
+    for arm, wide in (("pretrained", 0), ("pretrained_unscaled", AREA)):
+        np.testing.assert_allclose(found[f"{arm}_hurts_at_standard_width"], AREA)
+        np.testing.assert_allclose(found[f"{arm}_better_when_wide"], AREA + wide)
+        np.testing.assert_allclose(found[f"{arm}_helps_when_wide"], wide, atol=1e-12)
+    assert len(found) == 6
+    assert [s.name for s in fig8.STUDY.stages if s.changes.get("model.last_width")] == [
+        "wide",
+        "wide_real",
+    ]
 
 
-def test_critical_benefit_by_length_comes_from_the_right_checkpoint():
-    """At step 0 as scratch, best at step 50, and the other arm must not be mixed in."""
-    starts = [({"arm": "scratch"}, SLOW)]
-    for arm, curves in (
-        ("pretrained", {50: FAST, 0: SLOW, 100: [0.1, 0.3, 0.5, 0.7]}),
-        ("pretrained_unscaled", {50: SLOW, 0: FAST, 100: FAST}),
-    ):
-        starts += [({"arm": arm, "source_step": s}, curve) for s, curve in curves.items()]
-    run, upstream = planted_run(starts), arms(learned=FAST)
-    runs = dict.fromkeys(SETTINGS, upstream)
-    runs |= {f"{setting}_real": run for setting in SETTINGS}
+def test_critical_benefit_by_length_is_at_the_best_rate_of_each(monkeypatch):
+    """Early as DEAD, in the middle as FAST, at the end as scratch; the other arm has its own."""
+    curves = {
+        "pretrained": {50: SLOW, 100: FAST, 0: FAST},
+        "pretrained_unscaled": {50: FAST, 0: DEAD, 100: SLOW},
+    }
+    steps = (0, 50, 100)
+    rates = {"scratch": (0.003,) * 3} | dict.fromkeys(COPIED, (0.001, 0.003, 0.01))
+    monkeypatch.setattr(critical, "BEST_RATES", dict.fromkeys(critical.SETTINGS, rates))
+    starts = [({"arm": "scratch", "learning_rate": r}, SLOW if r == 0.003 else FAST) for r in RATES]
+    for arm, by_step in curves.items():
+        for step, best in zip(steps, rates[arm], strict=True):
+            starts += [
+                (
+                    {"arm": arm, "source_step": step, "learning_rate": r},
+                    by_step[step] if r == best else [0, 0, 0, 0],
+                )
+                for r in RATES
+            ]
+    runs = {f"{setting}_real": planted_run(starts) for setting in critical.SETTINGS}
+    runs |= dict.fromkeys(critical.SETTINGS, planted_run([({"arm": "scratch"}, FAST)]))
     found = critical.STUDY.read(Results(Path("x"), runs, {}))["positive"]
     np.testing.assert_array_equal(found.epochs, [0, 5, 10])  # of 10 steps
-    expected = np.array([0, AREA, (0.1 + 0.2 + 0.2) / 3])
-    np.testing.assert_allclose(
-        found.benefits(), np.repeat(expected[:, None], 3, axis=1), atol=1e-12
-    )
+    expected = np.array([-RISE, AREA, 0])
+    benefits = found.benefits("pretrained_unscaled")
+    np.testing.assert_allclose(benefits, np.repeat(expected[:, None], 3, axis=1), atol=1e-12)
     measured = claimed(critical.STUDY, runs)
-    np.testing.assert_allclose(measured["positive_grows"], expected[2] - expected[1])
-    np.testing.assert_allclose(measured["negative_best_before_the_end"], expected[1] - expected[2])
-    np.testing.assert_allclose(measured["negative_comes_from_rescaling"], AREA - expected[2])
+    np.testing.assert_allclose(measured["positive_grows"], RISE)
+    np.testing.assert_allclose(measured["early_stage_hurts"], RISE)
+    np.testing.assert_allclose(measured["hot_recovers"], RISE)
+    np.testing.assert_allclose(measured["rescaling_hurts_at_the_end"], -AREA)
 
 
-def test_fig7_late_activity_is_of_all_units_of_the_last_convolutions():
-    shares = {"conv1": [[1.0]], "conv11": [[0.2]], "conv12": [[0.4, 0.6]], "conv13": [[0.0]]}
-    layers = {name: UnitActivity(*[np.array(v)] * 3) for name, v in shares.items()}
-    np.testing.assert_allclose(fig7.late(layers), [0.3])
+def planted_units(setting, learned=0.0, control=0.0, familiar=(0.0, 0.0), switch=0.5):
+    """Units of fig7 with known means over late units, two seeds, the second .01 higher."""
+
+    def layers(make):
+        # Late means are over all units: conv12 has two, of half and one and a half the mean.
+        shares = {"conv1": [9.0], "conv11": [1.0], "conv12": [0.5, 1.5], "conv13": [1.0]}
+        return {layer: make(np.array(of)) for layer, of in shares.items()}
+
+    def seeds(mean, of):
+        return np.stack([mean * of, (mean + 0.01) * of])
+
+    activity = {
+        moment: layers(lambda of, mean=mean: UnitActivity(*[seeds(mean, of)] * 3))
+        for moment, mean in ((fig7.START, 0.5), (fig7.SWITCH, switch))
+    }
+    selectivity = {
+        moment: layers(
+            lambda of, k=k: UnitSelectivity(
+                seeds(k * learned, of), seeds(k * control, of), seeds(familiar[k], of)
+            )
+        )
+        for k, moment in enumerate((fig7.START, fig7.LEARNED))
+    }
+    run = planted_run(at_rates(HURTS if setting == "negative" else HELPS))
+    at = two_settings.read_cases(Results(Path("x"), {"s": run}, {}), {"s": BEST})["s"]
+    return fig7.Units(activity, selectivity, at)
+
+
+def test_fig7_claims_of_planted_units():
+    reading = {
+        "positive": planted_units("positive", familiar=(0.01, 0.03), switch=0.4),
+        "negative": planted_units("negative", 0.3, 0.1, familiar=(0.02, 0.15), switch=0.2),
+    }
+    found = {claim.name: claim.of(reading) for claim in fig7.STUDY.claims}
+    expected = {
+        "late_units_tell_learned_labels": 0.3 - 0.1,
+        "late_units_tell_trained_images": 0.15 - 0.02,
+        "late_units_silent_on_new_task": 0.5 - 0.2,
+        "more_silent_than_positive": 0.4 - 0.2,
+        "more_specialised_than_positive": 0.15 - 0.03,
+        "negative_hurts": AREA,
+    }
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+
+
+def test_fig7_late_units_are_all_units_of_the_last_convolutions():
+    layers = {"conv1": [[1.0]], "conv11": [[0.2]], "conv12": [[0.4, 0.6]], "conv13": [[0.0]]}
+    np.testing.assert_allclose(fig7.late({k: np.array(v) for k, v in layers.items()}), [0.3])
 
 
 def test_activity_curves_are_sorted_in_each_network():
@@ -180,27 +312,30 @@ def test_fig1_runs_to_its_page(workdir):
     page = (workdir / "report.html").read_text()
     results = load_results(fig1.STUDY, workdir)
     assert page.count("data:image/png") == 3
-    row = fig1.STUDY.tables(fig1.STUDY.read(results))["arms"][0]
+    row = fig1.STUDY.tables(fig1.STUDY.read(results))["rates"][0]
     assert all(str(cell) in page for cell in row.values())
     for task in TASKS:
         assert results.runs[f"positive_{task}"].config["labels"]["kind"] == task
 
 
 @pytest.fixture(scope="module")
-def activities(workdir):
+def units(workdir):
     """What fig7 reads of it."""
     return fig7.STUDY.read(load_results(fig7.STUDY, workdir))
 
 
-def test_fig7_rescaling_changes_no_units_activity(workdir, activities):
+def test_fig7_rescaling_changes_no_units_activity(workdir, units):
     """At the switch units are active as after pre-training on the same images (relu)."""
     upstream, run = load_run(workdir / "positive"), load_run(workdir / "positive_real")
     before = activity_of_run(upstream, upstream.steps[-1], "downstream", networks=[0, 1])
-    switch = activities["positive"][fig7.SWITCH]
+    switch = units["positive"].activity[fig7.SWITCH]
+    chosen = [row.network for row in run.networks if row.arm == "pretrained"][:2]
+    rescaled = activity_of_run(run, 0, networks=chosen)
     changed = False
     for layer, activity in before.items():
-        np.testing.assert_allclose(switch[layer].share, activity.share, atol=2e-3)
-        sizes = switch[layer].mean_absolute, activity.mean_absolute
+        np.testing.assert_allclose(switch[layer].mean_absolute, activity.mean_absolute, rtol=1e-5)
+        np.testing.assert_allclose(rescaled[layer].share, activity.share, atol=2e-3)
+        sizes = rescaled[layer].mean_absolute, activity.mean_absolute
         changed |= not np.allclose(*sizes, rtol=0.01)
     assert changed
     own = activity_of_run(upstream, upstream.steps[-1], networks=[0, 1])
@@ -208,13 +343,18 @@ def test_fig7_rescaling_changes_no_units_activity(workdir, activities):
     assert run.steps[0] == 0
 
 
-def test_fig7_reads_the_runs_of_fig1(activities):
-    found = {claim.name: claim.of(activities) for claim in fig7.STUDY.claims}
-    assert len(found) == 3
-    learned, switch = (fig7.late(activities["negative"][m]) for m in (fig7.LEARNED, fig7.SWITCH))
-    np.testing.assert_allclose(found["specialised"], learned - switch)
-    assert len(fig7.STUDY.figures(activities)) == 2
-    assert len(fig7.STUDY.tables(activities)["activity"]) == 2 * 5 * 4
+def test_fig7_reads_the_runs_of_fig1(workdir, units):
+    found = {claim.name: claim.of(units) for claim in fig7.STUDY.claims}
+    upstream = load_run(workdir / "negative")
+    learned = selectivity_of_run(upstream, upstream.steps[-1], networks=[0, 1])
+    late = [learned[layer] for layer in fig7.LATE]
+    means = [np.concatenate([getattr(of, f) for of in late], 1).mean(1) for f in fig7.FIELDS]
+    np.testing.assert_allclose(found["late_units_tell_learned_labels"], means[0] - means[1])
+    assert isinstance(units["negative"].tuning, AtRates)
+    assert len(fig7.STUDY.figures(units)) == 4
+    tables = fig7.STUDY.tables(units)
+    assert len(tables["activity"]) == 2 * 5 * 4
+    assert len(tables["selectivity"]) == 2 * 5 * 2
 
 
 def test_critical_population_holds_the_checkpoints_it_names(workdir):
@@ -224,6 +364,7 @@ def test_critical_population_holds_the_checkpoints_it_names(workdir):
     setup = prepare(check(config))
     upstream = load_run(workdir / "positive")
     assert {row.source_step for row in setup.table} == {0, 2, 4}
+    assert len(setup.table) == len(RATES) * 3 * 2
     for row in setup.table:
         theirs = upstream.params(row.source_step)
         for path in layer_paths(theirs)[:-1]:
@@ -232,3 +373,20 @@ def test_critical_population_holds_the_checkpoints_it_names(workdir):
             np.testing.assert_array_equal(ours, source)
     kernels = {upstream.params(step)["conv1"]["kernel"].tobytes() for step in (0, 2, 4)}
     assert len(kernels) == 3
+
+
+@pytest.mark.parametrize(("study", "hurts"), [(fig7.STUDY, "negative_hurts"), (fig8.STUDY, None)])
+def test_what_goes_with_negative_transfer_is_asked_only_where_there_is_one(study, hurts):
+    names = list(study.primary)
+    hurts = hurts or names[0]
+    assert names[0] == hurts
+    assert all(rule.premise == hurts for rule in list(study.primary.values())[1:])
+    claims = [dataclasses.replace(c, of=lambda f, n=c.name: f[n]) for c in study.claims]
+    noise = 0.01 * np.array([1, -1, 2, -2, 1.5, -1.5])
+    there = {claim.name: 0.3 + noise for claim in claims}
+    outcomes = {v.name: v.outcome for v in judge(claims, study.primary, there)}
+    assert [outcomes[name] for name in names] == ["supported"] * len(names)
+    outcomes = {
+        v.name: v.outcome for v in judge(claims, study.primary, there | {hurts: -there[hurts]})
+    }
+    assert [outcomes[name] for name in names[1:]] == ["not tested"] * (len(names) - 1)

@@ -11,7 +11,7 @@ from randlabels.configs.base import SAME
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
 from randlabels.studies.families import whole_networks
-from randlabels.studies.families.whole_networks import BANDS, COPIED, TASKS, Cases, gain
+from randlabels.studies.families.whole_networks import BANDS, COPIED, HOW, TASKS, Cases, gain
 from randlabels.studies.readouts.cells import gain_rows
 from randlabels.studies.readouts.curves import train_lines
 from randlabels.studies.readouts.gains import FASTER, faster_claim
@@ -41,8 +41,7 @@ def _stages(model: str) -> Iterator[Stage]:
 
 
 def _claim(model: str, task: str, arm: str) -> Claim[Cases]:
-    how = "rescaled" if arm == "pretrained" else "as they are"
-    words = f"Networks ({MODELS[model]}) that take over all layers {how}"
+    words = f"Networks ({MODELS[model]}) that take over all layers {HOW[arm]}"
     stage = f"{model}_{task}"
     return faster_claim(
         f"{stage}_{arm}", words, TASKS[task], "Appendix B", lambda found: gain(found[stage], arm)

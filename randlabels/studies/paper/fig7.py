@@ -1,95 +1,173 @@
-"""Figure 7: which units are active before and after transfer, in both settings of Figure 1.
+"""Figure 7: do late units specialise and fall silent where transfer is negative (Figure 1)?
 
-Four moments of the pre-trained arm: the upstream networks at initialisation and after pre-training,
-shown their own images, and the same networks at the switch (after rescaling) and after fine-tuning
-on real labels, shown the downstream images. The activity of a unit is the share of images and
-positions on which it is active (see `analysis.activity`). Rescaling changes no unit's activity:
-at the switch it is that of the pre-trained networks on new images.
+A unit is specialised if its responses tell the random label that it learned, on the images it was
+trained on and not on new ones, or tell trained from new images (see `analysis.selectivity`); how
+often it fires is another thing. Activity is the share of images and positions on which a unit is
+active (see `analysis.activity`). Both are of the arm that is not rescaled, whose networks are at
+the switch those after pre-training; rescaling would change no relu unit's activity.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from randlabels.analysis.activity import DORMANT, UnitActivity, activity_of_run
+from randlabels.analysis.selectivity import UnitSelectivity, selectivity_of_run
 from randlabels.figures import activity_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Primary, Results, Study, Tables
-from randlabels.studies.families import whole_networks
-from randlabels.studies.families.whole_networks import SETTINGS
+from randlabels.studies.families import two_settings
+from randlabels.studies.families.two_settings import SETTINGS
+from randlabels.studies.families.whole_networks import HOW
+from randlabels.studies.readouts.cells import signed_interval
 from randlabels.studies.readouts.curves import networks_of
+from randlabels.studies.readouts.gains import SLOWER
+from randlabels.studies.readouts.rates import AtRates
 
+ARM = "pretrained_unscaled"
 START, LEARNED = "at initialisation", "after pre-training"
 SWITCH, END = "at the switch", "after fine-tuning"
 LATE = ("conv11", "conv12", "conv13")  # those that Figure 8 makes wider
-TABLED = 5  # layers in the table, the last ones
+TABLED = 5  # layers in the tables, the last ones
+PLACE = "Section 4, Figure 7"
+_BEST = {f"{setting}_real": two_settings.BEST[f"{setting}_real"] for setting in SETTINGS}
 
 Layers = Mapping[str, UnitActivity]  # {layer: activity, arrays [seed, units]}, in forward order
-Activities = Mapping[str, Mapping[str, Layers]]  # {setting: {moment: of the pre-trained arm}}
 
 
-def _read(results: Results) -> Activities:
-    runs = results.runs
-    return {setting: _read_moments(runs[setting], runs[f"{setting}_real"]) for setting in SETTINGS}
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """The units of the pre-trained networks of one setting, arrays [seed, units].
+
+    Attributes:
+        activity: {moment: {layer: activity}}, START and LEARNED on upstream images, SWITCH and
+            END, after fine-tuning at the arm's best rate, on downstream ones.
+        selectivity: {START, LEARNED: {layer: selectivity}}.
+        tuning: how the networks and those from scratch learned real labels.
+    """
+
+    activity: Mapping[str, Layers]
+    selectivity: Mapping[str, Mapping[str, UnitSelectivity]]
+    tuning: AtRates
 
 
-def _read_moments(before: Run, after: Run) -> dict[str, Layers]:
-    chosen = networks_of(after, "pretrained")
-    sources = [after.networks[network].taken_over[0] for network in chosen]
+Reading = Mapping[str, Units]  # by setting
+
+
+def _read(results: Results) -> Reading:
+    cases = two_settings.read_cases(results, _BEST)
     return {
-        START: activity_of_run(before, before.steps[0], networks=sources),
-        LEARNED: activity_of_run(before, before.steps[-1], networks=sources),
-        SWITCH: activity_of_run(after, after.steps[0], networks=chosen),
-        END: activity_of_run(after, after.steps[-1], networks=chosen),
+        setting: _read_units(
+            results.runs[setting], results.runs[f"{setting}_real"], cases[f"{setting}_real"]
+        )
+        for setting in SETTINGS
     }
 
 
-def late(layers: Layers) -> np.ndarray:
-    """Mean activity of the units of the last three convolutions, [seed]."""
-    return np.concatenate([layers[layer].share for layer in LATE], axis=-1).mean(axis=-1)
+def _read_units(before: Run, after: Run, tuning: AtRates) -> Units:
+    chosen = networks_of(after, {"arm": ARM, "learning_rate": tuning.best[ARM]})
+    sources = [after.networks[network].taken_over[0] for network in chosen]
+    first, last = before.steps[0], before.steps[-1]
+    return Units(
+        activity={
+            START: activity_of_run(before, first, networks=sources),
+            LEARNED: activity_of_run(before, last, networks=sources),
+            SWITCH: activity_of_run(after, after.steps[0], networks=chosen),
+            END: activity_of_run(after, after.steps[-1], networks=chosen),
+        },
+        selectivity={
+            START: selectivity_of_run(before, first, networks=sources),
+            LEARNED: selectivity_of_run(before, last, networks=sources),
+        },
+        tuning=tuning,
+    )
 
 
-# {name: (statement, unit, where the units are more active than at the negative switch)}.
-_CLAIMED = {
+def late(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Mean over all units of the last three convolutions, [seed].
+
+    Args:
+        values: {layer: [seed, units]}.
+    """
+    return np.concatenate([values[layer] for layer in LATE], axis=-1).mean(axis=-1)
+
+
+def active(found: Reading, setting: str, moment: str) -> np.ndarray:
+    """Mean activity of late units, [seed]."""
+    return late({layer: of.share for layer, of in found[setting].activity[moment].items()})
+
+
+def selective(found: Reading, setting: str, moment: str, field: str) -> np.ndarray:
+    """Mean selectivity of late units, a field of `UnitSelectivity`, [seed]."""
+    layers = found[setting].selectivity[moment]
+    return late({layer: getattr(of, field) for layer, of in layers.items()})
+
+
+_EXPLAINED = "variance of a unit's responses that {} explain, {}"
+# {name: (statement, unit, values [seed])}
+_CLAIMED: dict[str, tuple[str, str, Callable[[Reading], np.ndarray]]] = {
+    "late_units_tell_learned_labels": (
+        "In the negative setting, after pre-training, the units of the last three convolutions "
+        "tell the random labels of the images they learned, more than labels drawn in the same "
+        "way of new images.",
+        _EXPLAINED.format("labels", "trained minus new images"),
+        lambda found: (
+            selective(found, "negative", LEARNED, "learned")
+            - selective(found, "negative", LEARNED, "control")
+        ),
+    ),
+    "late_units_tell_trained_images": (
+        "In the negative setting, the units of the last three convolutions tell trained from new "
+        "images after pre-training more than at initialisation.",
+        _EXPLAINED.format("trained against new images", "after pre-training minus before"),
+        lambda found: (
+            selective(found, "negative", LEARNED, "familiar")
+            - selective(found, "negative", START, "familiar")
+        ),
+    ),
     "late_units_silent_on_new_task": (
         "In the negative setting, the units of the last three convolutions are active on less of "
-        "the downstream task at the switch than at initialisation.",
+        "the downstream task at the switch than of the upstream task at initialisation.",
         "mean activity at initialisation minus at the switch",
-        ("negative", START),
+        lambda found: active(found, "negative", START) - active(found, "negative", SWITCH),
     ),
     "more_silent_than_positive": (
         "At the switch, the units of the last three convolutions are active on less of the "
         "downstream task in the negative setting than in the positive one.",
         "mean activity in the positive minus in the negative setting",
-        ("positive", SWITCH),
+        lambda found: active(found, "positive", SWITCH) - active(found, "negative", SWITCH),
     ),
-    "specialised": (
-        "In the negative setting, after pre-training, the units of the last three convolutions "
-        "are active on less of the downstream images than of those they learned.",
-        "mean activity on upstream minus on downstream images",
-        ("negative", LEARNED),
+    "more_specialised_than_positive": (
+        "After pre-training, the units of the last three convolutions tell trained from new images "
+        "more in the negative setting than in the positive one.",
+        _EXPLAINED.format("trained against new images", "negative minus positive setting"),
+        lambda found: (
+            selective(found, "negative", LEARNED, "familiar")
+            - selective(found, "positive", LEARNED, "familiar")
+        ),
+    ),
+    "negative_hurts": (
+        f"In the negative setting, networks that take over pre-trained layers {HOW[ARM]} learn "
+        "real labels more slowly than from scratch, each at its best rate.",
+        "mean train accuracy, loss against scratch",
+        lambda found: -found["negative"].tuning.gain(ARM),
     ),
 }
 
 
-def _claim(name: str) -> Claim[Activities]:
-    statement, unit, (setting, moment) = _CLAIMED[name]
-    return Claim(
-        name=name,
-        statement=statement,
-        place="Section 4, Figure 7",
-        unit=unit,
-        of=lambda found: late(found[setting][moment]) - late(found["negative"][SWITCH]),
-    )
+def _claims() -> Iterator[Claim[Reading]]:
+    for name, (statement, unit, of) in _CLAIMED.items():
+        yield Claim(name=name, statement=statement, place=PLACE, unit=unit, of=of)
 
 
-def _figures(found: Activities) -> Drawings:
-    """Sorted activity of every layer, one figure for each setting."""
+def _figures(found: Reading) -> Drawings:
+    """Sorted activity and selectivity of every layer, one figure of each for each setting."""
     drawings = {}
-    for setting, moments in found.items():
+    for setting, units in found.items():
         shares = {
             moment: {layer: activity.share for layer, activity in layers.items()}
-            for moment, layers in moments.items()
+            for moment, layers in units.activity.items()
         }
         drawings[setting] = (
             activity_curves.plot(shares, "share of images and positions on which active"),
@@ -97,12 +175,29 @@ def _figures(found: Activities) -> Drawings:
             "images at initialisation and after pre-training, on the downstream images at the "
             "switch and after fine-tuning on real labels. Means over seeds of the sorted shares.",
         )
+        learned = units.selectivity[LEARNED]
+        explained = {
+            words: {layer: getattr(of, field) for layer, of in learned.items()}
+            for field, words in FIELDS.items()
+        }
+        drawings[f"{setting}_selectivity"] = (
+            activity_curves.plot(explained, "variance of responses explained"),
+            f"Selectivity of the units of each layer of vgg16 after pre-training, {setting} "
+            "setting. Means over seeds of the sorted shares of variance, 0 by chance.",
+        )
     return drawings
 
 
-def _tables(found: Activities) -> Tables:
+FIELDS = {
+    "learned": "labels of trained images",
+    "control": "labels of new images",
+    "familiar": "trained against new images",
+}
+
+
+def _tables(found: Reading) -> Tables:
     """One row for each setting, layer from conv9 on, and moment."""
-    rows = [
+    activity = [
         {
             "setting": setting,
             "layer": layer,
@@ -112,22 +207,36 @@ def _tables(found: Activities) -> Tables:
             f"dormant units (score at most {DORMANT:g})": f"{layers[layer].dormant().mean():.3f}",
             "mean activation": f"{layers[layer].mean_absolute.mean():.4f}",
         }
-        for setting, moments in found.items()
-        for layer in list(moments[START])[-TABLED:]
-        for moment, layers in moments.items()
+        for setting, units in found.items()
+        for layer in list(units.activity[START])[-TABLED:]
+        for moment, layers in units.activity.items()
     ]
-    return {"activity": rows}
+    selectivity = [
+        {"setting": setting, "layer": layer, "moment": moment}
+        | {
+            words: signed_interval(getattr(layers[layer], field).mean(axis=-1))
+            for field, words in FIELDS.items()
+        }
+        for setting, units in found.items()
+        for layer in list(units.activity[START])[-TABLED:]
+        for moment, layers in units.selectivity.items()
+    ]
+    return {"activity": activity, "selectivity": selectivity}
 
 
 STUDY = Study(
     name="fig7",
-    title="Units fall silent where transfer is negative, vgg16 on CIFAR-10",
+    title="Specialised and silent units where transfer is negative, vgg16 on CIFAR-10",
     paper_item="Figure 7",
-    stages=whole_networks.stages("real"),
+    stages=two_settings.stages("real"),
     read=_read,
-    claims=tuple(_claim(name) for name in _CLAIMED),
+    claims=tuple(_claims()),
     figures=_figures,
     tables=_tables,
-    primary={name: Primary(0.01, "X") for name in _CLAIMED},
-    tuning=whole_networks.SIGNS_TUNING,
+    # What goes with negative transfer can be asked only where there is one.
+    primary={
+        "negative_hurts": SLOWER,
+        **{name: Primary(0.01, "no difference", "negative_hurts") for name in list(_CLAIMED)[:3]},
+    },
+    tuning=two_settings.TUNING,
 )

@@ -16,7 +16,13 @@ from randlabels.analysis.advantage import Advantage, learned_advantage
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import gain_bars
 from randlabels.studies.declare import Claim, Drawings, Results, Stage, Study, Tables
-from randlabels.studies.families import FINE_TUNING, UNKNOWN_SEEDS, one_change, whole_networks
+from randlabels.studies.families import (
+    FINE_TUNING,
+    UNKNOWN_SEEDS,
+    one_change,
+    two_settings,
+    whole_networks,
+)
 from randlabels.studies.readouts.alignment import LAYER
 from randlabels.studies.readouts.cells import interval, signed_interval
 from randlabels.studies.readouts.curves import Curves, read_curves
@@ -111,7 +117,7 @@ def _stages(size: str) -> Iterator[Stage]:
         at=_at("layers", size, {**whole_networks.TEN_CLASSES, "train.epochs": (12, 12, SAME)}),
     )
     upstream = f"vgg_{size}_upstream"
-    yield Stage(upstream, "vgg16", at=_at("vgg", size, whole_networks.UPSTREAM_AT["positive"]))
+    yield Stage(upstream, "vgg16", at=_at("vgg", size, two_settings.UPSTREAM_AT["positive"]))
     yield Stage(
         f"vgg_{size}",
         "vgg16",
@@ -122,7 +128,7 @@ def _stages(size: str) -> Iterator[Stage]:
             "init.arms": ("scratch", "pretrained"),
             "optimizer.learning_rate": 0.003,
         },
-        at=_at("vgg", size, {**whole_networks.TEN_CLASSES, **whole_networks.every_two(24, 16)}),
+        at=_at("vgg", size, {**whole_networks.TEN_CLASSES, **two_settings.every_two(24, 16)}),
     )
 
 

@@ -32,8 +32,12 @@ class Curves:
 
         Unlike steps to a level it exists for every pair of curves.
         """
-        difference = np.trapezoid(self.train - other.train, self.steps, axis=1)
-        return difference / (self.steps[-1] - self.steps[0])
+        return self.mean_train() - other.mean_train()
+
+    def mean_train(self) -> np.ndarray:
+        """Mean train accuracy over all steps, by the trapezoidal rule, [seed]."""
+        area = np.trapezoid(self.train, self.steps, axis=1)
+        return area / (self.steps[-1] - self.steps[0])
 
     def steps_to(self, level: float) -> np.ndarray:
         """Steps until each curve first reaches a train accuracy, [seed], by linear interpolation.

@@ -16,6 +16,7 @@ Reading = TypeVar("Reading")
 
 # Of a gain in mean train accuracy: nobody would start networks in another way for less.
 FASTER = Primary(0.01, "networks that learn no faster than from scratch, or slower")
+SLOWER = Primary(0.01, "networks that learn as fast as from scratch, or faster")
 AHEAD = Primary(0.01, "networks that learn no faster than those with which they are compared")
 
 

@@ -1,0 +1,40 @@
+"""The best learning rate of each arm, on tuning seeds: `python -m benchmarks.best_rates --help`.
+
+Trains the stages of a study at short with the seeds as they are written, which are the tuning
+seeds, and few networks an arm; then shows, for every stage that sweeps the learning rate, the rate
+of the highest mean train accuracy for each arm and checkpoint it starts from. What it shows is
+declared in the study. A stage that is complete is not trained again.
+
+    python -m benchmarks.best_rates --study=fig1 --workdir=runs/tuning/fig1 --data_dir=datasets
+"""
+
+import argparse
+from pathlib import Path
+
+from randlabels.runs import load_run
+from randlabels.studies import find_study
+from randlabels.studies.readouts.rates import best_rates
+from randlabels.studies.resolve import stage_configs
+from randlabels.training.loop import train
+
+
+def main() -> None:
+    """Train and show."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--workdir", required=True, type=Path)
+    parser.add_argument("--data_dir", default="")
+    parser.add_argument("--networks", default=2, type=int, help="of each arm and rate")
+    asked = parser.parse_args()
+    study = find_study(asked.study)
+    configs = stage_configs(study, asked.workdir, "short", asked.data_dir, seeds="tuning")
+    for stage, config in configs.items():
+        config.population.seeds = asked.networks
+        train(config, asked.workdir / stage)
+        if "optimizer.learning_rate" in dict(config.population.sweep):
+            for (arm, step), rate in best_rates(load_run(asked.workdir / stage)).items():
+                print(f"{stage}, {arm} from {'nothing' if step is None else step}: {rate:g}")
+
+
+if __name__ == "__main__":
+    main()
