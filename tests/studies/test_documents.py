@@ -27,7 +27,7 @@ ALLOWED = (
     "Section 2.5",
     "Python 3.11",
     "Apache-2.0",
-    "95% bootstrap intervals",
+    "95% intervals",
     "takes 3 to 4 minutes on 2 CPU cores",
 )
 GENERATED = re.compile(r"^<!-- begin: [^\n]*-->\n.*?^<!-- end -->$", re.DOTALL | re.MULTILINE)
@@ -368,10 +368,33 @@ def test_tables_of_all_studies(folder):
         assert any("not recorded yet" in line for line in lines)
         assert len({line.count("|") - line.count("\\|") for line in lines}) == 1
     about = next(line for line in made("index", folder) if "[fig1]" in line)
-    assert about.endswith("| A planted study (Figure 9) | short | 1, 0, 0 |")
+    assert about.endswith("| A planted study (Figure 9) | short | 1, 0, 0, 0, 0 | 1 |")
     assert "[fig1](docs/results/fig1.md) | Figure 9 | 1.20 [1.10, 1.30]" in "\n".join(
         made("paper", folder)
     )
+
+
+def test_what_is_decided_in_a_study_has_to_hold_over_all_of_them(folder):
+    def record(study, p, outcome="supported"):
+        verdict = VERDICT | {"p": p, "p_adjusted": p, "outcome": outcome}
+        text = json.dumps(RECORD | {"study": study, "claims": {"faster": verdict}})
+        (folder / f"{study}.json").write_text(text)
+
+    record("fig1", 0.04)
+    assert documents.q_values(folder) == {"fig1.faster": 0.04}
+    (row,) = (line for line in made("paper", folder, "README") if "[fig1]" in line)
+    assert row.endswith("| 0.04, q 0.04 | 3 | short | supported |")
+    for study in ("fig2", "fig3"):
+        record(study, 0.9, "undecided")
+    assert documents.q_values(folder)["fig1.faster"] == pytest.approx(0.12)
+    first, second = (
+        next(line for line in made("paper", folder, "README") if f"[{study}]" in line)
+        for study in ("fig1", "fig2")
+    )
+    assert first.endswith("| 0.04, q 0.12 | 3 | short | undecided over all studies |")
+    assert second.endswith("| undecided |")
+    record("fig4", None, "not tested")
+    assert "fig4.faster" not in documents.q_values(folder)
 
 
 def test_links_and_blocks_follow_the_record(folder):
@@ -386,9 +409,12 @@ def test_links_and_blocks_follow_the_record(folder):
     )
     assert documents.refreshed(before, "planted", folder) == before
     changed = VERDICT | {"value": 2.0, "interval": [1.5, 2.5]}
-    (folder / "planted.json").write_text(json.dumps(RECORD | {"claims": {"faster": changed}}))
+    claims = {"faster": changed, "longer": ESTIMATE}
+    (folder / "planted.json").write_text(json.dumps(RECORD | {"claims": claims}))
     after = documents.refreshed(before, "planted", folder)
-    assert after == before.replace("1.20 [1.10, 1.30]", "2.00 [1.50, 2.50]").replace("1.2", "2.0")
+    estimated = before.index("| estimate of |")
+    new = before.replace("1.20 [1.10, 1.30]", "2.00 [1.50, 2.50]").replace("1.2", "2.0")
+    assert after == new[:estimated] + before[estimated:]
 
 
 def test_code_is_left_alone(folder):

@@ -116,11 +116,7 @@ STUDY = Study(
     ),
     figures=_figures,
     tables=_tables,
-    primary={
-        "positive_real_pretrained": FASTER,
-        "positive_random_pretrained": FASTER,
-        "negative_real_pretrained_unscaled": SLOWER,
-        "negative_random_pretrained_unscaled": SLOWER,
-    },
+    # On real labels, where the best rate of scratch was chosen on tuning seeds.
+    primary={"positive_real_pretrained": FASTER, "negative_real_pretrained_unscaled": SLOWER},
     tuning=two_settings.TUNING,
 )
