@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from randlabels.analysis.advantage import learned_advantage
 from randlabels.data.errors import DataError
 from randlabels.runs import load_run
 from randlabels.studies import find_study
@@ -62,22 +63,17 @@ def test_values_of_claims_are_those_of_the_runs(workdir, reading):
         ahead = values[:, arms == arm] - values[:, arms == "scratch"]
         wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
         np.testing.assert_allclose(claimed[f"{arm}_plain"], wanted)
-    analysis = workdir / "plain_upstream" / "analysis" / "alignment.json"
-    records = json.loads(analysis.read_text())["records"]
-    last = max(record["step"] for record in records)
-    margins = [
-        min(r["misalignment_random"]) - r["misalignment_data"]
-        for r in records
-        if r["step"] == last and r["network"] is not None
-    ]
-    assert len(margins) == 2
-    np.testing.assert_allclose(claimed["aligned_plain"], margins)
+    upstream = load_run(workdir / "plain_upstream")
+    advantage = learned_advantage(upstream, upstream.steps[-1])
+    assert claimed["aligned_plain"].shape == (2,)
+    np.testing.assert_allclose(claimed["aligned_plain"], advantage.values)
     assert claimed["pretrained_absent"].size == claimed["aligned_absent"].size == 0
 
 
 def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir, reading):
     verdicts = json.loads((workdir / "verdicts.json").read_text())["verdicts"]
-    assert {v["outcome"] for v in verdicts if v["name"].endswith("absent")} == {"undecided"}
+    assert {v["value"] for v in verdicts if v["name"].endswith("absent")} == {None}
+    assert {v["outcome"] for v in verdicts} == {"undecided", "estimate"}  # of two seeds
     assert not (workdir / "absent_upstream").exists()
     (row,) = STUDY.tables(reading)["settings"]
     assert row["setting"] == "plain"
@@ -102,5 +98,5 @@ def test_every_setting_of_a_question_claims_its_own_runs(name, reading):
         what, _, setting = claim.name.partition("_")
         others = dict.fromkeys(set(settings) - {setting}, plain)
         assert claim.of(others).size == 0
-        wanted = plain.margin if what == "aligned" else plain.gain(what)
+        wanted = plain.advantage.values if what == "aligned" else plain.gain(what)
         np.testing.assert_array_equal(claim.of(others | {setting: plain}), wanted)
