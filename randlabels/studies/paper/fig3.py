@@ -195,7 +195,7 @@ STUDY = Study(
     claims=(
         specific_claim(
             "specific",
-            "the first layer, of all networks pooled,",
+            "the first layer",
             PLACE,
             lambda found: found.advantage,
         ),
