@@ -38,24 +38,26 @@ class Advantage:
 
     @property
     def hardest(self) -> str:
-        """The control that the data's eigenvectors beat with the least certainty."""
+        """The control whose interval of differences begins lowest."""
         return self.controls[self._hardest]
 
     @property
     def values(self) -> np.ndarray:
         """Pseudo-values over the hardest control, [network].
 
-        That it is beaten is a test that all are, at the level of one: each would have to be
-        (an intersection-union test, Berger 1982).
+        If its interval lies above 0, so do all others: that it is beaten is a test that all are,
+        at the level of one (an intersection-union test, Berger 1982). That it is not, or is
+        beaten by little, is after a choice among all controls, see `Claim.comparisons`.
         """
         return self.single[self._hardest]
 
     @property
     def _hardest(self) -> int:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = self.single.mean(axis=1) / stats.sem(self.single, axis=1)
-        # A control that is the data's basis itself: all differences are 0.
-        return int(np.argmin(np.nan_to_num(t, nan=0.0)))
+        count = self.single.shape[1]
+        if count < 2:
+            return int(np.argmin(self.pooled))
+        half = stats.t.ppf(0.975, count - 1) * stats.sem(self.single, axis=1)
+        return int(np.argmin(self.single.mean(axis=1) - half))
 
 
 def learned_advantage(run: Run, step: int, bases: FirstLayerBases | None = None) -> Advantage:

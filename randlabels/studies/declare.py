@@ -61,6 +61,8 @@ class Claim(Generic[Reading]):
             Where some are censored, bounds [seed, 2], equal for the others.
         threshold: the claim is that their mean is above it.
         scale: whether the values are differences, or ratios: positive, averaged as logs.
+        comparisons: of how many the values are the worst; all have to lie above the threshold for
+            the claim to hold, so that only what speaks against it is corrected for the choice.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Claim(Generic[Reading]):
     of: Callable[[Reading], np.ndarray]
     threshold: float = 0.0
     scale: Literal["difference", "ratio"] = "difference"
+    comparisons: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +153,9 @@ class Study(Generic[Reading]):
         """
         stages = [stage.name for stage in self.stages]
         claims = [claim.name for claim in self.claims]
+        for claim in self.claims:
+            if claim.scale == "ratio" and claim.threshold <= 0:
+                raise ValueError(f"claim {claim.name!r} is about ratios; its threshold is above 0.")
         for names in (stages, claims):
             twice = [name for name in names if names.count(name) > 1]
             if twice:
@@ -165,6 +171,12 @@ class Study(Generic[Reading]):
         for number, (name, rule) in enumerate(self.primary.items()):
             if name not in claims:
                 raise ValueError(f"study {self.name!r} has no claim {name!r} to be primary.")
+            ratio = self.claims[claims.index(name)].scale == "ratio"
+            if rule.smallest <= (1 if ratio else 0):
+                raise ValueError(
+                    f"the smallest effect of interest of {name!r} is {rule.smallest:g}; give one "
+                    "above 0, of ratios above 1."
+                )
             if rule.premise and rule.premise not in list(self.primary)[:number]:
                 raise ValueError(
                     f"{rule.premise!r}, the premise of {name!r}, is no earlier primary claim."

@@ -127,13 +127,14 @@ def _value_at(value: Any, path: str) -> Any:
 
 def verdict_text(verdict: Record) -> str:
     """Mean and interval of a claim's values. JSON has no infinity: it is null in an interval."""
-    if verdict["value"] is None:
+    if verdict["value"] is None and verdict["interval"] is None:
         return "no value"
     if verdict["interval"] is None:
         return _number(verdict["value"])
+    value = "open" if verdict["value"] is None else _number(verdict["value"])
     low, high = verdict["interval"]
     low_text = "-∞" if low is None else _number(low)
-    return f"{_number(verdict['value'])} [{low_text}, {'∞' if high is None else _number(high)}]"
+    return f"{value} [{low_text}, {'∞' if high is None else _number(high)}]"
 
 
 def _number(value: float) -> str:
@@ -251,7 +252,8 @@ def _picture(record: Record, name: str) -> Iterator[str]:
 
 def _paper(folder: Path) -> Iterator[str]:
     """The README's table: the primary claims of each item of the paper, in its order."""
-    yield "| claim | place | effect [95% interval] | adjusted p | seeds | size | outcome |"
+    columns = ("claim", "place", "effect [95% interval]", "p, adjusted; sign flips", "values")
+    yield _row(*columns, "size", "outcome")
     yield "|---|---|---|---|---|---|---|"
     q_of = q_values(folder)
     for name in _in_paper_order("paper"):
@@ -264,8 +266,9 @@ def _paper(folder: Path) -> Iterator[str]:
             v, q = record["claims"][claim], q_of.get(f"{name}.{claim}")
             effect = f"{verdict_text(v)} (claimed above {v['threshold']:g}: {v['unit']})"
             yield _row(f"{v['statement']} {link}", v["place"], effect,
-                       f"{_p(v['p_adjusted'])}, q {_p(q)}", v["seeds"], record["budget"],
-                       outcome_over_all(v["outcome"], q))  # fmt: skip
+                       f"{_p(v['p_adjusted'])}, q {_p(q)}; {_p(v['p_sign_flip'])}", v["seeds"],
+                       record["budget"],
+                       outcome_over_all(record, claim, q_of))  # fmt: skip
 
 
 def q_values(folder: Path) -> dict[str, float]:
@@ -280,10 +283,15 @@ def q_values(folder: Path) -> dict[str, float]:
     return benjamini_hochberg(found)
 
 
-def outcome_over_all(outcome: str, q: float | None) -> str:
+def outcome_over_all(record: Record, claim: str, q_of: Mapping[str, float]) -> str:
     """The outcome in a study, withdrawn where it does not hold over all studies (q above .05)."""
+    verdict = record["claims"][claim]
+    premise, outcome = verdict["premise"], str(verdict["outcome"])
+    if premise and outcome_over_all(record, premise, q_of) != "supported":
+        return "not tested"
     decided = outcome in ("supported", "contradicted")
-    return "undecided over all studies" if decided and q is not None and q > 0.05 else outcome
+    doubtful = q_of.get(f"{record['study']}.{claim}", 0.0) > 0.05
+    return "undecided over all studies" if decided and doubtful else outcome
 
 
 def _index(folder: Path) -> Iterator[str]:

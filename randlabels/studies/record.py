@@ -78,6 +78,8 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
         note: what the numbers do not show, such as which copy of a data set was used.
         folder: of the records.
     """
+    if finding.seeds != "testing":
+        raise InputError("a record needs testing seeds; what is tuned on is no result.")
     name = finding.study.name
     pictures = {}
     for file, caption in finding.captions.items():

@@ -17,7 +17,7 @@ from randlabels.data.generators import generator_named
 from randlabels.errors import InputError
 from randlabels.studies.declare import Stage, Study
 
-# Added to all seeds of a config for verdicts. What was looked at to choose settings, levels or
+# Added to the seeds of a config for verdicts. What is looked at to choose settings, levels or
 # rates has the seeds of the recipes and stages as they are written, all of which are below.
 TESTING_FROM = 20_000
 SEEDS = ("testing", "tuning")
@@ -82,7 +82,8 @@ def refuse_overlap(study: Study[Any], configs: Mapping[str, ConfigDict]) -> None
         count = config.population.seeds
         used = {config.data.seed, *range(config.seed, config.seed + count)}
         if config.labels.kind != "real":
-            used |= set(range(config.labels.seed, config.labels.seed + count))
+            swept = dict(config.population.sweep).get("labels.seed", (config.labels.seed,))
+            used |= {first + k for first in swept for k in range(count)}
         if used & tuned:
             raise InputError(
                 f"stage {name!r} of {study.name} has seed {min(used & tuned)}, on which settings "

@@ -35,8 +35,8 @@ class Verdict:
         name: of the claim, as are statement, place, unit, threshold and scale.
         values: over seeds, NaN for a seed without one; [low, high] each if one is censored.
         seeds: how many have a value.
-        value: their mean; of ratios the geometric mean, of censored values the median, which is
-            infinite where too many are; None without any.
+        value: their mean; of ratios the geometric mean, of censored values the median; None without
+            any, and where bounds leave the median open.
         interval: of the value, 95%; None with too few values.
         method: of interval and p: "t", "t of logs" or "median".
         p: two-sided, of a value at the threshold, before any correction; None with too few values.
@@ -77,7 +77,8 @@ def judge(
     Bonferroni corrects for the number of primary claims, lies within the smallest effect of
     interest around it; otherwise `supported` above and `contradicted` below the threshold where
     Holm's adjusted p is at most .05, `undecided` if it is not or with fewer than LEAST_SEEDS
-    values, and `not tested` where its premise is not supported.
+    values, and `not tested` where its premise is not supported. What speaks against a claim that
+    is the worst of several comparisons is corrected for their number, too.
 
     Args:
         claims: of a study.
@@ -85,6 +86,7 @@ def judge(
         reading: from which they take their values.
     """
     estimates = {claim.name: _estimate(claim, reading) for claim in claims}
+    comparisons = {claim.name: claim.comparisons for claim in claims}
     chosen = [estimates[name] for name in primary]
     adjusted = holm([1.0 if one.p is None else one.p for one in chosen])
     done: dict[str, Verdict] = {}
@@ -92,7 +94,7 @@ def judge(
         rule = primary[estimate.name]
         held = not rule.premise or done[rule.premise].outcome == "supported"
         ruled = dataclasses.replace(estimate, p_adjusted=p_adjusted, **dataclasses.asdict(rule))
-        outcome, reason = _outcome(ruled, 1 - (1 - LEVEL) / len(chosen), held)
+        outcome, reason = _outcome(ruled, len(chosen), comparisons[estimate.name], held)
         done[estimate.name] = dataclasses.replace(ruled, outcome=outcome, reason=reason)
     return [done.get(claim.name, estimates[claim.name]) for claim in claims]
 
@@ -105,6 +107,13 @@ def _estimate(claim: Claim[Reading], reading: Reading) -> Verdict:
             "bounds [seed, 2]."
         )
     bounds = bounds_of(values)
+    low, high = bounds.T
+    if (low > high).any() or (np.isinf(low) & (low == high)).any():
+        raise ValueError(f"claim {claim.name!r} has infinite values, or bounds in the wrong order.")
+    if claim.scale == "ratio" and ((bounds < 0).any() or (bounds[:, 1] == 0).any()):
+        raise ValueError(
+            f"claim {claim.name!r} is about ratios, and one of its values is not positive."
+        )
     value, interval, method = _interval(bounds, claim.scale, LEVEL)
     p, p_sign_flip = _p_values(bounds, claim, method)
     return Verdict(
@@ -146,24 +155,19 @@ def _interval(
     back = np.exp if scale == "ratio" else (lambda x: x)
     if not np.array_equal(low, high):
         method, middle = "median", float(np.median(low))
+        middle = middle if middle == float(np.median(high)) else np.nan
         found = median_interval(low, high, level)
     else:
         method = "t of logs" if scale == "ratio" else "t"
         middle = float(low.mean()) if len(low) else np.nan
         found = t_interval(low, level) if len(low) > 1 else None
-    value = float(back(middle)) if len(low) else None
+    value = None if np.isnan(middle) else float(back(middle))
     return value, found and (float(back(found[0])), float(back(found[1]))), method
 
 
 def _scaled(bounds: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds, of ratios in logs.
-
-    Raises:
-        ValueError: for ratios that are not positive.
-    """
+    """Lower and upper bounds, of ratios in logs."""
     if scale == "ratio":
-        if (bounds < 0).any() or (bounds[:, 1] == 0).any():
-            raise ValueError("a claim with scale='ratio' has a value that is not positive.")
         with np.errstate(divide="ignore"):  # a lower bound of 0
             bounds = np.log(bounds)
     return bounds[:, 0], bounds[:, 1]
@@ -182,8 +186,9 @@ def _p_values(
     return t_p(values - centre), sign_flip_p(values - centre)
 
 
-def _outcome(verdict: Verdict, level: float, held: bool) -> tuple[str, str]:
-    """(outcome, reason) of a primary claim."""
+def _outcome(verdict: Verdict, claims: int, comparisons: int, held: bool) -> tuple[str, str]:
+    """(outcome, reason) of one of so many primary claims."""
+    level = 1 - (1 - LEVEL) / (claims * comparisons)
     if not held:
         return "not tested", f"its premise, {verdict.premise}, is not supported"
     if verdict.seeds < LEAST_SEEDS or verdict.p is None or verdict.interval is None:
@@ -195,11 +200,13 @@ def _outcome(verdict: Verdict, level: float, held: bool) -> tuple[str, str]:
             f"the {level:.4g} interval lies within the smallest effect of interest, "
             f"{verdict.smallest:g}"
         )
-    if verdict.p_adjusted is not None and verdict.p_adjusted > 1 - LEVEL:
-        return "undecided", f"adjusted p is {verdict.p_adjusted:.2g}"
     above = _lies_above(verdict)
+    p = 1.0 if verdict.p_adjusted is None else verdict.p_adjusted
+    p = p if above else min(1.0, p * comparisons)
+    if not p <= 1 - LEVEL:
+        return "undecided", f"adjusted p is {p:.2g}"
     side = "above" if above else "below"
-    reason = f"it lies {side} {verdict.threshold:g}, adjusted p is {verdict.p_adjusted:.2g}"
+    reason = f"it lies {side} {verdict.threshold:g}, adjusted p is {p:.2g}"
     return ("supported" if above else "contradicted"), reason
 
 

@@ -69,13 +69,16 @@ def test_pseudo_values_equal_numpy(planted):
     np.testing.assert_allclose(found.single[row], expected, rtol=2e-3)
 
 
-def test_the_control_is_the_one_that_is_beaten_with_least_certainty():
+def test_the_control_is_the_one_whose_interval_begins_lowest():
     rng = np.random.default_rng(0)
     far, noisy, near = 5 + rng.normal(0, 1, 8), 5 + rng.normal(0, 9, 8), 0.5 + rng.normal(0, 0.1, 8)
     found = Advantage(("far", "noisy", "near"), np.zeros(3), np.stack([far, noisy, near]))
     assert found.hardest == "noisy"
     np.testing.assert_array_equal(found.values, noisy)
     assert t_p(found.values) >= max(t_p(far), t_p(near))
+    # Of controls that are all beaten for certain, it is the nearest.
+    tight = Advantage(("far", "near"), np.zeros(2), np.stack([far, near]))
+    assert tight.hardest == "near"
     itself = Advantage(("far", "itself"), np.zeros(2), np.stack([far, np.zeros(8)]))
     assert itself.hardest == "itself"
     assert outcome(itself) != "supported"

@@ -289,6 +289,7 @@ def test_a_claim_with_too_few_values_says_why(folder):
         ({"interval": [1.0, None]}, "1.20 [1.00, ∞]"),
         ({"interval": None}, "1.20"),
         ({"value": None, "interval": None}, "no value"),
+        ({"value": None}, "open [1.10, 1.30]"),
     ],
 )
 def test_text_of_a_verdict(changes, text):
@@ -383,7 +384,7 @@ def test_what_is_decided_in_a_study_has_to_hold_over_all_of_them(folder):
     record("fig1", 0.04)
     assert documents.q_values(folder) == {"fig1.faster": 0.04}
     (row,) = (line for line in made("paper", folder, "README") if "[fig1]" in line)
-    assert row.endswith("| 0.04, q 0.04 | 3 | short | supported |")
+    assert row.endswith("| 0.04, q 0.04; 0.25 | 3 | short | supported |")
     for study in ("fig2", "fig3"):
         record(study, 0.9, "undecided")
     assert documents.q_values(folder)["fig1.faster"] == pytest.approx(0.12)
@@ -391,7 +392,7 @@ def test_what_is_decided_in_a_study_has_to_hold_over_all_of_them(folder):
         next(line for line in made("paper", folder, "README") if f"[{study}]" in line)
         for study in ("fig1", "fig2")
     )
-    assert first.endswith("| 0.04, q 0.12 | 3 | short | undecided over all studies |")
+    assert first.endswith("| 0.04, q 0.12; 0.25 | 3 | short | undecided over all studies |")
     assert second.endswith("| undecided |")
     record("fig4", None, "not tested")
     assert "fig4.faster" not in documents.q_values(folder)

@@ -195,12 +195,22 @@ def test_names_of_a_study_are_checked_before_anything_runs():
         dataclasses.replace(STUDY, primary={"x": one})
     with pytest.raises(ValueError, match="has 0 primary claims; it may have 1 to 4"):
         dataclasses.replace(STUDY, primary={})
+    with pytest.raises(ValueError, match="smallest effect of interest of 'c' is -1"):
+        dataclasses.replace(STUDY, primary={"c": Primary(-1.0, "")})
+    ratio = dataclasses.replace(STUDY.claims[0], scale="ratio")
+    with pytest.raises(ValueError, match="claim 'c' is about ratios; its threshold is above 0"):
+        dataclasses.replace(STUDY, claims=(ratio,))
     with pytest.raises(ValueError, match="'c', the premise of 'c', is no earlier primary claim"):
         dataclasses.replace(STUDY, primary={"c": Primary(1.0, "", premise="c")})
 
 
 def test_a_study_that_was_not_recorded_has_no_record(folder):
     assert read_record("planted", folder) is None
+
+
+def test_what_has_tuning_seeds_is_not_recorded(finding, folder):
+    with pytest.raises(InputError, match="needs testing seeds"):
+        write_record(dataclasses.replace(finding, seeds="tuning"), folder=folder)
 
 
 def test_a_recipe_that_changes_makes_a_record_stale(finding, folder):

@@ -89,7 +89,7 @@ def test_ratios_are_averaged_as_logs():
     assert verdict_on(ABOVE, RATIO, Primary(1.05, "")).outcome == "supported"
     near = [1.01, 0.99, 1.02, 1.0, 0.98, 1.0]
     assert verdict_on(near, RATIO, Primary(1.05, "")).outcome == "equivalent"
-    with pytest.raises(ValueError, match="not positive"):
+    with pytest.raises(ValueError, match="claim 'c' is about ratios, and a value is not positive"):
         verdict_on([1.0, -1.0], RATIO)
 
 
@@ -101,7 +101,10 @@ def test_censored_ratios_have_a_median_and_a_sign_test():
     assert verdict.method == "median"
     assert verdict.values[2] == (1.4, np.inf)
     assert verdict.values[0] == 1.2
-    assert verdict.value == pytest.approx(np.exp(np.median(np.log(bounds[:, 0]))))
+    assert verdict.value is None  # the median may be 1.275 or 1.3
+    early = np.array([[v, v] for v in ABOVE])
+    early[0] = (0.0, 1.2)
+    assert verdict_on(early, RATIO, Primary(1.05, "")).value == pytest.approx(np.sqrt(1.25 * 1.3))
     assert verdict.interval[0] == pytest.approx(1.2, rel=0.01)
     assert verdict.interval[1] == np.inf
     assert verdict.p == 2 / 64
@@ -142,6 +145,31 @@ def test_a_claim_without_its_premise_is_not_tested():
     assert second.reason == "its premise, hurts, is not supported"
     first, second = judge(claims, primary, {"hurts": np.array(ABOVE), "wider": np.array(ABOVE)})
     assert second.outcome == "supported"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1, 2, 3, 4, 5, np.inf], [-np.inf] * 6, [[2.0, 1.0]] * 6, [1, 2, 3, 4, -np.inf, np.inf]],
+)
+def test_what_is_infinite_or_in_the_wrong_order_is_refused(values):
+    with pytest.raises(ValueError, match="claim 'c' has infinite values, or bounds in the wrong"):
+        verdict_on(values)
+
+
+def test_values_that_are_equal_to_rounding_are_judged_by_their_signs():
+    assert verdict_on([1.1 + 0.2, 1.3, 1.3, 1.3, 1.3, 1.3]).p == 2 / 64
+
+
+def test_the_worst_of_many_is_corrected_where_it_speaks_against_the_claim():
+    worst = dataclasses.replace(CLAIM, comparisons=10)
+    assert verdict_on(ABOVE, worst).outcome == verdict_on(ABOVE).outcome == "supported"
+    below = 2 - np.array([1.2, 1.3, 1.5, 1.05, 1.4, 1.1])
+    assert 0.005 < verdict_on(below).p < 0.05
+    assert verdict_on(below).outcome == "contradicted"
+    assert verdict_on(below, worst).outcome == "undecided"
+    near = [1.03, 0.98, 1.02, 0.97, 1.04, 1.01]
+    assert verdict_on(near).outcome == "equivalent"
+    assert verdict_on(near, worst).outcome == "undecided"
 
 
 @pytest.mark.parametrize("values", [np.ones((6, 3)), np.ones((2, 6, 2)), np.float64(1.0)])

@@ -141,7 +141,7 @@ STUDY = Study(
     tuning=Tuning(
         (*set_layers.TUNING.seeds, *range(5000, 5004)),
         "On these seeds small initial weights were chosen, and seen to show more than He's scale; "
-        "the learning rate at He's scale was chosen on runs whose seeds are not known. Verdicts "
-        "have seeds that were never used before.",
+        "the learning rate at He's scale was chosen on runs whose seeds are not known, all below "
+        "20000.",
     ),
 )

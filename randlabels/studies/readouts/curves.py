@@ -60,8 +60,8 @@ class Curves:
 
         Above 1 this one is faster. The bounds are equal where both get there. Who does not has a
         censored time, the end of training or later: the ratio is that or more if the other is late,
-        that or less if this one is, and anything if both are. NaN where this one is there before
-        its first step, and where a network has diverged.
+        that or less if this one is, and anything if both are. A network that has diverged does not
+        get there any more. NaN where one of the two is there before its first step.
         """
         ours, theirs = self.steps_to(level), slower.steps_to(level)
         end = self.steps[-1]
@@ -69,13 +69,8 @@ class Curves:
             low = np.where(np.isinf(ours), 0.0, np.minimum(theirs, end) / ours)
             high = np.where(np.isinf(theirs), np.inf, theirs / np.minimum(ours, end))
         bounds = np.stack([low, high], axis=1)
-        unknown = (ours == self.steps[0]) | self.diverged | slower.diverged
+        unknown = (ours == self.steps[0]) | (theirs == self.steps[0])
         return np.where(unknown[:, None], np.nan, bounds)
-
-    @property
-    def diverged(self) -> np.ndarray:
-        """Which networks have, [seed]."""
-        return np.isnan(self.train[:, -1])
 
 
 def networks_of(run: Run, start: Start) -> list[int]:

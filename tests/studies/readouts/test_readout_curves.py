@@ -81,17 +81,18 @@ def test_a_speed_up_to_what_one_never_reaches_has_one_bound():
     np.testing.assert_allclose(ours.speed_up(theirs, 0.95), [[0, np.inf], [0, np.inf]])
 
 
-def test_a_network_that_diverged_has_no_speed_up():
-    lost = Curves(np.array(STEPS), np.array([[0.1, 0.6, np.nan, np.nan]]))
-    behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))
-    assert np.isnan(lost.speed_up(behind, 0.5)).all()
-    assert np.isnan(behind.speed_up(lost, 0.5)).all()
+def test_a_network_that_diverged_does_not_get_there_any_more():
+    lost = Curves(np.array(STEPS), np.array([[0.1, 0.3, np.nan, np.nan]]))
+    behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))  # at .5 after 17.5 steps
+    np.testing.assert_allclose(lost.speed_up(behind, 0.5), [[0, 17.5 / 30]])
+    np.testing.assert_allclose(behind.speed_up(lost, 0.5), [[30 / 17.5, np.inf]])
 
 
 def test_speed_up_of_what_is_there_at_the_start_is_undefined():
     ahead = Curves(np.array(STEPS), np.array([[0.6, 0.7, 0.8, 0.9]]))
     behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))
     assert np.isnan(ahead.speed_up(behind, 0.5)).all()
+    assert np.isnan(behind.speed_up(ahead, 0.5)).all()
 
 
 def test_gain_is_the_mean_difference_over_steps():
