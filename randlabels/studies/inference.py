@@ -1,9 +1,9 @@
 """Intervals and tests over few seeds: arrays of one value a seed in, numbers out.
 
-Every interval covers what it is of in `LEVEL` of all repetitions with other seeds (given the split
-of the data and the order of batches), at 6 seeds as at 60: of means of normal values (Student's t), of
-ratios of means of normal pairs (Fieller), of medians of any continuous values, censored ones among
-them. `benchmarks/coverage.py` measures it.
+Every interval covers what it is of in `LEVEL` of all repetitions with other seeds, given the split
+of the data and the order of batches, at 6 seeds as at 60: of means of normal values (Student's t),
+of ratios of means of normal pairs (Fieller), of medians of any continuous values, censored ones
+among them. `benchmarks/coverage.py` measures it.
 """
 
 import itertools
