@@ -29,8 +29,8 @@ def alignment_figures(alignment: Alignment, layer: str) -> dict[str, tuple[Figur
             f"Misalignment of {layer}'s weights during training. Blue: to the eigenvectors of the "
             "inputs' covariance, all networks pooled (thick), single networks (thin; they have "
             "fewer filters and so a higher floor), and the nominal 95% bootstrap interval for "
-            "infinitely many networks. Red: pooled weights to random orthonormal bases, all of them. "
-            "Grey: as many isotropic filters as are pooled, 95% of samples.",
+            "infinitely many networks. Red: pooled weights to random orthonormal bases, all of "
+            "them. Grey: as many isotropic filters as are pooled, 95% of samples.",
         )
     shape = data.kernel_shape
     is_image = len(shape) == 4 and shape[-2] in (1, 3)
