@@ -263,12 +263,12 @@ def test_recorded_studies_are_what_they_were(name):
 
 def values_of(claim):
     """Recorded values [seed], or bounds [seed, 2]; JSON has neither NaN nor infinity, but null."""
-    pairs = [value if isinstance(value, list) else (value, value) for value in claim["values"]]
-    bounds = np.array(
-        [[np.nan, np.nan] if low is None else [low, high] for low, high in pairs], float
-    )
+    values = claim["values"]
+    pairs = [value if isinstance(value, list) else (value, value) for value in values]
+    known = [(np.nan, np.nan) if low is None else (low, high) for low, high in pairs]
+    bounds = np.array(known, float).reshape(-1, 2)
     bounds[np.isnan(bounds[:, 1]) & ~np.isnan(bounds[:, 0]), 1] = np.inf
-    return bounds if any(isinstance(value, list) for value in claim["values"]) else bounds[:, 0]
+    return bounds if any(isinstance(value, list) for value in values) else bounds[:, 0]
 
 
 @pytest.mark.parametrize("name", RECORDED)
