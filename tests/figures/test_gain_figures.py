@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from randlabels.figures import by_layers, gain_bars, map_panels, phase_maps
+from randlabels.figures import by_layers, gain_bars, map_panels, phase_maps, training_curves
 
 
 def test_bars_show_mean_interval_and_every_seed():
@@ -76,3 +76,18 @@ def test_phase_maps_share_one_symmetric_scale():
         "+0.00",
         "+0.30",
     ]
+
+
+def test_training_curves_have_one_legend_for_what_any_panel_shows():
+    steps, values = np.array([0, 10]), np.array([[0.1, 0.5], [0.1, 0.7]])
+    panels = {
+        "real labels": {"scratch": (steps, values)},
+        "a title that is far too long for a panel of its width, and is broken": {
+            "pretrained": (steps, values)
+        },
+    }
+    figure = training_curves.plot(panels)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["scratch", "pre-trained"]
+    assert "\n" in figure.axes[1].get_title()
+    assert figure.axes[0].get_title() == "real labels"
