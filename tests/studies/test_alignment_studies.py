@@ -184,7 +184,7 @@ def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs, read):
     tables = fig2.STUDY.tables(reading)
     assert [row["step"] for row in tables["distances"]] == [step] * 3
     page = (workdirs / "fig2" / "report.html").read_text()
-    assert page.count("<th>Σ_w of</th>") == page.count("<th>M(data)</th>") == 1
+    assert page.count("<th>Σ_w of</th>") == page.count("<th>for infinitely many networks</th>") == 1
     assert f"{found.pooled:.3f}" in tables["distances"][-1].values()
     rows = [*tables["pooled"], *tables["distances"]]
     assert all(str(cell) in page for row in rows for cell in row.values())
