@@ -3,7 +3,8 @@
 Trains the stages of a study at short with the seeds as they are written, which are the tuning
 seeds, and few networks an arm; then shows, for every stage that sweeps the learning rate, the rate
 of the highest mean train accuracy for each arm and checkpoint it starts from. What it shows is
-declared in the study. A stage that is complete is not trained again.
+declared in the study. A stage that is complete is not trained again. `--rates` searches a wider
+grid than the study's, so that a best rate at its edge is seen.
 
     python -m benchmarks.best_rates --study=fig1 --workdir=runs/tuning/fig1 --data_dir=datasets
 """
@@ -11,11 +12,24 @@ declared in the study. A stage that is complete is not trained again.
 import argparse
 from pathlib import Path
 
+import ml_collections
+
 from randlabels.runs import load_run
 from randlabels.studies import find_study
 from randlabels.studies.readouts.rates import best_rates
 from randlabels.studies.resolve import stage_configs
 from randlabels.training.loop import train
+
+
+RATE = "optimizer.learning_rate"
+
+
+def _widen(config: ml_collections.ConfigDict, rates: list[float]) -> None:
+    """Sweep these rates where the stage sweeps rates."""
+    sweep = config.population.sweep
+    config.population.sweep = tuple(
+        (field, tuple(rates) if field == RATE and rates else values) for field, values in sweep
+    )
 
 
 def main() -> None:
@@ -25,13 +39,15 @@ def main() -> None:
     parser.add_argument("--workdir", required=True, type=Path)
     parser.add_argument("--data_dir", default="")
     parser.add_argument("--networks", default=2, type=int, help="of each arm and rate")
+    parser.add_argument("--rates", nargs="*", default=[], type=float, help="instead of its own")
     asked = parser.parse_args()
     study = find_study(asked.study)
     configs = stage_configs(study, asked.workdir, "short", asked.data_dir, seeds="tuning")
     for stage, config in configs.items():
         config.population.seeds = asked.networks
+        _widen(config, asked.rates)
         train(config, asked.workdir / stage)
-        if "optimizer.learning_rate" in dict(config.population.sweep):
+        if RATE in dict(config.population.sweep):
             for (arm, step), rate in best_rates(load_run(asked.workdir / stage)).items():
                 print(f"{stage}, {arm} from {'nothing' if step is None else step}: {rate:g}")
 
