@@ -2,7 +2,7 @@
 
 Trains the stages of a study at short with the seeds as they are written, which are the tuning
 seeds, and few networks an arm; then shows, for every stage that sweeps the learning rate, the rate
-of the highest mean train accuracy for each arm and checkpoint it starts from. What it shows is
+of the highest mean train accuracy for each way to start. What it shows is
 declared in the study. A stage that is complete is not trained again. `--rates` searches a wider
 grid than the study's, so that a best rate at its edge is seen.
 
@@ -47,8 +47,8 @@ def main() -> None:
         _widen(config, asked.rates)
         train(config, asked.workdir / stage)
         if RATE in dict(config.population.sweep):
-            for (arm, step), rate in best_rates(load_run(asked.workdir / stage)).items():
-                print(f"{stage}, {arm} from {'nothing' if step is None else step}: {rate:g}")
+            for start, rate in best_rates(load_run(asked.workdir / stage)).items():
+                print(f"{stage}, {start}: {rate:g}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from randlabels.studies.inference import t_interval
 from randlabels.studies.paper import fig6, table1
 from randlabels.studies.questions import init_ladder, layers
 from randlabels.studies.readouts.cells import gain_rows, interval
-from randlabels.studies.readouts.curves import Curves, read_curves
+from randlabels.studies.readouts.curves import read_curves
 from randlabels.studies.readouts.gains import bars
 
 SCRATCH = {"arm": "scratch", "curve": None, "layers": None}
@@ -101,8 +101,8 @@ def test_table_1_lists_accuracies_at_shares_of_training():
 
 
 def planted_ladder():
-    """Runs of init_ladder. Scratch ("x" until the end) is best at .03, orthogonal at .1, where
-    pre-trained networks diverge."""
+    """Runs of init_ladder. Scratch ("x" until the end) is ahead by .04 at .03, orthogonal by .05,
+    and pre-trained networks diverge at .1."""
     of_rate = {0.003: -0.05, 0.01: 0.0, 0.03: 0.04, 0.1: -0.1}
 
     def ahead(columns):
@@ -128,7 +128,8 @@ def planted_ladder():
             dataclasses.replace(row, arm=row.arm.replace("x", "scratch"))
             for row in runs[stage].networks
         ]
-        runs[stage] = dataclasses.replace(runs[stage], networks=tuple(rows))
+        config = {"optimizer": {"learning_rate": 0.01}, "labels": {"num_classes": 10}}
+        runs[stage] = dataclasses.replace(runs[stage], networks=tuple(rows), config=config)
     return runs
 
 
@@ -141,26 +142,13 @@ def test_each_rung_of_init_ladder_is_compared_with_scratch_of_its_own_run():
 
 def test_each_rung_of_init_ladder_has_the_best_rate_for_itself_and_scratch_too():
     reading, claimed = read_planted(init_ladder.STUDY, planted_ladder())
-    np.testing.assert_allclose(claimed["orthogonal_tuned"], (0.12 - 0.04) * SEED_FACTORS)
+    np.testing.assert_allclose(claimed["orthogonal_tuned"], (0.05 - 0.04) * SEED_FACTORS)
     np.testing.assert_allclose(claimed["pretrained_real_tuned"], 0.3 * SEED_FACTORS)
     rows = init_ladder.STUDY.tables(reading)["ladder"]
     rates = {row["start"]: row["learning rate"] for row in rows}  # of the second row of each
-    assert rates["orthogonal"] == "0.1"
-    assert rates["scratch"] == rates["pre-trained on real labels"] == "0.03"
+    assert rates == dict.fromkeys(rates, "0.03")
+    assert "scratch" in rates
     assert [row["learning rate"] for row in rows[:2]] == ["0.01", "0.03"]
-
-
-def test_no_seed_chooses_the_rate_at_which_it_is_judged():
-    steps = np.array([0, 10])
-    scratch = Curves(steps, np.zeros((3, 2)))
-    # The first seed alone is fastest at .1, so that the others choose .01 for it.
-    slow = Curves(steps, np.array([[0.1, 0.1], [0.3, 0.3], [0.3, 0.3]]))
-    fast = Curves(steps, np.array([[0.9, 0.9], [0.2, 0.2], [0.2, 0.2]]))
-    rates = init_ladder.best_of_others({0.01: slow, 0.1: fast}, scratch)
-    assert rates == (0.01, 0.1, 0.1)
-    chosen = init_ladder.at_rates({0.01: slow, 0.1: fast}, rates)
-    np.testing.assert_array_equal(chosen.train[:, 0], [0.1, 0.2, 0.2])
-    assert chosen.test is None
 
 
 @pytest.mark.parametrize("count", [1, 3])

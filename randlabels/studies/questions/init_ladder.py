@@ -6,30 +6,29 @@ layers of a network, so they have a run of their own. Whitening needs large kern
 output variance, so it is there with the norm of fresh kernels, too.
 
 Each rung is compared with scratch twice: both at the recipe's learning rate, and each at the best
-of four for itself, by mean train accuracy over all steps. No seed chooses the rate at which it is
-judged: for each, the rate is the best of all other seeds.
+of four for itself, by mean train accuracy over all steps on tuning seeds.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from randlabels.configs.base import SAME
 from randlabels.figures import gain_bars
-from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Stage, Study, Tables, Tuning
 from randlabels.studies.families.one_change import QUESTIONS, UPSTREAM_AT, downstream
 from randlabels.studies.readouts.alignment import LAYER
 from randlabels.studies.readouts.cells import gain_rows
-from randlabels.studies.readouts.curves import Curves, read_curves
 from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
+from randlabels.studies.readouts.rates import BEST, COMMON, SCRATCH, AtRates, read_rates
 
 LEVEL = 0.6  # train accuracy of real labels; chance is .1
 PLACE = "Sections 2.4 and 2.5, beside other initialisations"
 RATE, RATES = 0.01, (0.003, 0.01, 0.03, 0.1)  # the recipe's learning rate, and all of them
-TUNED = "_tuned"  # ends the names of what compares best rates
+SUFFIXES = {COMMON: "", BEST: "_tuned"}  # of claims, after the rung
+SCRATCH_BEST = 0.03  # learning rate, chosen on tuning seeds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +40,14 @@ class Rung:
         start: columns of the network table but the rate.
         stage: that has it, and scratch.
         words: what its networks are, for claims; by default they have a first layer of its label.
+        best: its learning rate, chosen on tuning seeds by `python -m benchmarks.best_rates`.
     """
 
     label: str
     start: Mapping[str, Any]
     stage: str = "ladder"
     words: str = ""
+    best: float = 0.03
 
 
 _WHITENING = {"arm": "patch_whitening"}
@@ -97,92 +98,35 @@ _REAL_AT = UPSTREAM_AT[QUESTIONS] | {"labels.num_classes": (SAME, SAME, 5)}  # d
 _CURVES = ("init.curve", ("closed_form:1", "fitted", "measured"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """A start and scratch of the same run, at one choice of learning rates.
-
-    Attributes:
-        label: of the start.
-        rates: of the start, one for each seed.
-        curves: of the start.
-        scratch: curves of scratch, at a rate of its own.
-    """
-
-    label: str
-    rates: tuple[float, ...]
-    curves: Curves
-    scratch: Curves
-
-    @property
-    def gain(self) -> np.ndarray:
-        """Mean train accuracy over all steps above scratch, [seed]."""
-        return self.curves.gain_over(self.scratch)
-
-
-# {rung: both at the recipe's rate, rung + TUNED: each at its best}; "scratch" is one of them.
-Ladder = Mapping[str, Compared]
-
-
-def best_of_others(curves: Mapping[float, Curves], scratch: Curves) -> tuple[float, ...]:
-    """For each seed the learning rate with which all others learn fastest, [seed].
-
-    A rate at which networks diverge is none.
-
-    Args:
-        curves: {rate: of the start}.
-        scratch: from which distances are measured, at the recipe's rate.
-    """
-    rates = list(curves)
-    gains = np.stack([of.gain_over(scratch) for of in curves.values()])
-    others = [np.delete(gains, seed, axis=1).mean(axis=1) for seed in range(gains.shape[1])]
-    return tuple(rates[int(np.argmax(np.nan_to_num(of, nan=-np.inf)))] for of in others)
-
-
-def at_rates(curves: Mapping[float, Curves], rates: Sequence[float]) -> Curves:
-    """The curves of each seed at a rate of its own."""
-    chosen = [curves[rate] for rate in rates]
-    train = np.stack([of.train[seed] for seed, of in enumerate(chosen)])
-    tested = [of.test[seed] for seed, of in enumerate(chosen) if of.test is not None]
-    return Curves(chosen[0].steps, train, np.stack(tested) if tested else None)
+# {rung: it and scratch of the same run at all rates}.
+Ladder = Mapping[str, AtRates]
 
 
 def _read(results: Results) -> Ladder:
-    """Every rung at both choices of rates."""
+    """Every rung, and scratch of its own run, at all rates."""
     found = {}
-    for name, rung in ({"scratch": _scratch("ladder")} | RUNGS).items():
-        run = results.runs[rung.stage]
-        ours, theirs = _by_rate(run, rung), _by_rate(run, _scratch(rung.stage))
-        best, scratch_best = (best_of_others(of, theirs[RATE]) for of in (ours, theirs))
-        found[name] = Compared(rung.label, (RATE,), ours[RATE], theirs[RATE])
-        found[name + TUNED] = Compared(
-            rung.label, best, at_rates(ours, best), at_rates(theirs, scratch_best)
-        )
+    for name, rung in RUNGS.items():
+        scale = {"init_scale": _SCALES[0]} if rung.stage == "scales" else {}
+        starts = {name: rung.start, SCRATCH: {"arm": "scratch", **scale}}
+        best = {name: rung.best, SCRATCH: SCRATCH_BEST}
+        found[name] = read_rates(results.runs[rung.stage], starts, best)
     return found
 
 
-def _scratch(stage: str) -> Rung:
-    scale = {"init_scale": _SCALES[0]} if stage == "scales" else {}
-    return Rung("scratch", {"arm": "scratch", **scale}, stage)
-
-
-def _by_rate(run: Run, rung: Rung) -> dict[float, Curves]:
-    return {rate: read_curves(run, {**rung.start, "learning_rate": rate}) for rate in RATES}
-
-
-def _claims(suffix: str, subject: str) -> Iterator[Claim[Ladder]]:
+def _claims(rates: str, subject: str) -> Iterator[Claim[Ladder]]:
     def gain(name: str) -> Callable[[Ladder], np.ndarray]:
-        return lambda found: found[name].gain
+        return lambda found: found[name].gain(name, rates)
 
     for name, rung in RUNGS.items():
         words = f"{subject} {rung.words or f'with a first layer that is {rung.label}'}"
-        yield faster_claim(name + suffix, words, "real labels", PLACE, gain(name + suffix))
+        yield faster_claim(name + SUFFIXES[rates], words, "real labels", PLACE, gain(name))
 
 
 def _figures(found: Ladder) -> Drawings:
     """The ladder: gains over scratch at both choices of rates."""
     panels = {
-        title: bars({rung.label: found[name + suffix].gain for name, rung in RUNGS.items()})
-        for title, suffix in ((f"learning rate {RATE}", ""), ("each at its best rate", TUNED))
+        title: bars({RUNGS[name].label: of.gain(name, rates) for name, of in found.items()})
+        for title, rates in ((f"learning rate {RATE}", COMMON), (BEST, BEST))
     }
     caption = (
         "Gain in training speed on real labels over scratch at the recipe's scale, for each way to "
@@ -196,10 +140,12 @@ def _figures(found: Ladder) -> Drawings:
 def _tables(found: Ladder) -> Tables:
     """Two rows for scratch and each rung: rate, gain, steps to a level, accuracies at the end."""
     rows: list[Row] = []
-    for of in found.values():
-        used = ", ".join(f"{rate:g}" for rate in sorted(set(of.rates)))
-        rate = {"start": of.label, "learning rate": used}
-        rows += [rate | dict(row) for row in gain_rows({of.label: of.curves}, of.scratch, LEVEL)]
+    for name, of in {SCRATCH: found["closed_form"], **found}.items():
+        label = RUNGS[name].label if name in RUNGS else name
+        for rate, curves in ((of.common, of.at_common), (of.best[name], of.at_best)):
+            start = {"start": label, "learning rate": f"{rate:g}"}
+            shown = gain_rows({label: curves[name]}, curves[SCRATCH], LEVEL)
+            rows += [start | dict(row) for row in shown]
     return {"ladder": rows}
 
 
@@ -224,17 +170,18 @@ STUDY = Study(
     ),
     read=_read,
     claims=(
-        *_claims("", "Networks"),
-        *_claims(TUNED, "Each at its best learning rate: networks"),
+        *_claims(COMMON, "Networks"),
+        *_claims(BEST, "Each at its best learning rate: networks"),
     ),
     figures=_figures,
     tables=_tables,
     primary={
-        f"{rung}{TUNED}": FASTER for rung in ("closed_form", "covariance", "pretrained_random")
+        f"{rung}{SUFFIXES[BEST]}": FASTER
+        for rung in ("closed_form", "covariance", "pretrained_random")
     },
     tuning=Tuning(
         seeds=(*range(4), *range(1000, 1004)),
-        note="The grid of rates was chosen on these seeds. The best rate of each start, and of "
-        "scratch, is chosen for each testing seed on the others.",
+        note="The grid of rates and the best rate of each start, and of scratch, were chosen on "
+        "these seeds.",
     ),
 )

@@ -92,13 +92,23 @@ def _by_rate(run: Run, start: Mapping[str, Any]) -> dict[float, Curves]:
     return found
 
 
-def best_rates(run: Run) -> dict[tuple[str, int | None], float]:
-    """{(arm, checkpoint that it starts from): its best rate} of a run, which is one of tuning."""
-    starts = {(row.arm, row.source_step): None for row in run.networks}
-    return {
-        (arm, step): best_rate(_by_rate(run, {"arm": arm, "source_step": step}))
-        for arm, step in starts
-    }
+# Columns of the network table that say how a network starts.
+_START = ("arm", "source_step", "curve", "init_scale")
+
+
+def best_rates(run: Run) -> dict[str, float]:
+    """{start: its best rate} of a run, which is one of tuning.
+
+    A start is an arm with those of its checkpoint, curve and initial scale that the run sweeps.
+    """
+    columns = {name: {getattr(row, name) for row in run.networks} - {None} for name in _START}
+    swept = [name for name, values in columns.items() if len(values) > 1]
+    starts = [{name: getattr(row, name) for name in ("arm", *swept)} for row in run.networks]
+    found = {}
+    for start in starts:
+        more = [f"{name} {v}" for name, v in start.items() if name != "arm" and v is not None]
+        found[", ".join([start["arm"], *more])] = best_rate(_by_rate(run, start))
+    return found
 
 
 def best_rate(rates: Mapping[float, Curves]) -> float:

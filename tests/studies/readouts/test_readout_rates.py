@@ -76,17 +76,19 @@ def test_the_best_rate_has_the_highest_mean_over_steps_not_the_highest_end():
 
 def test_the_best_rates_of_a_run_count_diverged_networks_as_chance():
     """.35 against .2125; were the diverged left out, nothing could be said of .1."""
-    assert best_rates(planted()) == {("scratch", None): 0.01, ("pretrained", None): 0.1}
+    assert best_rates(planted()) == {"scratch": 0.01, "pretrained": 0.1}
 
 
 def test_the_best_rates_of_a_run_are_of_each_checkpoint_alone():
     """A second checkpoint, whose networks learn at .01 what those of the first learn at .1."""
     other = {("pretrained", 0.01): (0.1, 0.9, 0.9), ("pretrained", 0.1): (0.1, 0.3, 0.3)}
-    run = planted(starts=[(None, CURVES), (7, other)])
+    copied = {key: curve for key, curve in CURVES.items() if key[0] == "pretrained"}
+    scratch = {key: curve for key, curve in CURVES.items() if key[0] == "scratch"}
+    run = planted(starts=[(None, scratch), (3, copied), (7, other)])
     assert best_rates(run) == {
-        ("scratch", None): 0.01,
-        ("pretrained", None): 0.1,
-        ("pretrained", 7): 0.01,
+        "scratch": 0.01,
+        "pretrained, source_step 3": 0.1,
+        "pretrained, source_step 7": 0.01,
     }
 
 
