@@ -21,7 +21,7 @@ from randlabels.studies.readouts.rates import BEST, COMMON, gain_cells, rate_row
 
 STANDARD, WIDE = "negative_real", "wide_real"
 WIDTHS = {STANDARD: 1, WIDE: 4}  # by stage
-# The standard width is Figure 1's; those of the wide networks stand in, as some do there.
+# Those of the wide networks were chosen like Figure 1's, of .001 to .03, by benchmarks.best_rates.
 BEST_RATES = {
     STANDARD: two_settings.BEST[STANDARD],
     WIDE: {"scratch": 0.001, "pretrained": 0.01, "pretrained_unscaled": 0.01},
