@@ -9,6 +9,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
+from randlabels import interrupts
 from randlabels.errors import InputError
 
 
@@ -42,7 +43,10 @@ def run(main: Callable[[], None]) -> NoReturn:
             main()
         except InputError as error:
             _fail(str(error))
+        except interrupts.Interrupted as interrupted:
+            interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 
+    interrupts.install()
     app.run(guarded, flags_parser=_parse)
 
 
