@@ -117,7 +117,7 @@ def _signature() -> str:
     record = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:1000],
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }
     return json.dumps(record)

@@ -148,14 +148,13 @@ def _steps(config: dict[str, Any]) -> list[int]:
 def _metrics(
     files: Files, newest: Mapping[str, Any] | None, finished: bool
 ) -> list[dict[str, Any]]:
-    text = files.metrics
+    text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
     if newest is not None:
         known = proven(text, newest["metrics"])
         if known is None or (finished and known != text):
             raise ValueError("metrics.jsonl does not fit the checkpoints")
-    lines = text.split(b"\n")[:-1]  # the rest was cut short by a crash, or is being written
     try:
-        found = [json.loads(line) for line in lines]
+        found = [json.loads(line) for line in text.splitlines()]
         steps = [record["step"] for record in found]
         ascending = all(a < b for a, b in itertools.pairwise(steps))
     except (ValueError, TypeError, KeyError) as error:

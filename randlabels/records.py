@@ -69,6 +69,19 @@ def write_json(path: Path, value: Any) -> None:
     replace_text(path, json.dumps(plain(value), indent=1) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:  # a file of brackets
+        raise ValueError(f"{path.name} is nested too deeply") from error
+
+
 def line_of(record: dict[str, Any]) -> bytes:
     """A record as one line of a JSON-lines file."""
     return (json.dumps(plain(record)) + "\n").encode()

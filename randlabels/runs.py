@@ -7,7 +7,6 @@ kernels = run.params(run.steps[-1], layer="conv1")["conv1"]["kernel"]   # [netwo
 import contextlib
 import dataclasses
 import hashlib
-import json
 import logging
 import sys
 import time
@@ -115,11 +114,9 @@ def load_run(workdir: str | Path) -> Run:
 
 def _read_files(workdir: Path) -> proofs.Files:
     """The records of a run. What a training run writes meanwhile comes after what is read first."""
-    config, status = (
-        json.loads((workdir / name).read_text()) for name in ("config.json", "status.json")
-    )
+    config, status = (records.read_json(workdir / name) for name in ("config.json", "status.json"))
     metas = readable_metas(workdir)
-    networks = json.loads((workdir / "networks.json").read_text())
+    networks = records.read_json(workdir / "networks.json")
     metrics = records.read_bytes(workdir / "metrics.jsonl")
     return proofs.Files(config, networks, status, metrics, metas)
 
@@ -175,7 +172,7 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         InputError: if it is missing or damaged, or the checkpoint is not of the step of its name.
     """
     try:
-        meta = json.loads((checkpoint / "meta" / "metadata").read_text())
+        meta = records.read_json(checkpoint / "meta" / "metadata")
     except (OSError, ValueError) as error:
         raise InputError(
             f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {_MENDED}"

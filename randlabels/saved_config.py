@@ -1,6 +1,5 @@
 """Configs that earlier runs have saved: opened again, and compared."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from ml_collections import ConfigDict
 from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError, in_one_line
-from randlabels.records import plain
+from randlabels.records import plain, read_json
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: if it is damaged.
     """
     try:
-        nested = json.loads(path.read_text())
+        nested = read_json(path)
     except ValueError as error:  # not JSON, or not text
         raise InputError(f"{path} is damaged; use another --workdir.") from error
     if not isinstance(nested, dict) or not nested:

@@ -6,7 +6,6 @@ What came after is trained again.
 """
 
 import dataclasses
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -192,7 +191,7 @@ def _rows(table: Sequence[Network]) -> list[dict[str, Any]]:
 def _saved_table(workdir: Path) -> list[Network]:
     """What networks.json holds, [] if it cannot be read."""
     try:
-        rows = json.loads((workdir / "networks.json").read_text())
+        rows = records.read_json(workdir / "networks.json")
         return [Network.from_json(row) for row in rows]
     except (OSError, ValueError, TypeError):
         return []

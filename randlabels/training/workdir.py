@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import functools
 import importlib.metadata
-import json
 import os
 import subprocess
 import sys
@@ -103,7 +102,7 @@ def write_status(workdir: Path, state: str, **details: Any) -> None:
 def _started(workdir: Path) -> str | None:
     """When a run was started, None if its status cannot be read."""
     try:
-        started = json.loads((workdir / "status.json").read_text())["started"]
+        started = records.read_json(workdir / "status.json")["started"]
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return started if isinstance(started, str) else None
