@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +73,24 @@ def _train(config: ConfigDict, directory: Path) -> None:
             _check_space(setup, directory)
             workdir.write_config(directory, config)
             mark("running")
+            with _failure_noted(directory, mark):
+                diverged = run_epochs(setup, directory)
         except KeyboardInterrupt:
             mark_interrupted()
-            raise
-        try:
-            diverged = run_epochs(setup, directory)
-        except KeyboardInterrupt:
-            mark_interrupted()
-            raise
-        except BaseException as error:
-            with contextlib.suppress(OSError):  # a full disk may have no room for it
-                said = disk.sentence_about(error, directory)
-                mark("failed", error=said or f"{type(error).__name__}: {error}")
             raise
     mark("diverged" if len(diverged) == len(setup.table) else "done", diverged=diverged)
     interrupts.raise_if_requested()  # in the last epoch
+
+
+@contextlib.contextmanager
+def _failure_noted(directory: Path, mark: Callable[..., None]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        said = disk.sentence_about(error, directory) or f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):  # a full disk may have no room for it
+            mark("failed", error=said)
+        raise
 
 
 def _check_space(setup: Setup, directory: Path) -> None:
@@ -112,9 +115,7 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
     first, state, journal = _resume(setup, directory)  # epoch 0 is the evaluation of the start
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
-    kept = _kept(setup.config, per_epoch)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
-    saved_at = time.monotonic()
     progress = tqdm(
         total=settings.epochs,
         initial=max(first - 1, 0),
@@ -124,7 +125,9 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
     )
     with progress, contextlib.ExitStack() as until_saved:
         until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
+        kept = _kept(setup.config, per_epoch)
         writer = until_saved.enter_context(checkpoints.open_manager(directory, kept))
+        saver = _Saver(setup, journal, writer)
         for epoch in range(first, settings.epochs + 1):
             metrics: dict[str, Any] = {}
             if epoch > 0:
@@ -137,18 +140,35 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
                 journal.append({"epoch": epoch, "step": epoch * per_epoch, **metrics})
                 _show(progress, metrics)
             _note_divergence(setup, directory, metrics, epoch)
-            due = time.monotonic() - saved_at >= settings.resume_seconds
-            stop = interrupts.requested()
-            if epoch * per_epoch in kept or due or stop:
-                evidence = _evidence(setup, journal)
-                gathered = setup.layout.gather(state)
-                checkpoints.save(writer, epoch * per_epoch, epoch, gathered, evidence)
-                saved_at = time.monotonic()
-            if stop and epoch < settings.epochs:
-                writer.wait()
-                raise interrupts.interrupted_after(epoch)
+            saver.after(epoch, state)
         writer.wait()
     return [row.network for row in setup.table if not row.healthy]
+
+
+class _Saver:
+    """Saves a checkpoint where one is kept, where it is time for one, and where a signal came."""
+
+    def __init__(self, setup: Setup, journal: proofs.Journal, writer: checkpoints.Writer) -> None:
+        self._setup, self._journal, self._writer = setup, journal, writer
+        self._kept = _kept(setup.config, setup.steps_per_epoch)
+        self._saved_at = time.monotonic()
+
+    def after(self, epoch: int, state: Tree) -> None:
+        """Save the state after an epoch if it is due.
+
+        Raises:
+            Interrupted: if a signal has come; what was trained is on disk then.
+        """
+        setup, step = self._setup, epoch * self._setup.steps_per_epoch
+        due = time.monotonic() - self._saved_at >= setup.config.train.resume_seconds
+        stop = interrupts.requested()
+        if step in self._kept or due or stop:
+            evidence = _evidence(setup, self._journal)
+            checkpoints.save(self._writer, step, epoch, setup.layout.gather(state), evidence)
+            self._saved_at = time.monotonic()
+        if stop and epoch < setup.config.train.epochs:
+            self._writer.wait()
+            raise interrupts.interrupted_after(epoch)
 
 
 def _evidence(setup: Setup, journal: proofs.Journal) -> dict[str, Any]:
