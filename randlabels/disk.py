@@ -45,7 +45,8 @@ def sentence_about(error: BaseException, workdir: Path) -> str | None:
         if code == errno.ENOENT and not workdir.is_dir():
             return f"{workdir} has vanished; bring it back, or use another --workdir."
         if code in _REASONS:
-            name = getattr(seen, "filename", None) or workdir
+            replaced = getattr(seen, "filename2", None)  # else a temporary name is given
+            name = replaced or getattr(seen, "filename", None) or workdir
             return f"{name} cannot be written or read: {_REASONS[code]}, and give the same command."
         seen = seen.__cause__ or seen.__context__
     return None
