@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from randlabels.errors import InputError
 from randlabels.networks import STATES_OF_TRAINING
 from randlabels.records import append_line, line_of, plain, replace_bytes
 
@@ -53,15 +54,27 @@ class Journal:
 
     def __init__(self, path: Path, kept: bytes = b"") -> None:
         """Begin with the lines that are kept; others in the file are dropped."""
-        self._path, self._digest, self._lines = path, hashlib.sha256(kept), kept.count(b"\n")
+        self._path, self._digest = path, hashlib.sha256(kept)
+        self._lines, self._size = kept.count(b"\n"), len(kept)
         replace_bytes(path, kept)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Write one record and make sure that it is on disk."""
+        """Write one record and make sure that it is on disk.
+
+        Raises:
+            InputError: if another has removed or changed the file meanwhile.
+        """
         line = line_of(record)
+        found = self._path.stat().st_size if self._path.exists() else None
+        if found != self._size and self._path.parent.is_dir():
+            raise InputError(
+                f"{self._path} was {'removed' if found is None else 'changed'} by another while "
+                "training wrote to it; give the same command."
+            )
         append_line(self._path, line)
         self._digest.update(line)
         self._lines += 1
+        self._size += len(line)
 
     @property
     def extent(self) -> dict[str, Any]:

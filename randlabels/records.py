@@ -88,8 +88,9 @@ def line_of(record: dict[str, Any]) -> bytes:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append a line to a file and make sure that it is on disk."""
-    with path.open("ab") as file:
+    """Append a line to a file, which is there, and make sure that it is on disk."""
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
         file.write(line)
         file.flush()
         os.fsync(file.fileno())

@@ -213,21 +213,31 @@ def test_checkpoints_of_another_run_are_refused_and_left(small, copy, other):
         load_run(copy)
 
 
-def test_metrics_that_vanish_while_it_trains_are_trained_again(
-    small, finished, tmp_path, outcome, monkeypatch
+def remove(path):
+    path.unlink()
+
+
+def write_into(path):
+    path.write_bytes(path.read_bytes() * 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(remove, "removed"), (write_into, "changed")], ids=label
+)
+def test_metrics_that_another_changes_while_it_trains(
+    small, finished, tmp_path, outcome, monkeypatch, change, said
 ):
     directory, batches = tmp_path / "run", loop._batches
 
-    def vanish(setup, epoch):
+    def meddle(setup, epoch):
         if epoch == 2:
-            (directory / "metrics.jsonl").unlink()
+            change(directory / "metrics.jsonl")
         return batches(setup, epoch)
 
-    monkeypatch.setattr(loop, "_batches", vanish)
-    loop.train(small, directory)
+    monkeypatch.setattr(loop, "_batches", meddle)
+    with pytest.raises(InputError, match=f"metrics.jsonl was {said} by another while training"):
+        loop.train(small, directory)
     monkeypatch.undo()
-    with pytest.raises(InputError, match=r"metrics.jsonl does not fit the checkpoints"):
-        load_run(directory)
     loop.train(small, directory)
     assert outcome(directory) == outcome(finished)
 

@@ -52,8 +52,8 @@ with interrupts.ending_with("Interrupted by a test.", lambda: print("marked", fl
     while True:
         try:
             if not said:
-                print("ready", flush=True)
                 said = True
+                print("ready", flush=True)
             time.sleep(100)
         except BaseException:
             pass
