@@ -41,8 +41,8 @@ def run(main: Callable[[], None]) -> NoReturn:
         handler.python_handler.stream = _TqdmStream()
         try:
             main()
-        except InputError as error:
-            _fail(str(error))
+        except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
+            interrupts.leave(f"randlabels: {error}", 1)
         except interrupts.Interrupted as interrupted:
             interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 

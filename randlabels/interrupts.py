@@ -108,10 +108,11 @@ def finishing() -> Iterator[None]:
 
 def leave(sentence: str, code: int) -> NoReturn:
     """Say the sentence and end the process, without waiting for threads that may be stuck."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
         sys.stdout.flush()
+        sys.stderr.flush()
     with contextlib.suppress(OSError):  # not print(): the main thread may hold its lock
-        os.write(2, f"\n{sentence}\n".encode() if sys.stderr.isatty() else f"{sentence}\n".encode())
+        os.write(2, f"{sentence}\n".encode())
     os._exit(code)
 
 

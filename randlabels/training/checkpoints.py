@@ -38,6 +38,11 @@ class Writer:
         self._errors: list[BaseException] = []
         self._limit = _LONGEST
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written."""
+        return self._thread is None
+
     def all_steps(self) -> list[int]:
         """The steps that are on disk, of those that Orbax knows."""
         self.wait()
@@ -69,9 +74,10 @@ class Writer:
             return
         self._thread.join(self._limit)
         if self._thread.is_alive():
+            waited, self._limit = self._limit, 0.0  # once is enough
             raise InputError(
-                f"writing to {self._folder} has not ended after {self._limit:.0f} s; see to the "
-                "disk, and give the same command."
+                f"writing to {self._folder} has not ended after {waited:.0f} s; see to the disk, "
+                "and give the same command."
             )
         self._thread = None
         if self._errors:
@@ -85,6 +91,15 @@ class Writer:
         )
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
         self.start(lambda: self._manager.save(step, args=arguments, force=True), size)
+
+    def close(self) -> None:
+        """Wait for what was started, and close the manager.
+
+        Raises:
+            InputError, Exception: as `wait`.
+        """
+        self.start(self._manager.close, 0)
+        self.wait()
 
     def _run(self, function: Callable[[], Any]) -> None:
         try:
@@ -110,13 +125,11 @@ def open_manager(workdir: Path, kept_steps: Sequence[int]) -> Iterator[Writer]:
         writer = Writer(ocp.CheckpointManager(folder, options=options), folder)
         try:
             yield writer
-            writer.wait()
-            writer.start(writer._manager.close, 0)
-            writer.wait()
+            writer.close()
         except BaseException:
             with contextlib.suppress(Exception):
                 writer.wait()
-            if writer._thread is None:
+            if writer.idle:
                 disk.remove_temporaries(folder)
             raise
 

@@ -18,7 +18,7 @@ import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, records, runs
+from randlabels import records, runs
 from randlabels.config import flatten
 from randlabels.errors import InputError
 from randlabels.networks import Network
@@ -37,8 +37,6 @@ def claim(workdir: Path, config: ConfigDict) -> None:
         InputError: if it holds the run of another config (with a list of the fields that differ),
             or something else.
     """
-    if not disk.writable(workdir):
-        raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
     checkpoints = workdir / runs.CHECKPOINTS
     if checkpoints.exists() and not checkpoints.is_dir():
         raise InputError(f"{checkpoints} is no folder; remove it, or use another --workdir.")

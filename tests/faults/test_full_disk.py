@@ -134,11 +134,15 @@ def test_a_finished_run_on_a_read_only_mount(small, copy, monkeypatch, capsys):
 def test_a_write_that_does_not_end_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "_LONGEST", 0.2)
     forever = threading.Event()
-    with checkpoints.open_manager(tmp_path, [0]) as writer:
-        writer.start(forever.wait, 0)
-        with pytest.raises(InputError, match="has not ended after 0 s; see to the disk"):
+
+    def write():
+        with checkpoints.open_manager(tmp_path, [0]) as writer:
+            writer.start(forever.wait, 0)
             checkpoints.save(writer, 0, 0, {"params": np.zeros(3)})
-        forever.set()
+
+    with pytest.raises(InputError, match="has not ended after 0 s; see to the disk"):
+        write()
+    forever.set()
 
 
 def test_what_a_killed_process_left_half_written_is_removed(small, copy):
