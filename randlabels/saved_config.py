@@ -19,10 +19,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     try:
         nested = read_json(path)
-    except ValueError as error:  # not JSON, or not text
-        raise InputError(f"{path} is damaged; use another --workdir.") from error
+    except ValueError:  # not JSON, or not text
+        nested = None
     if not isinstance(nested, dict) or not nested:
-        raise InputError(f"{path} is damaged; use another --workdir.")
+        raise InputError(
+            f"{path} is damaged; remove it if it is of a run of yours, or use another --workdir."
+        )
     return flat(nested)
 
 

@@ -1,6 +1,6 @@
-"""The record of a run: config.json, networks.json, status.json and metrics.jsonl.
+"""The record of a run: config.json, networks.json and status.json; metrics.jsonl is a `Journal`.
 
-All files but the metrics are replaced as a whole, so that a crash leaves the old or the new one.
+These files are replaced as a whole, so that a crash leaves the old or the new one.
 """
 
 import dataclasses
@@ -41,21 +41,25 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     if checkpoints.exists() and not checkpoints.is_dir():
         raise InputError(f"{checkpoints} is no folder; remove it, or use another --workdir.")
     ours, trained = records.plain(flatten(config)), mending.config_of_checkpoints(workdir)
-    if trained is not None:
-        _refuse_differences(workdir, ours, flat(trained))
-    saved = workdir / "config.json"
-    if not saved.exists():
+    if trained is None:
+        if (workdir / "config.json").exists():
+            _refuse_differences(workdir, ours, read_config(workdir / "config.json"))
         return
+    _refuse_differences(workdir, ours, flat(trained))
+    for name in ("config.json", "status.json"):
+        if not _readable(workdir / name, ours):
+            tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)
+
+
+def _readable(path: Path, ours: dict[str, Any]) -> bool:
+    """Whether a record can be read and, if it is the config, is ours."""
     try:
-        theirs = read_config(saved)
-        if trained is None:
-            _refuse_differences(workdir, ours, theirs)
-        if not differences(ours, with_defaults(theirs)):
-            return
-    except InputError:
-        if trained is None:
-            raise
-    tqdm.write(f"{saved} is not that of the checkpoints; it is made anew.", file=sys.stderr)
+        saved = records.read_json(path)
+        return bool(saved) and (
+            path.name != "config.json" or not differences(ours, with_defaults(flat(saved)))
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
 
 
 def _refuse_differences(workdir: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:

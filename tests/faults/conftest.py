@@ -1,7 +1,11 @@
 """A run of a tiny network, trained once, and copies of it to damage."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,19 @@ from ml_collections import ConfigDict
 from randlabels import runs
 from randlabels.training import loop
 
+ROOT = Path(__file__).parents[2]
 EPOCHS, STEPS = 3, 3
+FLAGS = [
+    "--config=base",
+    "--config.data.upstream_size=64",
+    "--config.data.downstream_size=0",
+    "--config.data.test_size=10",
+    "--config.data.image_size=6",
+    "--config.model.name=mlp",
+    "--config.train.batch_size=16",
+    "--config.train.resume_seconds=0",
+    "--config.population.seeds=2",
+]
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +85,33 @@ def outcome() -> Callable[[Path], tuple[Any, ...]]:
         )
 
     return read
+
+
+@pytest.fixture(scope="session")
+def front_door() -> Callable[..., subprocess.Popen[str]]:
+    """A function: (workdir, flags...) -> a process that trains networks of 4 updates an epoch."""
+
+    def start(workdir: Path, *flags: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "randlabels.main", *FLAGS, *flags, f"--workdir={workdir}"],
+            cwd=ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def wait_for_epochs() -> Callable[[Any, Path, int], None]:
+    """A function: (process, workdir, number) -> when that many epochs are in its metrics."""
+
+    def wait(process: subprocess.Popen[str], workdir: Path, number: int) -> None:
+        metrics = workdir / "metrics.jsonl"
+        while not metrics.exists() or metrics.read_bytes().count(b"\n") < number:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+
+    return wait

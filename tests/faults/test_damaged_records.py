@@ -122,13 +122,15 @@ def test_a_record_that_became_a_folder_is_one_sentence(small, copy):
         loop.train(small, copy)
 
 
-def test_what_is_made_anew_is_said(small, copy, capsys):
-    (copy / "networks.json").write_text("[]")
-    (copy / "config.json").write_text("[]")
+@pytest.mark.parametrize("damage", [delete, no_object, garbage], ids=label)
+def test_what_is_made_anew_is_said(small, copy, capsys, damage):
+    names = ("networks.json", "config.json", "status.json")
+    for name in names:
+        damage(copy / name, None)
     loop.train(small, copy)
     said = capsys.readouterr().err
-    assert f"networks.json in {copy} is made anew" in said
-    assert f"{copy / 'config.json'} is not that of the checkpoints; it is made anew" in said
+    assert [name for name in names if f"{name} in {copy} is made anew" not in said] == []
+    load_run(copy)
 
 
 def rename_to_another(folder):

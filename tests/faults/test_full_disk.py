@@ -7,9 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,6 @@ from randlabels import disk, proofs, records, runs
 from randlabels.analyze import analyze
 from randlabels.errors import InputError
 from randlabels.training import checkpoints, loop
-
-ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
@@ -162,23 +158,36 @@ def test_errors_that_are_bugs_stay_so(tmp_path):
         1 / 0  # noqa: B018
 
 
-@pytest.mark.slow
-def test_a_disk_that_is_really_full(tmp_path):
-    """On a file system of 500 kB in memory, where one can be mounted."""
-    disk_, log = tmp_path / "disk", tmp_path / "log"
-    disk_.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk_)]
+@pytest.fixture
+def mounted(tmp_path):
+    """A file system of 4 MB in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
-    flags = ["--config=base", "--config.data.image_size=8", "--config.train.epochs=60"]
-    flags += ["--config.data.upstream_size=64", "--config.train.resume_seconds=0"]
-    flags += ["--config.train.checkpoint_epochs=" + ",".join(map(str, range(60)))]
-    train = [sys.executable, "-m", "randlabels.main", *flags, f"--workdir={disk_ / 'run'}"]
-    try:
-        done = subprocess.run(train, cwd=ROOT, capture_output=True, text=True, timeout=200)
-        log.write_text(done.stderr)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].startswith("randlabels: ")
-        assert "Traceback" not in done.stderr
-    finally:
-        subprocess.run(["umount", str(disk_)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_disk_that_another_fills(mounted, tmp_path, front_door, wait_for_epochs):
+    directory, filler, epochs = mounted / "run", mounted / "filler", "--config.train.epochs=300"
+    process, metrics = front_door(directory, epochs), directory / "metrics.jsonl"
+    wait_for_epochs(process, directory, 4)
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("randlabels: ")
+    assert "the disk is full; make space" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert half_written(directory) == []
+    filler.unlink()
+    for workdir in (directory, tmp_path / "unbroken"):
+        process = front_door(workdir, epochs)
+        _, errors = process.communicate(timeout=250)
+        assert process.returncode == 0, errors
+    assert metrics.read_bytes() == (tmp_path / "unbroken" / "metrics.jsonl").read_bytes()

@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM: an epoch is finished and saved, all else ends promptly, nothing hangs."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -133,41 +132,14 @@ def test_what_is_interrupted_before_it_began_leaves_nothing(small, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-FLAGS = [
-    "--config=base",
-    "--config.data.upstream_size=64",
-    "--config.data.downstream_size=0",
-    "--config.data.test_size=10",
-    "--config.data.image_size=6",
-    "--config.model.filters=3",
-    "--config.model.widths=4,",
-    "--config.train.batch_size=16",
-    "--config.population.seeds=2",
-    "--config.train.resume_seconds=0",
-]
-
-
-def train(workdir, *flags):
-    return subprocess.Popen(
-        [sys.executable, "-m", "randlabels.main", *FLAGS, *flags, f"--workdir={workdir}"],
-        cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", CODES)
-def test_the_front_door_is_interrupted_and_goes_on(tmp_path, number):
+def test_the_front_door_is_interrupted_and_goes_on(tmp_path, front_door, wait_for_epochs, number):
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
-    epochs = "--config.train.epochs=400"
-    process, metrics = train(broken, epochs), broken / "metrics.jsonl"
-    while not metrics.exists() or metrics.read_bytes().count(b"\n") < 4:
-        assert process.poll() is None
-        time.sleep(0.02)
+    epochs = "--config.train.epochs=300"
+    process = front_door(broken, epochs)
+    wait_for_epochs(process, broken, 4)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == CODES[number]
@@ -178,21 +150,16 @@ def test_the_front_door_is_interrupted_and_goes_on(tmp_path, number):
     assert runs.checkpoint_steps(broken)[-1] == epoch * 4
     assert not [path for path in broken.rglob("*") if "tmp" in path.name]
     for directory in (broken, unbroken):
-        process = train(directory, epochs)
+        process = front_door(directory, epochs)
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     assert (broken / "metrics.jsonl").read_bytes() == (unbroken / "metrics.jsonl").read_bytes()
 
 
 @pytest.mark.slow
-def test_the_front_door_ends_promptly_while_it_compiles(tmp_path):
-    process = train(
-        tmp_path / "run",
-        "--config.model.name=resnet18",
-        "--config.model.widths=32,",
-        "--config.data.image_size=32",
-        "--config.model.filters=48",
-    )
+def test_the_front_door_ends_promptly_while_it_compiles(tmp_path, front_door):
+    model = ["--config.model.name=vgg16", "--config.data.image_size=32"]
+    process = front_door(tmp_path / "run", *model)
     while not (tmp_path / "run" / "status.json").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

@@ -150,3 +150,22 @@ def test_who_lost_the_lease_ends_at_once(tmp_path):
     assert done.returncode == 1
     assert "was taken over by another process" in done.stderr
     assert (tmp_path / lease.LEASE).read_text() == "another"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [0, 2])
+def test_two_processes_on_one_workdir(tmp_path, front_door, delay):
+    """One works, the other says so."""
+    processes = []
+    for _ in range(2):
+        processes.append(front_door(tmp_path / "run", "--config.train.epochs=1000"))
+        time.sleep(delay)
+    said = {p.pid: p.communicate(timeout=250)[1] for p in processes}
+    assert sorted(p.returncode for p in processes) == [0, 1]
+    loser = next(p for p in processes if p.returncode)
+    winner = next(p for p in processes if not p.returncode)
+    assert said[loser.pid].startswith("randlabels: ")
+    assert f"run is in use by process {winner.pid} on" in said[loser.pid]
+    assert said[loser.pid].count("\n") == 1
+    metrics = load_run(tmp_path / "run").metrics
+    assert [record["epoch"] for record in metrics] == list(range(1001))
