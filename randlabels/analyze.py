@@ -2,17 +2,19 @@
 
 python -m randlabels.analyze --workdir=runs/base [--layers=conv1,dense1] [--inputs=initialisation]
 
-Writes analysis/alignment.json and figures/*.png into the workdir.
+Writes analysis/alignment.json and figures/*.png into the workdir, and last what makes it whole.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from randlabels import frontdoor, records
+from randlabels.disk import remove_temporaries, told
 from randlabels.errors import InputError
+from randlabels.owner import owned
 from randlabels.runs import load_run
 
 if TYPE_CHECKING:
@@ -37,37 +39,63 @@ def analyze(
         random_bases: how many, for each misalignment.
 
     Raises:
-        InputError: if there is no run, no checkpoint or no such layer; nothing is written then.
+        InputError: if there is no run, no checkpoint or no such layer (nothing is written then), or
+            the workdir is in use or cannot be written to.
     """
     # Imported late, so that a wrong flag is answered at once.
     from randlabels.analysis.alignment_of_run import alignment_of_run
-    from randlabels.analysis.records import alignment_path
+    from randlabels.analysis.manifest import write_manifest
+    from randlabels.analysis.records import Alignment, alignment_path
 
     if inputs not in INPUTS:
         raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
     if random_bases < 1:
         raise InputError(f"--random_bases is {random_bases}; give at least 1.")
-    run = load_run(workdir)
-    alignment = alignment_of_run(run, layers, inputs, random_bases)
-    path = alignment_path(workdir)
-    path.parent.mkdir(exist_ok=True)
-    records.write_json(path, alignment.to_json())
-    return _draw(workdir)
+    workdir = Path(workdir)
+    with owned(workdir), told(workdir):
+        alignment = alignment_of_run(load_run(workdir), layers, inputs, random_bases)
+        path = alignment_path(workdir)
+        path.parent.mkdir(exist_ok=True)
+        records.write_json(path, alignment.to_json())
+        # Drawn from what was written, as whoever reads it would.
+        alignment = Alignment.from_json(records.read_json(path))
+        write_manifest(
+            workdir,
+            _arguments(layers, inputs, random_bases),
+            [path, *_draw(alignment, workdir / "figures")],
+        )
+    return alignment
 
 
-def _draw(workdir: str | Path) -> "Alignment":
-    """Draw the figures from what was written, and return it."""
-    from randlabels.analysis.records import load_alignment
+def is_analysed(
+    workdir: Path,
+    layers: Sequence[str] = (),
+    inputs: str = "checkpoint",
+    random_bases: int = 200,
+) -> bool:
+    """Whether all that `analyze` would write is there and whole."""
+    from randlabels.analysis.manifest import is_whole
+
+    return is_whole(workdir, _arguments(layers, inputs, random_bases))
+
+
+def _arguments(layers: Sequence[str], inputs: str, random_bases: int) -> dict[str, Any]:
+    return {"layers": list(layers), "inputs": inputs, "random_bases": random_bases}
+
+
+def _draw(alignment: "Alignment", folder: Path) -> list[Path]:
+    """Draw the figures; returns their files."""
     from randlabels.figures import style
     from randlabels.figures.alignment_figures import alignment_figures
 
-    alignment = load_alignment(workdir)
-    folder = Path(workdir) / "figures"
     folder.mkdir(exist_ok=True)
+    remove_temporaries(folder)
+    files = []
     for layer in alignment.data:
         for name, (figure, _) in alignment_figures(alignment, layer).items():
-            style.save(figure, folder / f"{name}.png")
-    return alignment
+            files.append(folder / f"{name}.png")
+            style.save(figure, files[-1])
+    return files
 
 
 def main() -> None:

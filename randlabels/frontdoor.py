@@ -9,6 +9,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
+from randlabels import interrupts
 from randlabels.errors import InputError
 
 
@@ -40,9 +41,12 @@ def run(main: Callable[[], None]) -> NoReturn:
         handler.python_handler.stream = _TqdmStream()
         try:
             main()
-        except InputError as error:
-            _fail(str(error))
+        except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
+            interrupts.leave(f"randlabels: {error}", 1)
+        except interrupts.Interrupted as interrupted:
+            interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 
+    interrupts.install()
     app.run(guarded, flags_parser=_parse)
 
 

@@ -7,6 +7,10 @@ import dataclasses
 from typing import Any, Self
 
 from randlabels.errors import InputError
+from randlabels.records import typed
+
+# Columns that training writes, as it goes on.
+STATES_OF_TRAINING = ("diverged_epoch",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +76,11 @@ class Network:
         """The row that `dataclasses.asdict` and JSON made a record of.
 
         Raises:
-            InputError: if a field is missing or unknown.
+            InputError: if a field is missing, unknown or of another type.
         """
-        layers = record.get("layers")
         try:
-            return cls(**(record | {"layers": None if layers is None else tuple(layers)}))
-        except TypeError as error:
+            return typed(cls, record)
+        except (TypeError, ValueError) as error:
             raise InputError(f"a row of the network table cannot be read ({error}).") from error
 
 

@@ -5,7 +5,9 @@ import dataclasses
 import functools
 import json
 import os
+import threading
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -67,25 +69,61 @@ def write_json(path: Path, value: Any) -> None:
     replace_text(path, json.dumps(plain(value), indent=1) + "\n")
 
 
-def append_json_line(path: Path, record: dict[str, Any]) -> None:
-    """Append one record and make sure that it is on disk."""
-    with path.open("a") as file:
-        file.write(json.dumps(plain(record)) + "\n")
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError as error:  # a file of brackets
+        raise ValueError(f"{path.name} is nested too deeply") from error
+
+
+def line_of(record: dict[str, Any]) -> bytes:
+    """A record as one line of a JSON-lines file."""
+    return (json.dumps(plain(record)) + "\n").encode()
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a file, which is there, and make sure that it is on disk."""
+    with path.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON-lines file; a line cut short by a crash is left out."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        with contextlib.suppress(json.JSONDecodeError):
-            records.append(json.loads(line))
-    return records
+def read_bytes(path: Path) -> bytes:
+    """The contents of a file, b"" if it is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def replace_text(path: Path, text: str) -> None:
     """Put a file in the place of another in one step."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process has its own
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Put a file in the place of another in one step; where that fails nothing is left behind."""
+    with replacement(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """A temporary path; what the body writes there takes the place of a file in one step."""
+    # Another process, and another thread, has its own.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -7,7 +7,6 @@ kernels = run.params(run.steps[-1], layer="conv1")["conv1"]["kernel"]   # [netwo
 import contextlib
 import dataclasses
 import hashlib
-import json
 import logging
 import sys
 import time
@@ -19,11 +18,14 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from randlabels import records
+from randlabels import proofs, records
+from randlabels.disk import sentence_about
 from randlabels.errors import InputError
 from randlabels.networks import Network
 
 CHECKPOINTS = "checkpoints"
+
+_MENDED = "the command that trained it mends it."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Run:
         config: the configuration, as a nested dict.
         networks: the network table, one record for each network.
         metrics: one record for each evaluated epoch, with arrays [network].
-        status: state (running, done, failed), versions, devices, times.
+        status: state (running, interrupted, done, diverged, failed), versions, devices, times.
         steps: of the checkpoints, ascending, in completed updates.
     """
 
@@ -85,33 +87,59 @@ class Run:
 
 
 def load_run(workdir: str | Path) -> Run:
-    """Open the workdir of a run.
+    """Open the workdir of a run; one that is being trained may be read too.
 
     Raises:
-        InputError: if the folder holds no run.
+        InputError: if the folder holds no run, or one whose files do not fit each other.
     """
     workdir = Path(workdir)
     try:
-        config = json.loads((workdir / "config.json").read_text())
-        rows = json.loads((workdir / "networks.json").read_text())
-        networks = tuple(Network.from_json(row) for row in rows)
-        status = json.loads((workdir / "status.json").read_text())
+        files = _read_files(workdir)
+        metrics = proofs.check_records(files)
+        networks = tuple(Network.from_json(row) for row in files.networks)
     except FileNotFoundError as error:
         raise InputError(
             f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
-            f"of a training run."
+            f"of a training run, or give the command that trained it again."
         ) from error
-    except (TypeError, ValueError) as error:  # not JSON, not text, or of another form
-        raise InputError(f"The records of {workdir} are damaged ({error}).") from error
-    metrics = records.read_json_lines(workdir / "metrics.jsonl")
-    return Run(workdir, config, networks, metrics, status, checkpoint_steps(workdir))
+    except ValueError as error:  # not JSON, not text, or of another form
+        raise InputError(
+            f"The records of {workdir} are damaged ({error}); the command that trained it mends "
+            f"them."
+        ) from error
+    except OSError as error:
+        raise InputError(sentence_about(error, workdir) or f"{workdir}: {error}") from error
+    return Run(workdir, files.config, networks, metrics, files.status, checkpoint_steps(workdir))
+
+
+def _read_files(workdir: Path) -> proofs.Files:
+    """The records of a run. What a training run writes meanwhile comes after what is read first."""
+    config, status = (records.read_json(workdir / name) for name in ("config.json", "status.json"))
+    metas = readable_metas(workdir)
+    networks = records.read_json(workdir / "networks.json")
+    metrics = records.read_bytes(workdir / "metrics.jsonl")
+    return proofs.Files(config, networks, status, metrics, metas)
+
+
+def readable_metas(workdir: Path) -> dict[int, dict[str, Any]]:
+    """{step: meta} of the checkpoints below a workdir whose meta is whole."""
+    metas = {}
+    for step in checkpoint_steps(workdir):
+        with contextlib.suppress(InputError):
+            metas[step] = read_meta(workdir / CHECKPOINTS / str(step))
+    return metas
 
 
 def checkpoint_steps(workdir: Path) -> tuple[int, ...]:
     """The steps of the committed checkpoints below a workdir, ascending."""
     folder = workdir / CHECKPOINTS
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return tuple(sorted(int(name) for name in names if name.isdigit()))
+    return tuple(sorted(int(name) for name in names if _names_step(name)))
+
+
+def _names_step(name: str) -> bool:
+    """Whether a folder's name is that of a step: 7, but not 007."""
+    return name.isascii() and name.isdigit() and name == str(int(name))
 
 
 def newest_intact_step(workdir: Path, wanted: int = -1) -> int:
@@ -137,6 +165,24 @@ def newest_intact_step(workdir: Path, wanted: int = -1) -> int:
     raise InputError(f"{workdir} has no intact checkpoint; train it (again) with its config.")
 
 
+def read_meta(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself: step, epoch, digests, and of the records at its time.
+
+    Raises:
+        InputError: if it is missing or damaged, or the checkpoint is not of the step of its name.
+    """
+    try:
+        meta = records.read_json(checkpoint / "meta" / "metadata")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {_MENDED}"
+        ) from error
+    try:
+        return proofs.opened(meta, int(checkpoint.name))
+    except (ValueError, KeyError) as error:
+        raise InputError(f"The checkpoint {checkpoint} is damaged ({error}); {_MENDED}") from error
+
+
 def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
     """Read the leaves of a checkpoint whose path starts with `prefix` ("params/conv1/").
 
@@ -149,6 +195,7 @@ def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
     Raises:
         InputError: if the checkpoint is missing, damaged or cut short.
     """
+    digests = read_meta(checkpoint)["digests"]
     path = checkpoint.resolve()
     try:
         # Orbax warns that shardings are not given; NumPy arrays have none.
@@ -162,15 +209,16 @@ def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
             restored = reader.restore(
                 path / "state", args=ocp.args.PyTreeRestore(item=wanted, restore_args=arguments)
             )
-        digests = json.loads((path / "meta" / "metadata").read_text())["digests"]
     except Exception as error:  # Orbax raises bare Exception, KeyError, ValueError and more
         raise InputError(
-            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__})."
+            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {_MENDED}"
         ) from error
     kept = {k: v for k, v in named_leaves(restored).items() if v is not ocp.PLACEHOLDER}
-    for name, leaf in kept.items():
-        if digest(leaf) != digests.get(name):
-            raise InputError(f"The checkpoint {checkpoint} is damaged (digest of {name}).")
+    for name in {*kept, *(name for name in digests if name.startswith(prefix))}:
+        if name not in kept or digest(kept[name]) != digests.get(name):
+            raise InputError(
+                f"The checkpoint {checkpoint} is damaged (digest of {name}); {_MENDED}"
+            )
     return _nest(kept)
 
 

@@ -1,6 +1,5 @@
 """Configs that earlier runs have saved: opened again, and compared."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,29 @@ from ml_collections import ConfigDict
 
 from randlabels.config import flatten
 from randlabels.configs import base
-from randlabels.errors import InputError
-from randlabels.records import plain
+from randlabels.errors import InputError, in_one_line
+from randlabels.records import plain, read_json
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A config.json as flattened {"group.field": value}."""
+    """A config.json as flattened {"group.field": value}.
+
+    Raises:
+        InputError: if it is damaged.
+    """
     try:
-        nested = json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not text
-        raise InputError(f"{path} is damaged; use another --workdir.") from error
+        nested = read_json(path)
+    except ValueError:  # not JSON, or not text
+        nested = None
+    if not isinstance(nested, dict) or not nested:
+        raise InputError(
+            f"{path} is damaged; remove it if it is of a run of yours, or use another --workdir."
+        )
+    return flat(nested)
+
+
+def flat(nested: dict[str, Any]) -> dict[str, Any]:
+    """A config as JSON holds it, flattened."""
     return {
         f"{group}.{field}" if isinstance(values, dict) else group: value
         for group, values in nested.items()
@@ -29,9 +41,15 @@ def open_config(saved: dict[str, Any]) -> ConfigDict:
     """The config of a run (`Run.config`) as training had it: lists are tuples again.
 
     Fields that a later version added have their defaults.
+
+    Raises:
+        InputError: if fields are of other types.
     """
     config = base.get_config()
-    config.update(saved)
+    try:
+        config.update(saved)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"the saved config cannot be read ({in_one_line(error)}).") from error
     return config
 
 

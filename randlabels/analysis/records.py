@@ -4,16 +4,17 @@ A field's annotation says what JSON becomes when it is read back; there is no ot
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from randlabels.analysis import manifest
+from randlabels.disk import sentence_about
 from randlabels.eigen import ClosedFormFit
 from randlabels.errors import InputError
-from randlabels.records import plain, typed
+from randlabels.records import plain, read_json, typed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -249,10 +250,14 @@ def load_alignment(workdir: str | Path) -> Alignment:
     """
     path = alignment_path(workdir)
     try:
-        return Alignment.from_json(json.loads(path.read_text()))
+        alignment = Alignment.from_json(read_json(path))
+        manifest.check_file(Path(workdir), str(path.relative_to(workdir)))
     except FileNotFoundError as error:
         raise InputError(
             f"{workdir} was not analysed; run `python -m randlabels.analyze --workdir={workdir}`."
         ) from error
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); analyse the run again.") from error
+    except OSError as error:
+        raise InputError(sentence_about(error, Path(workdir)) or f"{path}: {error}") from error
+    return alignment

@@ -1,6 +1,5 @@
 """Labels, colours and sizes that all figures share; colours are told apart by colour-blind eyes."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from randlabels.records import replacement
 from randlabels.transfer.registry import ARMS
 
 DPI = 120
@@ -115,6 +115,5 @@ def tidy(ax: Axes) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG as a whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png")
-    os.replace(temporary, path)
+    with replacement(path) as temporary:
+        figure.savefig(temporary, format="png")

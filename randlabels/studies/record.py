@@ -9,7 +9,6 @@ import datetime
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,8 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
     name = finding.study.name
     pictures = {}
     for file, caption in finding.captions.items():
-        shutil.copyfile(finding.results.workdir / "figures" / file, folder / f"{name}-{file}")
+        drawn = (finding.results.workdir / "figures" / file).read_bytes()
+        records.replace_bytes(folder / f"{name}-{file}", drawn)
         pictures[f"{name}-{file}"] = caption
     digests = {file: picture_digest(folder / file) for file in pictures}
     path = folder / f"{name}.json"

@@ -7,6 +7,7 @@ command finishes a study that was stopped anywhere.
 import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,11 +15,13 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import records
-from randlabels.analysis.records import alignment_path, load_alignment
-from randlabels.analyze import analyze
+from randlabels.analysis.records import load_alignment
+from randlabels.analyze import analyze, is_analysed
 from randlabels.data.errors import DataError
+from randlabels.disk import remove_temporaries, told
 from randlabels.errors import InputError
 from randlabels.figures import style
+from randlabels.owner import owned
 from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
@@ -44,17 +47,28 @@ def run_study(
 
     Raises:
         InputError: if the budget, the data or the workdir cannot be used, or if testing seeds are
-            among those on which the study's settings were chosen.
+            among those on which the study's settings were chosen, or the workdir is in use.
     """
     configs = stage_configs(study, workdir, budget, data_dir, seeds)
     if seeds == "testing":
         refuse_overlap(study, configs)
+    with owned(workdir), told(workdir):
+        return _run_stages(study, workdir, budget, seeds, configs)
+
+
+def _run_stages(
+    study: Study[Reading],
+    workdir: Path,
+    budget: str,
+    seeds: str,
+    configs: Mapping[str, ConfigDict],
+) -> Finding[Reading]:
     started = time.monotonic()
     for number, stage in enumerate(study.stages, start=1):
         tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
         if not _train(stage, configs[stage.name], workdir):
             continue
-        if stage.analyze and not alignment_path(workdir / stage.name).exists():
+        if stage.analyze and not is_analysed(workdir / stage.name, stage.analyze):
             analyze(workdir / stage.name, layers=stage.analyze)
     results = load_results(study, workdir)
     if not results.runs:
@@ -78,7 +92,7 @@ def run_study(
 
 def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
     """Train a stage; False if it is optional and its data set is not prepared."""
-    if stage.optional and stage.reads and not (workdir / stage.reads).exists():
+    if stage.optional and stage.reads and not _is_run(workdir / stage.reads):
         return False
     try:
         train(config, workdir / stage.name)
@@ -92,7 +106,7 @@ def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
 
 def load_results(study: Study[Reading], workdir: Path) -> Results:
     """Open the runs and analyses that a study's stages left in its workdir."""
-    done = [s for s in study.stages if not s.optional or (workdir / s.name).exists()]
+    done = [s for s in study.stages if not s.optional or _is_run(workdir / s.name)]
     return Results(
         workdir,
         runs={stage.name: load_run(workdir / stage.name) for stage in done},
@@ -102,9 +116,15 @@ def load_results(study: Study[Reading], workdir: Path) -> Results:
     )
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether training has begun in a folder: one that was stopped before leaves an empty one."""
+    return (folder / "config.json").exists()
+
+
 def _save_figures(drawings: Drawings, folder: Path) -> dict[str, str]:
     """Save the figures; {file name: caption}."""
     folder.mkdir(exist_ok=True)
+    remove_temporaries(folder)
     for name, (figure, _) in drawings.items():
         style.save(figure, folder / f"{name}.png")
     return {f"{name}.png": caption for name, (_, caption) in drawings.items()}

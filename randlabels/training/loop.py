@@ -5,9 +5,12 @@ step s is therefore on disk only after the metrics of step s, and a resumed run 
 where the checkpoint left off.
 """
 
+import contextlib
+import dataclasses
+import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,9 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from randlabels import disk, interrupts, owner, proofs, runs
 from randlabels.data import splits
-from randlabels.training import checkpoints, workdir
+from randlabels.training import checkpoints, mending, workdir
 from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
 from randlabels.training.population import hyperparameters, mark_diverged
@@ -31,35 +35,87 @@ def train(config: ConfigDict, directory: str | Path) -> None:
     """Train a population and write its workdir; continue where an earlier call was stopped.
 
     Raises:
-        InputError: if the config, the data or the workdir cannot be used; nothing is written then.
+        InputError: if the config, the data or the workdir cannot be used (nothing is written
+            then), the workdir is in use, or the disk is full.
+        Interrupted: if a signal has come; the run can be continued.
     """
     config = check(config)
     directory = Path(directory)
-    workdir.claim(directory, config)
-    if workdir.is_finished(directory):
-        tqdm.write(f"{directory} is finished already.", file=sys.stderr)
+    if not disk.writable(directory) and _is_finished(config, directory):
         return
-    setup = prepare(config)
-    workdir.write_config(directory, config)
-    workdir.write_status(directory, "running")
+    with owner.owned(directory), disk.told(directory):
+        workdir.claim(directory, config)
+        disk.remove_temporaries(directory)
+        if not _is_finished(config, directory):
+            _train(config, directory)
+
+
+def _is_finished(config: ConfigDict, directory: Path) -> bool:
+    size = config.data[f"{config.train.task}_size"]
+    per_epoch = size // config.train.batch_size
+    finished = mending.is_finished(directory, config, _kept(config, per_epoch), per_epoch)
+    if finished:
+        tqdm.write(f"{directory} is finished already.", file=sys.stderr)
+    return finished
+
+
+def _train(config: ConfigDict, directory: Path) -> None:
+    identity = proofs.digest_of(config.to_dict())
+    mark = functools.partial(workdir.write_status, directory, config_digest=identity)
+
+    def mark_interrupted() -> None:
+        if (directory / "status.json").exists():
+            mark("interrupted")
+
+    with interrupts.ending_with(interrupts.AT_ONCE, mark_interrupted):
+        try:
+            setup = prepare(config)
+            _check_space(setup, directory)
+            workdir.write_config(directory, config)
+            mark("running")
+            with _failure_noted(directory, mark):
+                diverged = run_epochs(setup, directory)
+        except KeyboardInterrupt:
+            mark_interrupted()
+            raise
+    mark("diverged" if len(diverged) == len(setup.table) else "done", diverged=diverged)
+    interrupts.raise_if_requested()  # in the last epoch
+
+
+@contextlib.contextmanager
+def _failure_noted(directory: Path, mark: Callable[..., None]) -> Iterator[None]:
     try:
-        diverged = run_epochs(setup, directory)
-    except BaseException as error:
-        workdir.write_status(directory, "failed", error=f"{type(error).__name__}: {error}")
+        yield
+    except Exception as error:
+        said = disk.sentence_about(error, directory) or f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):  # a full disk may have no room for it
+            mark("failed", error=said)
         raise
-    state = "diverged" if len(diverged) == len(setup.table) else "done"
-    workdir.write_status(directory, state, diverged=diverged)
+
+
+def _check_space(setup: Setup, directory: Path) -> None:
+    """Refuse a run whose checkpoints the disk cannot hold."""
+    steps = {*_kept(setup.config, setup.steps_per_epoch)} - {*runs.checkpoint_steps(directory)}
+    count = len(steps) + 1  # the newest but one is kept beside them
+    disk.check_space(directory, checkpoints.size_of(setup.state), count)
+
+
+def _kept(config: ConfigDict, per_epoch: int) -> list[int]:
+    """The steps whose checkpoints are kept, the last at the end."""
+    return [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
 
 
 def run_epochs(setup: Setup, directory: Path) -> list[int]:
-    """Train from the newest checkpoint (or the start) to the end; return who diverged."""
+    """Train from the newest checkpoint (or the start) to the end; return who diverged.
+
+    Raises:
+        Interrupted: if a signal has come; then what was trained is saved.
+    """
     settings, per_epoch = setup.config.train, setup.steps_per_epoch
-    first, state = _resume(setup, directory)  # epoch 0 is the evaluation of the start
+    first, state, journal = _resume(setup, directory)  # epoch 0 is the evaluation of the start
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
-    kept = [epoch * per_epoch for epoch in (*settings.checkpoint_epochs, settings.epochs)]
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
-    saved_at = time.monotonic()
     progress = tqdm(
         total=settings.epochs,
         initial=max(first - 1, 0),
@@ -67,25 +123,61 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
         desc=directory.name,
         mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log needs no animation
     )
-    with progress, checkpoints.open_manager(directory, kept) as manager:
-        for step in [s for s in manager.all_steps() if s >= first * per_epoch]:
-            manager.delete(step)  # damaged: training continues from before them
+    with progress, contextlib.ExitStack() as until_saved:
+        until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
+        kept = _kept(setup.config, per_epoch)
+        writer = until_saved.enter_context(checkpoints.open_manager(directory, kept))
+        saver = _Saver(setup, journal, writer)
         for epoch in range(first, settings.epochs + 1):
             metrics: dict[str, Any] = {}
             if epoch > 0:
                 state, metrics = train_epoch(epoch, state)
                 progress.update()
+            metrics |= evaluate(state) if epoch in evaluated else {}
+            if epoch == max(first, 1):  # what takes long is compiled: from now on epochs end
+                until_saved.enter_context(interrupts.finishing())
             if epoch in evaluated:
-                metrics |= evaluate(state)
-                record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
-                workdir.append_metrics(directory, record)
+                journal.append({"epoch": epoch, "step": epoch * per_epoch, **metrics})
                 _show(progress, metrics)
             _note_divergence(setup, directory, metrics, epoch)
-            due = time.monotonic() - saved_at >= settings.resume_seconds
-            if epoch * per_epoch in kept or due:
-                checkpoints.save(manager, epoch * per_epoch, epoch, setup.layout.gather(state))
-                saved_at = time.monotonic()
+            saver.after(epoch, state)
+        writer.wait()
     return [row.network for row in setup.table if not row.healthy]
+
+
+class _Saver:
+    """Saves a checkpoint where one is kept, where it is time for one, and where a signal came."""
+
+    def __init__(self, setup: Setup, journal: proofs.Journal, writer: checkpoints.Writer) -> None:
+        self._setup, self._journal, self._writer = setup, journal, writer
+        self._kept = _kept(setup.config, setup.steps_per_epoch)
+        self._saved_at = time.monotonic()
+
+    def after(self, epoch: int, state: Tree) -> None:
+        """Save the state after an epoch if it is due.
+
+        Raises:
+            Interrupted: if a signal has come; what was trained is on disk then.
+        """
+        setup, step = self._setup, epoch * self._setup.steps_per_epoch
+        due = time.monotonic() - self._saved_at >= setup.config.train.resume_seconds
+        stop = interrupts.requested()
+        if step in self._kept or due or stop:
+            evidence = _evidence(setup, self._journal)
+            checkpoints.save(self._writer, step, epoch, setup.layout.gather(state), evidence)
+            self._saved_at = time.monotonic()
+        if stop and epoch < setup.config.train.epochs:
+            self._writer.wait()
+            raise interrupts.interrupted_after(epoch)
+
+
+def _evidence(setup: Setup, journal: proofs.Journal) -> dict[str, Any]:
+    """What a checkpoint knows of the records."""
+    return {
+        "config": setup.config.to_dict(),
+        "networks": [dataclasses.asdict(row) for row in setup.table],
+        "metrics": journal.extent,
+    }
 
 
 def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
@@ -109,19 +201,18 @@ def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], A
     return train_epoch, evaluate
 
 
-def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
-    """(next epoch, state) after the newest checkpoint, or (0, start); the records fit to it."""
-    found = checkpoints.restore_newest(directory, setup.state)
-    step, state = found if found else (-1, setup.state)
-    workdir.truncate_metrics(directory, step)
-    done = step // setup.steps_per_epoch  # -1 if nothing was saved
-    if found:
-        tqdm.write(f"Continuing {directory} after epoch {done}.", file=sys.stderr)
-        for saved in workdir.read_table(directory):
-            if saved.diverged_epoch is not None and saved.diverged_epoch <= done:
-                setup.table[saved.network] = saved
+def _resume(setup: Setup, directory: Path) -> tuple[int, Tree, proofs.Journal]:
+    """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
+    kept = _kept(setup.config, setup.steps_per_epoch)
+    found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
+    mending.adopt(directory, found, setup.table)
+    state = setup.state
+    if found.step >= 0:
+        state = checkpoints.restore(directory, found.step, setup.state)
+        tqdm.write(f"Continuing {directory} after epoch {found.epoch}.", file=sys.stderr)
+    journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
     workdir.write_table(directory, setup.table)
-    return done + 1, state
+    return found.epoch + 1, state, journal
 
 
 def _batches(setup: Setup, epoch: int) -> Tree:

@@ -1,62 +1,74 @@
-"""The record of a run: config.json, networks.json, status.json and metrics.jsonl.
+"""The record of a run: config.json, networks.json and status.json; metrics.jsonl is a `Journal`.
 
-All files but the metrics are replaced as a whole, so that a crash leaves the old or the new one.
+These files are replaced as a whole, so that a crash leaves the old or the new one.
 """
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
-import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from randlabels import records, runs
 from randlabels.config import flatten
 from randlabels.errors import InputError
 from randlabels.networks import Network
-from randlabels.saved_config import differences, read_config, with_defaults
+from randlabels.saved_config import differences, flat, read_config, with_defaults
+from randlabels.training import mending
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def claim(workdir: Path, config: ConfigDict) -> None:
-    """Make sure that the workdir can be written and belongs to this config; write nothing yet.
+    """Make sure that the workdir belongs to this config; write nothing yet.
+
+    What is right, config.json or this config, the checkpoints tell where there are any.
 
     Raises:
-        InputError: if it cannot be written, or holds the run of another config (with a list of the
-            fields that differ).
+        InputError: if it holds the run of another config (with a list of the fields that differ),
+            or something else.
     """
-    existing = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
-    saved = workdir / "config.json"
-    if not saved.exists():
+    checkpoints = workdir / runs.CHECKPOINTS
+    if checkpoints.exists() and not checkpoints.is_dir():
+        raise InputError(f"{checkpoints} is no folder; remove it, or use another --workdir.")
+    ours, trained = records.plain(flatten(config)), mending.config_of_checkpoints(workdir)
+    if trained is None:
+        if (workdir / "config.json").exists():
+            _refuse_differences(workdir, ours, read_config(workdir / "config.json"))
         return
-    theirs = with_defaults(read_config(saved))
-    lines = differences(records.plain(flatten(config)), theirs)
+    _refuse_differences(workdir, ours, flat(trained))
+    for name in ("config.json", "status.json"):
+        if not _readable(workdir / name, ours):
+            tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)
+
+
+def _readable(path: Path, ours: dict[str, Any]) -> bool:
+    """Whether a record can be read and, if it is the config, is ours."""
+    try:
+        saved = records.read_json(path)
+        return bool(saved) and (
+            path.name != "config.json" or not differences(ours, with_defaults(flat(saved)))
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+
+
+def _refuse_differences(workdir: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    lines = differences(ours, with_defaults(theirs))
     if lines:
         raise InputError(
             f"--workdir {workdir} holds a run of another config; use another folder or the same "
             f"config. " + "; ".join(lines)
         )
-
-
-def is_finished(workdir: Path) -> bool:
-    """Whether a run has come to its end and its last checkpoint is intact."""
-    try:
-        run = runs.load_run(workdir)
-        last = run.steps_per_epoch * run.config["train"]["epochs"]
-        return run.status["state"] in ("done", "diverged") and (
-            runs.newest_intact_step(workdir, last) == last
-        )
-    except InputError:
-        return False
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
@@ -71,15 +83,14 @@ def write_table(workdir: Path, table: Sequence[Network]) -> None:
 
 
 def write_status(workdir: Path, state: str, **details: Any) -> None:
-    """Write status.json: the state (running, done, diverged, failed) and what the run runs on."""
+    """Write status.json: the state and what the run runs on.
+
+    The state is running, done, diverged, interrupted or failed.
+    """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    path = workdir / "status.json"
-    started = now
-    if state != "running" and path.exists():
-        started = json.loads(path.read_text())["started"]
     record = {
         "state": state,
-        "started": started,
+        "started": now if state == "running" else _started(workdir) or now,
         "updated": now,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "devices": [f"{d.platform} {d.device_kind}" for d in jax.local_devices()],
@@ -87,27 +98,19 @@ def write_status(workdir: Path, state: str, **details: Any) -> None:
         "git_revision": git_revision(),
         **details,
     }
-    records.write_json(path, record)
+    records.write_json(workdir / "status.json", record)
 
 
-def read_table(workdir: Path) -> list[Network]:
-    """Read networks.json."""
-    rows = json.loads((workdir / "networks.json").read_text())
-    return [Network.from_json(row) for row in rows]
+def _started(workdir: Path) -> str | None:
+    """When a run was started, None if its status cannot be read."""
+    try:
+        started = records.read_json(workdir / "status.json")["started"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return started if isinstance(started, str) else None
 
 
-def append_metrics(workdir: Path, record: dict[str, Any]) -> None:
-    """Append one line to metrics.jsonl."""
-    records.append_json_line(workdir / "metrics.jsonl", record)
-
-
-def truncate_metrics(workdir: Path, step: int) -> None:
-    """Drop the lines after a step, so that a resumed run writes each line once."""
-    path = workdir / "metrics.jsonl"
-    lines = [r for r in records.read_json_lines(path) if r["step"] <= step]
-    records.replace_text(path, "".join(json.dumps(line) + "\n" for line in lines))
-
-
+@functools.cache  # the code that runs is that of the start
 def git_revision() -> str | None:
     """The commit of the code that runs, with `+` if files differ from it; None outside git."""
     folder = Path(__file__).parent

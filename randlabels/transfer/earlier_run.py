@@ -111,12 +111,13 @@ class EarlierRun:
 
     @functools.cache  # noqa: B019 as above
     def checkpoint(self, step: int) -> Checkpoint:
-        """The checkpoint of a step, -1 for the newest that is whole.
+        """The checkpoint of a step, -1 for the newest.
 
         Raises:
             InputError: if it is missing or damaged.
         """
-        found = newest_intact_step(self.run.workdir, step)
+        newest = self.run.steps[-1] if self.run.steps else step
+        found = newest_intact_step(self.run.workdir, newest if step < 0 else step)
         return Checkpoint(self, read_variables(self.run, found))
 
     @functools.cached_property

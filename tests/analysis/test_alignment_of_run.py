@@ -63,7 +63,7 @@ def write_run(directory, config, plant=lambda step, variables, table: None, step
             state = {"batch_stats": {}} | jax.tree.map(np.array, variables)
             checkpoints.save(manager, step, step // 4, state)
     workdir.write_table(directory, table)
-    workdir.write_status(directory, "done")
+    workdir.write_status(directory, "running")
     return load_run(directory)
 
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from randlabels.analysis.manifest import write_manifest
 from randlabels.analysis.records import (
     Alignment,
     AlignmentRecord,
@@ -57,6 +58,7 @@ def write(folder, value):
     path = alignment_path(folder)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(value, allow_nan=False))
+    write_manifest(folder, {}, [path])
 
 
 def test_everything_comes_back_with_its_type(alignment, tmp_path):

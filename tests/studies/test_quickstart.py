@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
+from randlabels.analysis.records import load_alignment
 from randlabels.errors import InputError
 from randlabels.studies import run
 from randlabels.studies.paper.quickstart import STUDY
@@ -75,3 +76,33 @@ def test_complete_stages_are_not_run_again(finished, monkeypatch):
 def test_another_budget_in_the_same_workdir_is_refused(finished):
     with pytest.raises(InputError, match=r"holds a run of another config.*config\.train\.epochs"):
         run.run_study(STUDY, finished[0], "full")
+
+
+def test_what_a_killed_study_did_not_finish_is_made(finished):
+    """A figure of an analysis that is missing, one that was cut, and the page."""
+    workdir, finding = finished
+    upstream = workdir / "upstream"
+    missing, cut, *_ = sorted((upstream / "figures").glob("*.png"))
+    before = {path: path.read_bytes() for path in (missing, upstream / "analysis/alignment.json")}
+    missing.unlink()
+    cut.write_bytes(cut.read_bytes()[:100])
+    (workdir / "report.html").unlink()
+    (workdir / "figures" / "left.png.1.2.tmp").touch()
+    again = run.run_study(STUDY, workdir, "smoke")
+    assert {path: path.read_bytes() for path in before} == before
+    assert cut.stat().st_size > 1000
+    assert (workdir / "report.html").exists()
+    assert not list(workdir.rglob("*.tmp"))
+    assert [v.value for v in again.verdicts] == [v.value for v in finding.verdicts]
+
+
+@pytest.mark.parametrize("name", ["alignment.json", "manifest.json"])
+def test_an_analysis_that_was_changed_is_made_anew(finished, name):
+    """By another run's, or by a digit."""
+    upstream = finished[0] / "upstream"
+    path, original = upstream / "analysis" / name, load_alignment(upstream).to_json()
+    path.write_text(path.read_text().replace("1", "2", 1))
+    with pytest.raises(InputError, match=r"alignment.json is damaged .*; analyse the run again"):
+        load_alignment(upstream)
+    run.run_study(STUDY, finished[0], "smoke")
+    assert load_alignment(upstream).to_json() == original

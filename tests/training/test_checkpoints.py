@@ -112,7 +112,7 @@ def test_the_newest_intact_checkpoint_is_used(small, finished, copy, damage, cap
     monkeypatch.setattr(loop, "_resume", lambda *a: started.append(prepared(*a)) or started[-1])
     with caplog.at_level(logging.WARNING, logger="absl"):
         loop.train(small, copy)
-    assert [epoch for epoch, _ in started] == [4]  # after epoch 3
+    assert [epoch for epoch, *_ in started] == [4]  # after epoch 3
     said = [r.getMessage() for r in caplog.records if "Trying the one before" in r.getMessage()]
     assert len(said) == 1
     assert str(newest) in said[0]

@@ -67,18 +67,6 @@ def test_claim_writes_nothing(tiny_config, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_metrics_after_a_step_are_dropped_and_the_rest_keeps_its_bytes(tmp_path):
-    for step in range(4):
-        workdir.append_metrics(tmp_path, {"step": step, "loss": [0.1 * step, float("nan")]})
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 4, "lo')  # cut short by a crash
-    workdir.truncate_metrics(tmp_path, 2)
-    assert (tmp_path / "metrics.jsonl").read_text() == "".join(lines[:3])
-    workdir.truncate_metrics(tmp_path, -1)
-    assert (tmp_path / "metrics.jsonl").read_text() == ""
-
-
 def test_status_keeps_the_time_of_the_start(tmp_path):
     workdir.write_status(tmp_path, "running")
     path = tmp_path / "status.json"

@@ -216,7 +216,7 @@ def test_a_population_starts_with_the_norms_of_an_earlier_run(tiny_config, tmp_p
     with checkpoints.open_manager(tmp_path, [0]) as manager:
         checkpoints.save(manager, 0, 0, trained)
     workdir.write_table(tmp_path, table)
-    workdir.write_status(tmp_path, "done")
+    workdir.write_status(tmp_path, "running")
     arms = {"init.run": str(tmp_path), "init.arms": ("scratch", "pretrained_unscaled")}
     setup = prepare(check(tiny_config(MODEL | arms | {"population.seeds": 2})))
     ours = setup.state["batch_stats"]["group3_block1"]["norm2"]

@@ -1,0 +1,177 @@
+"""How the files of a run prove each other.
+
+Each checkpoint's meta has the config, the network table as it was, and how far metrics.jsonl had
+come: how many lines, and the digest of all of them. A digest of the meta itself stands in it. So a
+file that was deleted, cut, filled with garbage or taken from another run does not fit any more.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from randlabels.errors import InputError
+from randlabels.networks import STATES_OF_TRAINING
+from randlabels.records import append_line, line_of, plain, replace_bytes
+
+GROUPS = ("data", "labels", "model", "optimizer", "train", "population", "init")
+
+_STATUS = {"state": str, "started": str, "updated": str, "versions": dict, "devices": list}
+FINISHED = ("done", "diverged")
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of what JSON makes of a value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()
+
+
+def sealed(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """A meta as JSON holds it, with the digest of all the rest."""
+    return plain(meta) | {"digest": digest_of(meta)}
+
+
+def opened(meta: Any, step: int) -> dict[str, Any]:
+    """A meta that was read back.
+
+    Raises:
+        ValueError: if it is damaged, or of another step than its folder says.
+    """
+    if not isinstance(meta, dict):
+        raise ValueError("its meta is damaged")
+    rest = {key: value for key, value in meta.items() if key != "digest"}
+    if meta.get("digest") != digest_of(rest):
+        raise ValueError("its meta is damaged")
+    if meta["step"] != step:
+        raise ValueError(f"it is of step {meta['step']}, its folder was renamed")
+    return meta
+
+
+class Journal:
+    """metrics.jsonl as this process writes it, and the digest of all lines that it should have."""
+
+    def __init__(self, path: Path, kept: bytes = b"") -> None:
+        """Begin with the lines that are kept; others in the file are dropped."""
+        self._path, self._digest = path, hashlib.sha256(kept)
+        self._lines, self._size = kept.count(b"\n"), len(kept)
+        replace_bytes(path, kept)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record and make sure that it is on disk.
+
+        Raises:
+            InputError: if another has removed or changed the file meanwhile.
+        """
+        line = line_of(record)
+        found = self._path.stat().st_size if self._path.exists() else None
+        if found != self._size and self._path.parent.is_dir():
+            raise InputError(
+                f"{self._path} was {'removed' if found is None else 'changed'} by another while "
+                "training wrote to it; give the same command."
+            )
+        append_line(self._path, line)
+        self._digest.update(line)
+        self._lines += 1
+        self._size += len(line)
+
+    @property
+    def extent(self) -> dict[str, Any]:
+        """How far it has come: {"lines", "digest"}."""
+        return {"lines": self._lines, "digest": self._digest.hexdigest()}
+
+
+NOTHING_YET = {"lines": 0, "digest": hashlib.sha256().hexdigest()}
+
+
+def proven(text: bytes, extent: Mapping[str, Any]) -> bytes | None:
+    """The lines of metrics.jsonl that a checkpoint knows of, None if they are not there as such."""
+    lines = text.split(b"\n", extent["lines"])
+    if len(lines) <= extent["lines"]:
+        return None
+    known = b"".join(line + b"\n" for line in lines[: extent["lines"]])
+    return known if hashlib.sha256(known).hexdigest() == extent["digest"] else None
+
+
+def identities(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the network table, without what training may still change in them."""
+    return [{k: v for k, v in row.items() if k not in STATES_OF_TRAINING} for row in plain(rows)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The records of a workdir as they were read; the metas are of its readable checkpoints."""
+
+    config: Any
+    networks: Any
+    status: Any
+    metrics: bytes
+    metas: Mapping[int, Mapping[str, Any]]
+
+
+def check_records(files: Files) -> list[dict[str, Any]]:
+    """The records of metrics.jsonl, if all files are of the same run and none has lost anything.
+
+    Raises:
+        ValueError: one clause that says which is damaged, or does not fit.
+    """
+    _check_forms(files)
+    newest = files.metas[max(files.metas)] if files.metas else None
+    _check_config(files)
+    finished = files.status["state"] in FINISHED
+    if finished and newest is not None and newest["step"] < _steps(files.config)[-1]:
+        raise ValueError("status.json says that training has ended, and the last checkpoint is not")
+    if newest is not None and "networks" in newest:
+        ours, theirs = files.networks, newest["networks"]
+        if ours != theirs if finished else identities(ours) != identities(theirs):
+            raise ValueError("networks.json does not fit the checkpoints")
+    return _metrics(files, newest, finished)
+
+
+def _check_forms(files: Files) -> None:
+    config, status = files.config, files.status
+    groups = [config.get(group) for group in GROUPS] if isinstance(config, dict) else [None]
+    if not all(isinstance(group, dict) for group in groups):
+        raise ValueError("config.json is no config")
+    if not isinstance(status, dict) or not all(
+        isinstance(status.get(key), kind) for key, kind in _STATUS.items()
+    ):
+        raise ValueError("status.json is no status of a run")
+    if not isinstance(files.networks, list) or not files.networks:
+        raise ValueError("networks.json is no network table")
+
+
+def _check_config(files: Files) -> None:
+    known = [meta["config"] for meta in files.metas.values() if "config" in meta]
+    if any(config != files.config for config in known):
+        raise ValueError("config.json does not fit the checkpoints")
+    if files.status.get("config_digest") not in (None, digest_of(files.config)):
+        raise ValueError("status.json is of another config")
+
+
+def _steps(config: dict[str, Any]) -> list[int]:
+    """The steps of the epochs that are evaluated."""
+    train = config["train"]
+    per_epoch = config["data"][f"{train['task']}_size"] // train["batch_size"]
+    epochs = {*(train["eval_epochs"] or range(train["epochs"] + 1)), train["epochs"]}
+    return [epoch * per_epoch for epoch in sorted(epochs)]
+
+
+def _metrics(
+    files: Files, newest: Mapping[str, Any] | None, finished: bool
+) -> list[dict[str, Any]]:
+    text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
+    if newest is not None:
+        known = proven(text, newest["metrics"])
+        if known is None or (finished and known != text):
+            raise ValueError("metrics.jsonl does not fit the checkpoints")
+    try:
+        found = [json.loads(line) for line in text.splitlines()]
+        steps = [record["step"] for record in found]
+        ascending = all(a < b for a, b in itertools.pairwise(steps))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError("metrics.jsonl has a line that is no record") from error
+    if not ascending or (finished and newest is None and steps != _steps(files.config)):
+        raise ValueError("metrics.jsonl has epochs twice, or misses some")
+    return found

@@ -1,0 +1,219 @@
+"""Where the files of a run agree: from there it goes on, and what can be made anew is.
+
+A checkpoint is gone on from if it is whole, of this run's config, of the step of its folder, if all
+that were to be kept before it are there, and if metrics.jsonl has what it had when it was written.
+What came after is trained again.
+"""
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from randlabels import proofs, records, runs
+from randlabels.errors import InputError
+from randlabels.networks import Network
+from randlabels.saved_config import differences, flat, with_defaults
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreed:
+    """From where a run goes on.
+
+    Attributes:
+        step: of the checkpoint, -1 for the start.
+        epoch: of the checkpoint, -1 for the start: nothing is done yet.
+        networks: the table as it was then; () for the start.
+        metrics: the lines of metrics.jsonl up to then.
+        passed_over: one sentence for each checkpoint that cannot be gone on from.
+        surplus: steps of these, and of what came after.
+    """
+
+    step: int = -1
+    epoch: int = -1
+    networks: tuple[Network, ...] = ()
+    metrics: bytes = b""
+    passed_over: tuple[str, ...] = ()
+    surplus: tuple[int, ...] = ()
+
+
+def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: int) -> Agreed:
+    """The newest point at which all files of a run agree.
+
+    Args:
+        workdir: of the run.
+        config: of the run.
+        kept: steps of the checkpoints that are kept, the last of them at the end.
+        per_epoch: updates in an epoch.
+
+    Raises:
+        InputError: if there are checkpoints, but none can be read.
+    """
+    steps = runs.checkpoint_steps(workdir)
+    metrics = _read_metrics(workdir)
+    search = _Search(workdir, records.plain(config.to_dict()), max(kept), per_epoch)
+    passed_over = []
+    for step in reversed(steps):
+        try:
+            meta = search.checked(step)
+            known = proofs.proven(metrics, meta["metrics"])
+            if known is None:
+                raise InputError(
+                    f"metrics.jsonl in {workdir} is not what it was at the checkpoint of step "
+                    f"{step}."
+                )
+            for earlier in sorted({k for k in kept if k < step}):
+                search.checked(earlier)
+        except InputError as error:
+            passed_over.append(str(error))
+        else:
+            spoiled = [s for s in steps if s < step and not search.readable(s)]
+            passed_over += [search.why_not(s) for s in spoiled]
+            return Agreed(
+                step,
+                meta["epoch"],
+                tuple(Network.from_json(row) for row in meta["networks"]),
+                known,
+                tuple(passed_over),
+                (*spoiled, *(s for s in steps if s > step)),
+            )
+    if steps and not any(search.readable(step) for step in steps):
+        raise InputError(
+            f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
+            f"{workdir / runs.CHECKPOINTS}."
+        )
+    return Agreed(passed_over=tuple(passed_over), surplus=steps)
+
+
+class _Search:
+    """Checkpoints of one run, each read once."""
+
+    def __init__(self, workdir: Path, config: dict[str, Any], last: int, per_epoch: int) -> None:
+        self._folder = workdir / runs.CHECKPOINTS
+        self._config, self._last, self._per_epoch = config, last, per_epoch
+        self._metas: dict[int, dict[str, Any]] = {}
+        self._reasons: dict[int, str] = {}
+
+    def checked(self, step: int) -> dict[str, Any]:
+        """The meta of a checkpoint that is whole and of this run.
+
+        Raises:
+            InputError: if it is not.
+        """
+        reason = self.why_not(step)
+        if reason:
+            raise InputError(reason)
+        return self._metas[step]
+
+    def readable(self, step: int) -> bool:
+        """Whether a checkpoint is whole and of this run."""
+        return not self.why_not(step)
+
+    def why_not(self, step: int) -> str:
+        """The sentence about a checkpoint that is not, "" about one that is."""
+        if step not in self._reasons:
+            try:
+                self._metas[step] = self._read(step)
+                self._reasons[step] = ""
+            except InputError as error:
+                self._reasons[step] = str(error)
+        return self._reasons[step]
+
+    def _read(self, step: int) -> dict[str, Any]:
+        path = self._folder / str(step)
+        meta = runs.read_meta(path)
+        if step > self._last or step != meta["epoch"] * self._per_epoch:
+            raise InputError(f"The checkpoint {path} is of no epoch of this run.")
+        if _differences(self._config, meta):
+            raise InputError(f"The checkpoint {path} is of another config.")
+        runs.read_state(path)
+        return meta
+
+
+def config_of_checkpoints(workdir: Path) -> dict[str, Any] | None:
+    """The config that the newest readable checkpoint was trained with, None if there is none."""
+    metas = runs.readable_metas(workdir)
+    return metas[max(metas)].get("config") if metas else None
+
+
+def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: int) -> bool:
+    """Whether a run has come to its end and every file of it proves the others."""
+    try:
+        run = runs.load_run(workdir)
+        if run.status["state"] not in proofs.FINISHED:
+            return False
+        found = agreed(workdir, config, kept, per_epoch)
+    except InputError:
+        return False
+    # A later folder that is no checkpoint of this run would be taken for one.
+    return found.step == max(kept) and not found.passed_over
+
+
+def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
+    """Say what does not agree, remove it, and give the table the states that it had.
+
+    Args:
+        workdir: of the run, which is owned.
+        found: what `agreed` found.
+        table: of the run, which is changed.
+
+    Raises:
+        InputError: if the networks start from others than they did.
+    """
+    for sentence in found.passed_over:
+        logging.warning("%s Trying the one before.", sentence)
+    if found.passed_over and found.step < 0:
+        tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
+    if found.networks:
+        if _rows(table) != _rows(found.networks):
+            raise InputError(
+                f"the networks of {workdir} would start from others than they did, since "
+                "config.init.run has changed; use a new --workdir."
+            )
+        table[:] = found.networks
+        if _rows(_saved_table(workdir)) != _rows(table):
+            tqdm.write(f"networks.json in {workdir} is made anew.", file=sys.stderr)
+    folder = workdir / runs.CHECKPOINTS
+    for step in found.surplus:
+        _remove(folder / str(step))
+
+
+def _rows(table: Sequence[Network]) -> list[dict[str, Any]]:
+    return proofs.identities([dataclasses.asdict(row) for row in table])
+
+
+def _saved_table(workdir: Path) -> list[Network]:
+    """What networks.json holds, [] if it cannot be read."""
+    try:
+        rows = records.read_json(workdir / "networks.json")
+        return [Network.from_json(row) for row in rows]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _read_metrics(workdir: Path) -> bytes:
+    try:
+        return records.read_bytes(workdir / "metrics.jsonl")
+    except OSError:
+        return b""
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _differences(config: dict[str, Any], meta: dict[str, Any]) -> list[str]:
+    """The fields in which the config of a checkpoint differs."""
+    saved = meta.get("config")
+    if not isinstance(saved, dict):
+        return ["no config"]
+    return differences(flat(config), with_defaults(flat(saved)))

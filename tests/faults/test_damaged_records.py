@@ -1,0 +1,256 @@
+"""No file of a run that is deleted, cut, emptied, swapped or garbage gives another result.
+
+Readers refuse it in one sentence; the command that trained the run mends it.
+"""
+
+import contextlib
+import json
+import shutil
+
+import pytest
+
+from randlabels import load_run, runs
+from randlabels.errors import InputError
+from randlabels.training import loop
+
+RECORDS = ("config.json", "networks.json", "status.json", "metrics.jsonl")
+
+
+def delete(path, other):
+    path.unlink()
+
+
+def cut(path, other):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path, other):
+    path.write_bytes(b"")
+
+
+def garbage(path, other):
+    path.write_bytes(bytes(range(255, -1, -1)) * 3)
+
+
+def brackets(path, other):
+    path.write_bytes(b"[" * 100_000)
+
+
+def no_object(path, other):
+    path.write_text("[]\n")
+
+
+def no_fields(path, other):
+    path.write_text("{}\n")
+
+
+def swap(path, other):
+    shutil.copyfile(other / path.name, path)
+
+
+def make_folder(path, other):
+    path.unlink()
+    path.mkdir()
+
+
+def lose_a_line(path, other):
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:1] + lines[2:]))
+
+
+def repeat_a_line(path, other):
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines + lines[-1:]))
+
+
+def change_a_digit(path, other):
+    text = path.read_text()
+    place = text.index("0.")
+    path.write_text(text[: place + 2] + str((int(text[place + 2]) + 1) % 10) + text[place + 3 :])
+
+
+ANY = (delete, cut, empty, garbage, brackets, no_object, no_fields, swap)
+DAMAGES = [(name, damage) for name in RECORDS for damage in ANY] + [
+    ("metrics.jsonl", lose_a_line),
+    ("metrics.jsonl", repeat_a_line),
+    ("metrics.jsonl", change_a_digit),
+    ("networks.json", change_a_digit),
+    ("config.json", change_a_digit),
+]
+
+
+def label(case):
+    return case if isinstance(case, str) else case.__name__
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGES, ids=label)
+def test_readers_refuse_damaged_records_in_one_sentence(copy, other, name, damage):
+    damage(copy / name, other)
+    with pytest.raises(InputError) as error:
+        load_run(copy)
+    assert "\n" not in str(error.value)
+    assert str(copy) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *[(name, damage) for name in RECORDS for damage in (delete, garbage, swap)],
+        ("status.json", no_fields),
+        ("config.json", no_object),
+        ("networks.json", no_object),
+        ("metrics.jsonl", lose_a_line),
+        ("metrics.jsonl", repeat_a_line),
+    ],
+    ids=label,
+)
+def test_the_same_command_mends_them(small, finished, copy, other, outcome, name, damage):
+    damage(copy / name, other)
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+    assert load_run(copy).metrics == load_run(finished).metrics
+
+
+def test_a_record_that_became_a_folder_is_one_sentence(small, copy):
+    for name in RECORDS:
+        make_folder(copy / name, None)
+        with pytest.raises(InputError, match=f"{name} .*a folder stands where a file must be"):
+            loop.train(small, copy)
+        with pytest.raises(InputError):
+            load_run(copy)
+        (copy / name).rmdir()
+        loop.train(small, copy)
+
+
+@pytest.mark.parametrize("damage", [delete, no_object, garbage], ids=label)
+def test_what_is_made_anew_is_said(small, copy, capsys, damage):
+    names = ("networks.json", "config.json", "status.json")
+    for name in names:
+        damage(copy / name, None)
+    loop.train(small, copy)
+    said = capsys.readouterr().err
+    assert [name for name in names if f"{name} in {copy} is made anew" not in said] == []
+    load_run(copy)
+
+
+def rename_to_another(folder):
+    (folder / "3").rename(folder / "6")
+
+
+def rename_beyond_the_end(folder):
+    (folder / "9").rename(folder / "900")
+
+
+def add_beyond_the_end(folder):
+    shutil.copytree(folder / "9", folder / "900")
+
+
+def empty_beyond_the_end(folder):
+    (folder / "900").mkdir()
+
+
+def a_file_for_a_step(folder):
+    (folder / "900").write_text("no checkpoint")
+
+
+def odd_names(folder):
+    shutil.copytree(folder / "9", folder / "007")
+    (folder / "²").mkdir()
+    (folder / "12.orbax-checkpoint-tmp").mkdir()
+
+
+def delete_kept(folder):
+    shutil.rmtree(folder / "3")
+
+
+def exchange(folder):
+    (folder / "0").rename(folder / "x")
+    (folder / "3").rename(folder / "0")
+    (folder / "x").rename(folder / "3")
+
+
+def change_meta(folder):
+    path = folder / "9" / "meta" / "metadata"
+    meta = json.loads(path.read_text())
+    meta["networks"][0]["seed"] += 1
+    path.write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        rename_to_another,
+        rename_beyond_the_end,
+        add_beyond_the_end,
+        empty_beyond_the_end,
+        a_file_for_a_step,
+        odd_names,
+        delete_kept,
+        exchange,
+        change_meta,
+    ],
+    ids=label,
+)
+def test_a_spoiled_folder_of_checkpoints_is_mended(small, finished, copy, outcome, damage):
+    shutil.rmtree(copy / "checkpoints" / "6")  # only what is kept is left
+    damage(copy / "checkpoints")
+    for step in runs.checkpoint_steps(copy):  # no step has the parameters of another
+        with contextlib.suppress(InputError):
+            params = load_run(copy).params(step)
+            kernel = load_run(finished).params(step)["dense1"]["kernel"]
+            assert (params["dense1"]["kernel"] == kernel).all()
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+    assert runs.checkpoint_steps(copy)[-1] == 9
+
+
+def test_checkpoints_of_another_run_are_refused_and_left(small, copy, other):
+    (copy / "config.json").unlink()
+    shutil.rmtree(copy / "checkpoints")
+    shutil.copytree(other / "checkpoints", copy / "checkpoints")
+    with pytest.raises(InputError, match="learning_rate: 0.04 there, 0.05 here"):
+        loop.train(small, copy)
+    assert (copy / "checkpoints" / "9").is_dir()
+    with pytest.raises(InputError):
+        load_run(copy)
+
+
+def remove(path):
+    path.unlink()
+
+
+def write_into(path):
+    path.write_bytes(path.read_bytes() * 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(remove, "removed"), (write_into, "changed")], ids=label
+)
+def test_metrics_that_another_changes_while_it_trains(
+    small, finished, tmp_path, outcome, monkeypatch, change, said
+):
+    directory, batches = tmp_path / "run", loop._batches
+
+    def meddle(setup, epoch):
+        if epoch == 2:
+            change(directory / "metrics.jsonl")
+        return batches(setup, epoch)
+
+    monkeypatch.setattr(loop, "_batches", meddle)
+    with pytest.raises(InputError, match=f"metrics.jsonl was {said} by another while training"):
+        loop.train(small, directory)
+    monkeypatch.undo()
+    loop.train(small, directory)
+    assert outcome(directory) == outcome(finished)
+
+
+def test_a_run_in_training_is_read_up_to_where_it_is(small, tmp_path, monkeypatch):
+    directory, batches, seen = tmp_path / "run", loop._batches, []
+
+    def look(setup, epoch):
+        seen.append([record["epoch"] for record in load_run(directory).metrics])
+        return batches(setup, epoch)
+
+    monkeypatch.setattr(loop, "_batches", look)
+    loop.train(small, directory)
+    assert seen == [[0], [0, 1], [0, 1, 2]]

@@ -1,0 +1,170 @@
+"""Ctrl-C and SIGTERM: an epoch is finished and saved, all else ends promptly, nothing hangs."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from randlabels import interrupts, load_run, runs
+from randlabels.training import loop
+
+ROOT = Path(__file__).parents[2]
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def started(code, *arguments):
+    """A process that has printed "ready"."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+PROMPT = """
+import signal, sys, time
+from randlabels import interrupts
+interrupts.install()
+try:
+    print("ready", flush=True)
+    time.sleep(100)
+except interrupts.Interrupted as interrupted:
+    interrupts.leave(str(interrupted), interrupted.code)
+"""
+
+STUCK = """
+import sys, time
+from randlabels import interrupts
+interrupts._MOMENT = 0.2
+interrupts.install()
+with interrupts.ending_with("Interrupted by a test.", lambda: print("marked", flush=True)):
+    said = False
+    while True:
+        try:
+            if not said:
+                said = True
+                print("ready", flush=True)
+            time.sleep(100)
+        except BaseException:
+            pass
+"""
+
+FINISHING = """
+import sys, time
+from randlabels import interrupts
+interrupts.install()
+with interrupts.finishing():
+    print("ready", flush=True)
+    while not interrupts.requested():
+        time.sleep(0.01)
+    print(interrupts.requested(), flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_work_that_has_nothing_to_save_ends_at_once(number):
+    process = started(PROMPT)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert errors == "Interrupted; continue with the same command.\n"
+    assert process.returncode == CODES[number]
+
+
+def test_a_process_that_is_stuck_is_ended():
+    process = started(STUCK)
+    process.send_signal(signal.SIGTERM)
+    printed, errors = process.communicate(timeout=60)
+    assert (printed, errors) == ("marked\n", "randlabels: Interrupted by a test.\n")
+    assert process.returncode == 143
+
+
+def test_a_second_signal_stops_what_would_be_finished():
+    process = started(FINISHING)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "130\n"  # noted, and nothing raised
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_training_finishes_its_epoch_and_goes_on_from_there(
+    small, finished, tmp_path, outcome, monkeypatch
+):
+    directory, batches = tmp_path / "run", loop._batches
+
+    def signalled(setup, epoch):
+        if epoch == 2:
+            monkeypatch.setattr(interrupts._state, "received", signal.SIGTERM)
+        return batches(setup, epoch)
+
+    monkeypatch.setattr(loop, "_batches", signalled)
+    sentence = r"^Interrupted after epoch 2; continue with the same command\.$"
+    with pytest.raises(interrupts.Interrupted, match=sentence) as interrupted:
+        loop.train(small, directory)
+    monkeypatch.undo()
+    assert interrupted.value.code == 143
+    run = load_run(directory)
+    assert run.status["state"] == "interrupted"
+    assert [record["epoch"] for record in run.metrics] == [0, 1, 2]
+    assert runs.checkpoint_steps(directory)[-1] == 6
+    loop.train(small, directory)
+    assert outcome(directory) == outcome(finished)
+
+
+def test_what_is_interrupted_before_it_began_leaves_nothing(small, tmp_path, monkeypatch):
+    def prepare(config):
+        raise interrupts.Interrupted(interrupts.AT_ONCE, 130)
+
+    monkeypatch.setattr(loop, "prepare", prepare)
+    with pytest.raises(interrupts.Interrupted):
+        loop.train(small, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", CODES)
+def test_the_front_door_is_interrupted_and_goes_on(tmp_path, front_door, wait_for_epochs, number):
+    broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
+    epochs = "--config.train.epochs=300"
+    process = front_door(broken, epochs)
+    wait_for_epochs(process, broken, 4)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == CODES[number]
+    said = errors.splitlines()[-1]
+    epoch = int(re.fullmatch(r"randlabels: Interrupted after epoch (\d+); .*", said)[1])
+    assert "Traceback" not in errors
+    assert json.loads((broken / "status.json").read_text())["state"] == "interrupted"
+    assert runs.checkpoint_steps(broken)[-1] == epoch * 4
+    assert not [path for path in broken.rglob("*") if "tmp" in path.name]
+    for directory in (broken, unbroken):
+        process = front_door(directory, epochs)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    assert (broken / "metrics.jsonl").read_bytes() == (unbroken / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_front_door_ends_promptly_while_it_compiles(tmp_path, front_door):
+    model = ["--config.model.name=vgg16", "--config.data.image_size=32"]
+    process = front_door(tmp_path / "run", *model)
+    while not (tmp_path / "run" / "status.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert errors.endswith("Interrupted after epoch 0; continue with the same command.\n")
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "interrupted"
