@@ -74,13 +74,13 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             passed_over.append(str(error))
         else:
             spoiled = [s for s in steps if s < step and not search.readable(s)]
-            passed_over += [search.why_not(s) for s in spoiled]
+            passed_over += [search.why_not(s) for s in spoiled]  # some said before, for later ones
             return Agreed(
                 step,
                 meta["epoch"],
                 tuple(Network.from_json(row) for row in meta["networks"]),
                 known,
-                tuple(passed_over),
+                tuple(dict.fromkeys(passed_over)),
                 (*spoiled, *(s for s in steps if s > step)),
             )
     if steps and not any(search.readable(step) for step in steps):
@@ -88,7 +88,7 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
             f"{workdir / runs.CHECKPOINTS}."
         )
-    return Agreed(passed_over=tuple(passed_over), surplus=steps)
+    return Agreed(passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
 
 
 class _Search:
