@@ -20,7 +20,6 @@ from randlabels.studies.readouts.rates import best_rates
 from randlabels.studies.resolve import stage_configs
 from randlabels.training.loop import train
 
-
 RATE = "optimizer.learning_rate"
 
 

@@ -7,20 +7,24 @@ where the checkpoint left off.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from randlabels import records, states
 from randlabels.data import splits
+from randlabels.networks import Network
 from randlabels.training import checkpoints, workdir
 from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
-from randlabels.training.population import hyperparameters, mark_diverged
+from randlabels.training.losses import LOSSES
+from randlabels.training.population import hyperparameters
 from randlabels.training.setup import Setup, prepare
 from randlabels.training.step import make_train_epoch
 
@@ -32,29 +36,39 @@ def train(config: ConfigDict, directory: str | Path) -> None:
 
     Raises:
         InputError: if the config, the data or the workdir cannot be used; nothing is written then.
+        AllLostError: if all networks diverged or died; the workdir is written all the same.
     """
     config = check(config)
     directory = Path(directory)
     workdir.claim(directory, config)
     if workdir.is_finished(directory):
         tqdm.write(f"{directory} is finished already.", file=sys.stderr)
-        return
+        table = workdir.read_table(directory)
+    else:
+        table = _train_anew(config, directory)
+    states.refuse_if_all_lost(directory, table)
+
+
+def _train_anew(config: ConfigDict, directory: Path) -> list[Network]:
+    """Train to the end, keep the status, and return the table."""
     setup = prepare(config)
     workdir.write_config(directory, config)
     workdir.write_status(directory, "running")
     try:
-        diverged = run_epochs(setup, directory)
+        run_epochs(setup, directory)
     except BaseException as error:
         workdir.write_status(directory, "failed", error=f"{type(error).__name__}: {error}")
         raise
-    state = "diverged" if len(diverged) == len(setup.table) else "done"
-    workdir.write_status(directory, state, diverged=diverged)
+    state = "lost" if all(row.lost for row in setup.table) else "done"
+    workdir.write_status(directory, state, networks=states.counts(setup.table))
+    return setup.table
 
 
-def run_epochs(setup: Setup, directory: Path) -> list[int]:
-    """Train from the newest checkpoint (or the start) to the end; return who diverged."""
+def run_epochs(setup: Setup, directory: Path) -> None:
+    """Train from the newest checkpoint (or the start) to the end; write states into the table."""
     settings, per_epoch = setup.config.train, setup.steps_per_epoch
-    first, state = _resume(setup, directory)  # epoch 0 is the evaluation of the start
+    watch = states.Watch(setup.table, _chance(setup))
+    first, state = _resume(setup, directory, watch)  # epoch 0 is the evaluation of the start
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
     kept = [epoch * per_epoch for epoch in (*settings.checkpoint_epochs, settings.epochs)]
@@ -80,12 +94,12 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
                 record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
                 workdir.append_metrics(directory, record)
                 _show(progress, metrics)
-            _note_divergence(setup, directory, metrics, epoch)
+                _note(setup, directory, watch.see(record), epoch)
             due = time.monotonic() - saved_at >= settings.resume_seconds
             if epoch * per_epoch in kept or due:
                 checkpoints.save(manager, epoch * per_epoch, epoch, setup.layout.gather(state))
                 saved_at = time.monotonic()
-    return [row.network for row in setup.table if not row.healthy]
+    _note(setup, directory, watch.finish(), settings.epochs)
 
 
 def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
@@ -109,7 +123,14 @@ def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], A
     return train_epoch, evaluate
 
 
-def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
+def _chance(setup: Setup) -> states.Chance:
+    """What networks achieve on the training examples that have learned nothing."""
+    classes = setup.config.labels.num_classes
+    equal = LOSSES[setup.config.train.loss](jnp.zeros((1, classes)), jnp.zeros(1, jnp.int32))
+    return states.Chance.of(setup.task.labels, float(equal[0]))
+
+
+def _resume(setup: Setup, directory: Path, watch: states.Watch) -> tuple[int, Tree]:
     """(next epoch, state) after the newest checkpoint, or (0, start); the records fit to it."""
     found = checkpoints.restore_newest(directory, setup.state)
     step, state = found if found else (-1, setup.state)
@@ -117,9 +138,8 @@ def _resume(setup: Setup, directory: Path) -> tuple[int, Tree]:
     done = step // setup.steps_per_epoch  # -1 if nothing was saved
     if found:
         tqdm.write(f"Continuing {directory} after epoch {done}.", file=sys.stderr)
-        for saved in workdir.read_table(directory):
-            if saved.diverged_epoch is not None and saved.diverged_epoch <= done:
-                setup.table[saved.network] = saved
+        for record in records.read_json_lines(directory / "metrics.jsonl"):
+            watch.see(record)
     workdir.write_table(directory, setup.table)
     return done + 1, state
 
@@ -139,11 +159,15 @@ def _batches(setup: Setup, epoch: int) -> Tree:
     return {"indices": layout.split_batches(order, shared), "seed": seed}
 
 
-def _note_divergence(setup: Setup, directory: Path, metrics: dict[str, Any], epoch: int) -> None:
-    new = mark_diverged(setup.table, metrics, epoch)
-    if new:
-        logging.warning("Networks %s diverged in epoch %d; the others go on.", new, epoch)
-        workdir.write_table(directory, setup.table)
+def _note(setup: Setup, directory: Path, changed: Sequence[Network], epoch: int) -> None:
+    """Write the table if states have changed, and say which networks are lost since."""
+    if not changed:
+        return
+    workdir.write_table(directory, setup.table)
+    for state, meaning in (("diverged", "diverged"), ("dead", "died: a layer has no live unit")):
+        networks = [row.network for row in changed if row.state == state]
+        if networks:
+            logging.warning("Epoch %d: networks %s %s.", epoch, networks, meaning)
 
 
 def _show(progress: tqdm, metrics: dict[str, Any]) -> None:

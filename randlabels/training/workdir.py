@@ -22,6 +22,7 @@ from randlabels.errors import InputError
 from randlabels.networks import Network
 from randlabels.saved_config import differences, read_config, with_defaults
 
+FINISHED = ("done", "lost")  # states of a run that has come to its end
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -52,9 +53,7 @@ def is_finished(workdir: Path) -> bool:
     try:
         run = runs.load_run(workdir)
         last = run.steps_per_epoch * run.config["train"]["epochs"]
-        return run.status["state"] in ("done", "diverged") and (
-            runs.newest_intact_step(workdir, last) == last
-        )
+        return run.status["state"] in FINISHED and (runs.newest_intact_step(workdir, last) == last)
     except InputError:
         return False
 
@@ -71,7 +70,7 @@ def write_table(workdir: Path, table: Sequence[Network]) -> None:
 
 
 def write_status(workdir: Path, state: str, **details: Any) -> None:
-    """Write status.json: the state (running, done, diverged, failed) and what the run runs on."""
+    """Write status.json: the state (running, done, lost, failed) and what the run runs on."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     path = workdir / "status.json"
     started = now
