@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from absl import flags
+from absl import flags, logging
 
 from randlabels import frontdoor, records
 from randlabels.errors import InputError
-from randlabels.runs import load_run
+from randlabels.runs import Run, load_run
+from randlabels.states import refuse_if_all_lost, summary
 
 if TYPE_CHECKING:
     from randlabels.analysis.records import Alignment
@@ -38,6 +39,7 @@ def analyze(
 
     Raises:
         InputError: if there is no run, no checkpoint or no such layer; nothing is written then.
+        AllLostError: if all networks diverged or died; likewise.
     """
     # Imported late, so that a wrong flag is answered at once.
     from randlabels.analysis.alignment_of_run import alignment_of_run
@@ -48,11 +50,23 @@ def analyze(
     if random_bases < 1:
         raise InputError(f"--random_bases is {random_bases}; give at least 1.")
     run = load_run(workdir)
+    refuse_if_all_lost(workdir, run.networks)
+    _warn(run)
     alignment = alignment_of_run(run, layers, inputs, random_bases)
     path = alignment_path(workdir)
     path.parent.mkdir(exist_ok=True)
     records.write_json(path, alignment.to_json())
     return _draw(workdir)
+
+
+def _warn(run: Run) -> None:
+    """Say which networks are left out, and which are not although they learned nothing."""
+    lost = [row.network for row in run.networks if row.lost]
+    untrained = [row.network for row in run.networks if row.state == "untrained"]
+    if lost:
+        logging.warning("Networks %s diverged or died, and are left out.", lost)
+    if untrained:
+        logging.warning("Networks %s ended at chance; they are analysed all the same.", untrained)
 
 
 def _draw(workdir: str | Path) -> "Alignment":
@@ -78,6 +92,7 @@ def main() -> None:
     layers = tuple(values.layers)
     analyze(values.workdir, layers, values.inputs, values.random_bases)
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
+    print(f"Read: {summary(load_run(values.workdir).networks)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from randlabels.errors import InputError
 
 STATES = ("fine", "untrained", "dead", "diverged")  # `randlabels.states` has the rules
 
+EPOCHS = ("diverged_epoch", "dead_epoch", "untrained_epoch")  # columns that tell the state
+
 
 @dataclasses.dataclass(frozen=True)
 class Network:

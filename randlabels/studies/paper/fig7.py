@@ -94,8 +94,11 @@ def late(values: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def active(found: Reading, setting: str, moment: str) -> np.ndarray:
-    """Mean activity of late units, [seed]."""
-    return late({layer: of.share for layer, of in found[setting].activity[moment].items()})
+    """Mean activity of late units, [seed]; NaN for fine-tuned networks that diverged or died."""
+    units = found[setting]
+    values = late({layer: of.share for layer, of in units.activity[moment].items()})
+    lost = np.isnan(units.tuning.at_best[ARM].train).all(axis=1)
+    return np.where(lost, np.nan, values) if moment in (SWITCH, END) else values
 
 
 def selective(found: Reading, setting: str, moment: str, field: str) -> np.ndarray:

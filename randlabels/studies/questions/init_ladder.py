@@ -126,7 +126,7 @@ Ladder = Mapping[str, Compared]
 def best_of_others(curves: Mapping[float, Curves], scratch: Curves) -> tuple[float, ...]:
     """For each seed the learning rate with which all others learn fastest, [seed].
 
-    A rate at which networks diverge is none.
+    A rate at which networks diverge or die is none; seeds whose scratch did have no say.
 
     Args:
         curves: {rate: of the start}.
@@ -134,7 +134,8 @@ def best_of_others(curves: Mapping[float, Curves], scratch: Curves) -> tuple[flo
     """
     rates = list(curves)
     gains = np.stack([of.gain_over(scratch) for of in curves.values()])
-    others = [np.delete(gains, seed, axis=1).mean(axis=1) for seed in range(gains.shape[1])]
+    voters = np.flatnonzero(np.isfinite(scratch.mean_train()))
+    others = [gains[:, voters[voters != seed]].mean(axis=1) for seed in range(gains.shape[1])]
     return tuple(rates[int(np.argmax(np.nan_to_num(of, nan=-np.inf)))] for of in others)
 
 

@@ -105,7 +105,8 @@ class TakenOver:
         epochs: of pre-training.
         arm: a key of ARMS.
         seed: of the upstream network.
-        gain: mean train accuracy over all steps of fine-tuning, above scratch.
+        gain: mean train accuracy over all steps of fine-tuning, above scratch; NaN if one of the
+            two diverged or died.
         kernel_growth: see `kernel_growth`.
         inactive: {layer: inactive share of its units at the switch}, mean over units.
         logit_scale: at the switch, over that of scratch.
@@ -140,6 +141,11 @@ class Diagram:
         chosen = (n for n in self.networks if all(getattr(n, k) == v for k, v in wanted.items()))
         return Diagram(tuple(chosen))
 
+    @property
+    def known(self) -> "Diagram":
+        """Without the networks that diverged or died, and those whose scratch did."""
+        return Diagram(tuple(n for n in self.networks if np.isfinite(n.gain)))
+
     def each(self, attribute: str) -> list[Any]:
         """An attribute of each network."""
         return [getattr(network, attribute) for network in self.networks]
@@ -149,8 +155,9 @@ class Diagram:
         return sorted(set(self.each(attribute)))
 
     def mean(self, attribute: str = "gain") -> float:
-        """Of an attribute over networks; NaN without any."""
-        return float(np.mean(self.each(attribute))) if self.networks else np.nan
+        """Of an attribute over networks whose gain is known; NaN without any."""
+        known = self.known.each(attribute)
+        return float(np.mean(known)) if known else np.nan
 
     def by_seed(self, statistic: Callable[["Diagram"], float]) -> np.ndarray:
         """A statistic of the networks of each upstream seed, [seed]."""
@@ -220,7 +227,10 @@ def _minus_correlation(attribute: str) -> Callable[[Diagram], np.ndarray]:
     """Minus the rank correlation with the gain: above 0 where more goes with less gain."""
 
     def correlation(cells: Diagram) -> float:
-        return -float(stats.spearmanr(cells.each("gain"), cells.each(attribute)).statistic)
+        known = cells.known
+        if len(known.networks) < 2:
+            return np.nan
+        return -float(stats.spearmanr(known.each("gain"), known.each(attribute)).statistic)
 
     return lambda found: found.where(arm="pretrained").by_seed(correlation)
 

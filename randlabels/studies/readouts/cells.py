@@ -10,11 +10,23 @@ from randlabels.studies.readouts.curves import Curves
 
 
 def mean_std(values: np.ndarray, digits: int) -> str:
-    """Mean ± standard deviation (n - 1; 0 for a single value), or how many values are missing."""
-    missing = int(np.sum(~np.isfinite(values)))
+    """Mean ± standard deviation (n - 1; 0 for a single value), or how many are not finite.
+
+    Networks without a value (NaN) are left out, and it is said of how many the others are.
+    """
+    known = values[~np.isnan(values)]
+    missing = int(np.sum(np.isinf(known)))
     if missing:
-        return f"not reached by {missing} of {len(values)}"
-    return f"{values.mean():.{digits}f} ± {values.std(ddof=1) if len(values) > 1 else 0:.{digits}f}"
+        return f"not reached by {missing} of {len(known)}" + _of(known, values)
+    if not len(known):
+        return "none"
+    spread = known.std(ddof=1) if len(known) > 1 else 0
+    return f"{known.mean():.{digits}f} ± {spread:.{digits}f}" + _of(known, values)
+
+
+def _of(known: np.ndarray, values: np.ndarray) -> str:
+    left_out = len(values) - len(known)
+    return f" ({left_out} left out)" if left_out else ""
 
 
 def mean_range(values: np.ndarray, share: float = 1.0, digits: int = 3) -> str:
@@ -24,14 +36,18 @@ def mean_range(values: np.ndarray, share: float = 1.0, digits: int = 3) -> str:
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """95% interval of the mean over seeds; NaN with fewer than 2."""
-    return t_interval(values) if len(values) > 1 else (np.nan, np.nan)
+    """95% interval of the mean over seeds that have a value; NaN with fewer than 2."""
+    known = values[~np.isnan(values)]
+    return t_interval(known) if len(known) > 1 else (np.nan, np.nan)
 
 
 def signed_interval(values: np.ndarray) -> str:
-    """A mean with its sign and its interval."""
-    low, high = interval(values)
-    return f"{values.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+    """A mean with its sign and its interval, of the seeds that have a value."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "none"
+    low, high = interval(known)
+    return f"{known.mean():+.3f} [{low:+.3f}, {high:+.3f}]" + _of(known, values)
 
 
 def last_accuracies(curves: Curves) -> dict[str, str]:

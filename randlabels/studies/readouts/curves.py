@@ -19,7 +19,7 @@ class Curves:
 
     Attributes:
         steps: [evaluation], ascending, in updates.
-        train: train accuracy [seed, evaluation]; NaN where a network has diverged.
+        train: train accuracy [seed, evaluation]; NaN for a network that diverged or died.
         test: test accuracy likewise; None where test labels mean nothing.
     """
 
@@ -42,9 +42,10 @@ class Curves:
     def steps_to(self, level: float) -> np.ndarray:
         """Steps until each curve first reaches a train accuracy, [seed], by linear interpolation.
 
-        Infinite where the level is never reached (a censored observation).
+        Infinite where the level is never reached (a censored observation), NaN for a network that
+        diverged or died.
         """
-        reached = np.full(len(self.train), np.inf)
+        reached = np.where(np.isnan(self.train).all(axis=1), np.nan, np.inf)
         for i, row in enumerate(self.train):
             above = np.flatnonzero(row >= level)
             if not len(above):
@@ -60,8 +61,8 @@ class Curves:
 
         Above 1 this one is faster. The bounds are equal where both get there. Who does not has a
         censored time, the end of training or later: the ratio is that or more if the other is late,
-        that or less if this one is, and anything if both are. A network that has diverged does not
-        get there any more. NaN where one of the two is there before its first step.
+        that or less if this one is, and anything if both are. NaN where one of the two is there
+        before its first step, or diverged or died.
         """
         ours, theirs = self.steps_to(level), slower.steps_to(level)
         end = self.steps[-1]
@@ -69,7 +70,7 @@ class Curves:
             low = np.where(np.isinf(ours), 0.0, np.minimum(theirs, end) / ours)
             high = np.where(np.isinf(theirs), np.inf, theirs / np.minimum(ours, end))
         bounds = np.stack([low, high], axis=1)
-        unknown = (ours == self.steps[0]) | (theirs == self.steps[0])
+        unknown = (ours == self.steps[0]) | (theirs == self.steps[0]) | np.isnan(ours + theirs)
         return np.where(unknown[:, None], np.nan, bounds)
 
 
@@ -88,9 +89,14 @@ def networks_of(run: Run, start: Start) -> list[int]:
 
 
 def all_curves(run: Run, metric: str = "train_accuracy") -> tuple[np.ndarray, np.ndarray]:
-    """(steps [evaluation], values [network, evaluation]); NaN where a network has diverged."""
+    """(steps [evaluation], values [network, evaluation]).
+
+    All values of a network that diverged or died are NaN, those of before included, so that it and
+    its pairs have none in any verdict (see `randlabels.states`).
+    """
     records = [record for record in run.metrics if metric in record]
-    values = np.array([[np.nan if v is None else v for v in r[metric]] for r in records], float)
+    values = np.array([record[metric] for record in records], float)  # None becomes NaN
+    values[:, [row.network for row in run.networks if row.lost]] = np.nan
     return np.array([record["step"] for record in records]), values.T
 
 
@@ -114,12 +120,23 @@ def arm_curves(run: Run, arms: tuple[str, ...]) -> dict[str, Curves]:
 
 def train_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """{label: (steps [evaluation], train accuracy [seed, evaluation])}, for figures."""
-    return {label: (of.steps, of.train) for label, of in curves.items()}
+    return {label: (of.steps, known(of.train)) for label, of in curves.items()}
 
 
 def tested_lines(curves: Mapping[str, Curves]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The same of test accuracy, without the curves that have none."""
-    return {label: (of.steps, of.test) for label, of in curves.items() if of.test is not None}
+    return {
+        label: (of.steps, known(of.test)) for label, of in curves.items() if of.test is not None
+    }
+
+
+def known(values: np.ndarray) -> np.ndarray:
+    """The rows [seed, ...] that are not of a network which diverged or died.
+
+    All are kept, as NaN, where there is no other.
+    """
+    lost = np.isnan(values).reshape(len(values), -1).all(axis=1)
+    return values if lost.all() else values[~lost]
 
 
 def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float]:
@@ -127,6 +144,11 @@ def share_kept(part: np.ndarray, whole: np.ndarray) -> tuple[float, float, float
 
     The ratio of means over seeds with Fieller's interval; a single seed's gain can be close to
     zero, so ratios are not averaged. The interval is unbounded where the whole gain may be zero.
+    Seeds of which one is NaN are left out; NaN with fewer than 2 others.
     """
+    both = np.isfinite(part + whole)
+    part, whole = part[both], whole[both]
+    if len(part) < 2:
+        return np.nan, np.nan, np.nan
     share = part.mean() / whole.mean() if whole.mean() else np.nan
     return (float(share), *fieller_interval(part, whole))

@@ -11,6 +11,7 @@ import numpy as np
 
 from randlabels.studies.declare import Claim, Primary
 from randlabels.studies.readouts.cells import interval
+from randlabels.studies.readouts.curves import known
 
 Reading = TypeVar("Reading")
 
@@ -44,5 +45,5 @@ def faster_claim(
 def bars(
     gains: Mapping[str, np.ndarray],
 ) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
-    """{label: (gains [seed], 95% interval of their mean)}, for figures."""
-    return {label: (values, interval(values)) for label, values in gains.items()}
+    """{label: (gains [seed], 95% interval of their mean)}, for figures, of seeds that have one."""
+    return {label: (known(values), interval(values)) for label, values in gains.items()}

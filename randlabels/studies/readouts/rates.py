@@ -82,32 +82,35 @@ def read_rates(
 
 
 def _by_rate(run: Run, start: Mapping[str, Any]) -> dict[float, Curves]:
-    """{rate: curves of one start}, ascending; at chance where a network has diverged."""
-    chance = 1 / run.config["labels"]["num_classes"]
-    found = {}
-    for rate in sorted({row.learning_rate for row in run.networks}):
-        curves = read_curves(run, {**start, "learning_rate": rate})
-        test = None if curves.test is None else np.nan_to_num(curves.test, nan=chance)
-        found[rate] = Curves(curves.steps, np.nan_to_num(curves.train, nan=chance), test)
-    return found
+    """{rate: curves of one start}, ascending."""
+    return {
+        rate: read_curves(run, {**start, "learning_rate": rate})
+        for rate in sorted({row.learning_rate for row in run.networks})
+    }
 
 
 def best_rates(run: Run) -> dict[tuple[str, int | None], float]:
-    """{(arm, checkpoint that it starts from): its best rate} of a run, which is one of tuning."""
+    """{(arm, checkpoint that it starts from): its best rate} of a run, which is one of tuning.
+
+    Networks that diverged or died count as at chance: left out, they would flatter their rate.
+    """
+    chance = 1 / run.config["labels"]["num_classes"]
     starts = {(row.arm, row.source_step): None for row in run.networks}
     return {
-        (arm, step): best_rate(_by_rate(run, {"arm": arm, "source_step": step}))
+        (arm, step): best_rate(_by_rate(run, {"arm": arm, "source_step": step}), chance)
         for arm, step in starts
     }
 
 
-def best_rate(rates: Mapping[float, Curves]) -> float:
+def best_rate(rates: Mapping[float, Curves], chance: float) -> float:
     """The learning rate of the highest mean train accuracy over all steps and seeds.
 
     Args:
-        rates: {rate: curves of one start}, at chance where networks diverged.
+        rates: {rate: curves of one start}.
+        chance: what a network counts for that diverged or died.
     """
-    return max(rates, key=lambda rate: float(rates[rate].mean_train().mean()))
+    means = {rate: np.nan_to_num(of.mean_train(), nan=chance) for rate, of in rates.items()}
+    return max(rates, key=lambda rate: float(means[rate].mean()))
 
 
 def rate_rows(at: AtRates, level: float) -> list[Row]:

@@ -8,13 +8,14 @@ import pytest
 
 from randlabels.networks import Network
 from randlabels.runs import Run
-from randlabels.studies.readouts.cells import arm_rows
+from randlabels.studies.readouts.cells import arm_rows, interval, mean_std, signed_interval
 from randlabels.studies.readouts.curves import (
     Curves,
     arm_curves,
     networks_of,
     read_curves,
     share_kept,
+    train_lines,
 )
 
 STEPS = [0, 10, 20, 30]
@@ -51,9 +52,33 @@ def test_curves_come_by_seed():
     assert curves.test is None  # random labels have none
 
 
-def test_diverged_values_become_nan():
-    run = make_run([("scratch", 0, [0.1, None, None, None])])
-    assert np.isnan(read_curves(run, "scratch").train[0, 1:]).all()
+@pytest.mark.parametrize(
+    ("column", "left_out"),
+    [("diverged_epoch", True), ("dead_epoch", True), ("untrained_epoch", False)],
+)
+def test_networks_that_diverged_or_died_have_no_values(column, left_out):
+    """Not even those of before: their mean over training would be of a part of it."""
+    run = make_run([("scratch", 0, [0.1, 0.2, 0.3, 0.4]), ("scratch", 1, [0.1, 0.1, 0.2, None])])
+    lost = dataclasses.replace(run.networks[0], **{column: 2})
+    curves = read_curves(dataclasses.replace(run, networks=(lost, run.networks[1])), "scratch")
+    assert np.isnan(curves.train[0]).all() == left_out
+    assert np.isnan(curves.train).sum() == 1 + 4 * left_out
+    assert np.isnan(curves.steps_to(0.15)).tolist() == [left_out, False]
+    ahead = Curves(curves.steps, np.array([[0.1, 0.3, 0.5, 0.7]] * 2))
+    assert np.isnan(ahead.gain_over(curves)).tolist() == [left_out, True]
+    for found in (ahead.speed_up(curves, 0.15), curves.speed_up(ahead, 0.15)):
+        assert np.isnan(found).any(axis=1).tolist() == [left_out, False]
+    (_, shown), *_ = train_lines({"scratch": curves}).values()
+    assert len(shown) == 2 - left_out
+
+
+def test_tables_say_how_many_networks_have_no_value():
+    values = np.array([0.5, 0.7, np.nan])
+    assert mean_std(values, 2) == "0.60 ± 0.14 (1 left out)"
+    assert mean_std(np.array([np.inf, 4.0, np.nan]), 0) == "not reached by 1 of 2 (1 left out)"
+    assert mean_std(values[2:], 2) == "none"
+    assert signed_interval(values) == "+0.600 [-0.671, +1.871] (1 left out)"
+    np.testing.assert_allclose(interval(values), (-0.671, 1.871), atol=1e-3)
 
 
 def test_steps_to_interpolates_and_marks_what_is_never_reached():
@@ -81,13 +106,6 @@ def test_a_speed_up_to_what_one_never_reaches_has_one_bound():
     np.testing.assert_allclose(ours.speed_up(theirs, 0.95), [[0, np.inf], [0, np.inf]])
 
 
-def test_a_network_that_diverged_does_not_get_there_any_more():
-    lost = Curves(np.array(STEPS), np.array([[0.1, 0.3, np.nan, np.nan]]))
-    behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))  # at .5 after 17.5 steps
-    np.testing.assert_allclose(lost.speed_up(behind, 0.5), [[0, 17.5 / 30]])
-    np.testing.assert_allclose(behind.speed_up(lost, 0.5), [[30 / 17.5, np.inf]])
-
-
 def test_speed_up_of_what_is_there_at_the_start_is_undefined():
     ahead = Curves(np.array(STEPS), np.array([[0.6, 0.7, 0.8, 0.9]]))
     behind = Curves(np.array(STEPS), np.array([[0.1, 0.2, 0.6, 0.9]]))
@@ -107,6 +125,7 @@ def test_share_kept():
     share, low, high = share_kept(part, whole)
     assert share == pytest.approx(part.sum() / whole.sum())
     assert 0.4 < low < share < high < 0.6
+    assert share_kept(np.append(part, np.nan), np.append(whole, 1.0)) == (share, low, high)
     # Of two seeds whose gains differ by a factor of three, the whole may be nothing.
     assert share_kept(part[:2], np.array([0.1, 0.3]))[1:] == (-np.inf, np.inf)
 

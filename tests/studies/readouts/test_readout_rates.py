@@ -19,7 +19,8 @@ from randlabels.studies.readouts.rates import (
 
 STEPS = np.array([0, 10, 40])  # unequal: means over evaluations are no means over steps
 STARTS = {arm: {"arm": arm} for arm in ("scratch", "pretrained")}
-# {(arm, rate): train accuracies of seed 0 at STEPS}; seed 1 has .02 more. None: diverged.
+# {(arm, rate): train accuracies of seed 0 at STEPS}; seed 1 has .02 more. None: that of seed 0
+# diverged.
 CURVES = {
     ("scratch", 0.01): (0.1, 0.5, 0.7),
     ("scratch", 0.1): (0.1, 0.2, 0.2),
@@ -34,8 +35,11 @@ def planted(rate=0.01, starts=((None, CURVES),)):
     for step, curves in starts:
         for (arm, learning_rate), curve in curves.items():
             for seed in range(2):
+                lost = 1 if None in curve and seed == 0 else None
                 columns = {"source_step": step, "learning_rate": learning_rate}
+                columns |= {"diverged_epoch": lost}
                 rows.append(Network(len(rows), arm, seed, **columns))
+                curve = [0.7 if v is None and seed else v for v in curve]
                 values.append([None if v is None else v + 0.02 * seed for v in curve])
     metrics = [
         {"step": int(step), "train_accuracy": [v[k] for v in values]}
@@ -50,16 +54,16 @@ def test_arms_at_the_common_rate_and_each_at_its_best():
     assert (at.common, at.best["pretrained"]) == (0.01, 0.1)
     np.testing.assert_allclose(at.at_common["pretrained"].train[0], [0.1, 0.1, 0.4])
     np.testing.assert_allclose(at.at_best["scratch"].train[1], [0.12, 0.52, 0.72])
-    # A diverged network is at chance, .1, from then on.
-    np.testing.assert_allclose(at.at_best["pretrained"].train, [[0.1, 0.6, 0.1], [0.12, 0.62, 0.1]])
+    # The network that diverged is left out, and so is its pair with scratch.
+    np.testing.assert_allclose(at.at_best["pretrained"].train, [[np.nan] * 3, [0.12, 0.62, 0.72]])
     scratch = (10 * 0.3 + 30 * 0.6) / 40
     np.testing.assert_allclose(at.gain("pretrained", COMMON), (10 * 0.1 + 30 * 0.25) / 40 - scratch)
     np.testing.assert_allclose(
-        at.gain("pretrained", BEST)[0], (10 * 0.35 + 30 * 0.35) / 40 - scratch
+        at.gain("pretrained", BEST), [np.nan, (10 * 0.35 + 30 * 0.65) / 40 - scratch]
     )
     cells = gain_cells(at, "pretrained")
     assert cells["gain at the common rate"].startswith("-0.312")
-    assert cells["gain each at its best rate"].startswith("-0.179")
+    assert cells["gain each at its best rate"] == "+0.050 [+nan, +nan] (1 left out)"
 
 
 def test_the_best_rate_has_the_highest_mean_over_steps_not_the_highest_end():
@@ -67,16 +71,18 @@ def test_the_best_rate_has_the_highest_mean_over_steps_not_the_highest_end():
         return Curves(STEPS, np.array(train))
 
     late, early = curves([0.1, 0.1, 0.9]), curves([0.1, 0.7, 0.8])
-    assert best_rate({0.1: late, 0.01: early}) == 0.01
-    assert best_rate({0.01: early, 0.1: late}) == 0.01
+    assert best_rate({0.1: late, 0.01: early}, 0.1) == 0.01
+    assert best_rate({0.01: early, 0.1: late}, 0.1) == 0.01
     # Of all seeds together: one seed that is ahead does not make a rate the best.
     uneven = curves([0.1, 0.9, 0.9], [0.1, 0.1, 0.1])
-    assert best_rate({0.1: uneven, 0.01: curves([0.1, 0.6, 0.6], [0.1, 0.6, 0.6])}) == 0.01
+    assert best_rate({0.1: uneven, 0.01: curves([0.1, 0.6, 0.6], [0.1, 0.6, 0.6])}, 0.1) == 0.01
 
 
 def test_the_best_rates_of_a_run_count_diverged_networks_as_chance():
-    """.35 against .2125; were the diverged left out, nothing could be said of .1."""
+    """(.1 + .595) / 2 is less than .45 and .47; were the diverged left out, .595 would be more."""
     assert best_rates(planted()) == {("scratch", None): 0.01, ("pretrained", None): 0.1}
+    curves = CURVES | {("pretrained", 0.01): (0.2, 0.4, 0.5)}
+    assert best_rates(planted(starts=[(None, curves)]))["pretrained", None] == 0.01
 
 
 def test_the_best_rates_of_a_run_are_of_each_checkpoint_alone():
