@@ -248,7 +248,7 @@ def planted_units(setting, learned=0.0, control=0.0, familiar=(0.0, 0.0), switch
     }
     run = planted_run(at_rates(HURTS if setting == "negative" else HELPS))
     at = two_settings.read_cases(Results(Path("x"), {"s": run}, {}), {"s": BEST})["s"]
-    return fig7.Units(activity, selectivity, at)
+    return fig7.Units(activity, selectivity, at, lost=np.array([False, False]))
 
 
 def test_fig7_claims_of_planted_units():
@@ -268,6 +268,9 @@ def test_fig7_claims_of_planted_units():
     assert list(found) == list(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, err_msg=name)
+    lost = dataclasses.replace(reading["negative"], lost=np.array([False, True]))
+    found = fig7.active(reading | {"negative": lost}, "negative", fig7.SWITCH)
+    assert np.isnan(found).tolist() == [False, True]
 
 
 def test_fig7_late_units_are_all_units_of_the_last_convolutions():

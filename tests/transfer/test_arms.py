@@ -198,7 +198,7 @@ def test_networks_that_diverged_are_not_sources(tiny_config, tmp_path):
     assert load_run(directory).healthy_networks == [2, 3]
     _, table = start(downstream(tiny_config, directory))
     assert [row.source for row in table if row.arm == "pretrained"] == [2, 3]
-    with pytest.raises(InputError, match="has only 2 networks that did not diverge"):
+    with pytest.raises(InputError, match="has only 2 networks that neither diverged nor died"):
         start(downstream(tiny_config, directory, **{"population.seeds": 3}))
 
 

@@ -45,11 +45,13 @@ class Units:
             END, after fine-tuning at the arm's best rate, on downstream ones.
         selectivity: {START, LEARNED: {layer: selectivity}}.
         tuning: how the networks and those from scratch learned real labels.
+        lost: whether the fine-tuned network diverged or died, bool [seed].
     """
 
     activity: Mapping[str, Layers]
     selectivity: Mapping[str, Mapping[str, UnitSelectivity]]
     tuning: AtRates
+    lost: np.ndarray
 
 
 Reading = Mapping[str, Units]  # by setting
@@ -81,6 +83,7 @@ def _read_units(before: Run, after: Run, tuning: AtRates) -> Units:
             LEARNED: selectivity_of_run(before, last, networks=sources),
         },
         tuning=tuning,
+        lost=np.array([after.networks[network].lost for network in chosen]),
     )
 
 
@@ -97,8 +100,7 @@ def active(found: Reading, setting: str, moment: str) -> np.ndarray:
     """Mean activity of late units, [seed]; NaN for fine-tuned networks that diverged or died."""
     units = found[setting]
     values = late({layer: of.share for layer, of in units.activity[moment].items()})
-    lost = np.isnan(units.tuning.at_best[ARM].train).all(axis=1)
-    return np.where(lost, np.nan, values) if moment in (SWITCH, END) else values
+    return np.where(units.lost, np.nan, values) if moment in (SWITCH, END) else values
 
 
 def selective(found: Reading, setting: str, moment: str, field: str) -> np.ndarray:
