@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import flags
+from absl import flags, logging
 
 from randlabels import frontdoor, records
 from randlabels.disk import remove_temporaries, told
 from randlabels.errors import InputError
 from randlabels.owner import owned
-from randlabels.runs import load_run
+from randlabels.runs import Run, load_run
+from randlabels.states import refuse_if_all_lost, summary
 
 if TYPE_CHECKING:
     from randlabels.analysis.records import Alignment
@@ -41,6 +42,7 @@ def analyze(
     Raises:
         InputError: if there is no run, no checkpoint or no such layer (nothing is written then), or
             the workdir is in use or cannot be written to.
+        AllLostError: if all networks diverged or died; nothing is written then.
     """
     # Imported late, so that a wrong flag is answered at once.
     from randlabels.analysis.alignment_of_run import alignment_of_run
@@ -53,7 +55,10 @@ def analyze(
         raise InputError(f"--random_bases is {random_bases}; give at least 1.")
     workdir = Path(workdir)
     with owned(workdir), told(workdir):
-        alignment = alignment_of_run(load_run(workdir), layers, inputs, random_bases)
+        run = load_run(workdir)
+        refuse_if_all_lost(workdir, run.networks)
+        _warn(run)
+        alignment = alignment_of_run(run, layers, inputs, random_bases)
         path = alignment_path(workdir)
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
@@ -83,6 +88,16 @@ def _arguments(layers: Sequence[str], inputs: str, random_bases: int) -> dict[st
     return {"layers": list(layers), "inputs": inputs, "random_bases": random_bases}
 
 
+def _warn(run: Run) -> None:
+    """Say which networks are left out, and which are not although they learned nothing."""
+    lost = [row.network for row in run.networks if row.lost]
+    untrained = [row.network for row in run.networks if row.state == "untrained"]
+    if lost:
+        logging.warning("Networks %s diverged or died, and are left out.", lost)
+    if untrained:
+        logging.warning("Networks %s ended at chance; they are analysed all the same.", untrained)
+
+
 def _draw(alignment: "Alignment", folder: Path) -> list[Path]:
     """Draw the figures; returns their files."""
     from randlabels.figures import style
@@ -106,6 +121,7 @@ def main() -> None:
     layers = tuple(values.layers)
     analyze(values.workdir, layers, values.inputs, values.random_bases)
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
+    print(f"Read: {summary(load_run(values.workdir).networks)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from randlabels import interrupts
-from randlabels.errors import InputError
+from randlabels.errors import AllLostError, InputError
+
+ALL_LOST = 3  # exit code where nothing was wrong with the input, and yet no network is left
 
 
 class _TqdmStream:
@@ -30,7 +32,11 @@ class _TqdmStream:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Parse the flags and call main(); bad input prints one sentence and exits with 1."""
+    """Parse the flags and call main().
+
+    Bad input prints one sentence and exits with 1; so does a run of which all networks are lost,
+    with ALL_LOST.
+    """
 
     def guarded(arguments: Sequence[str]) -> None:
         if len(arguments) > 1:
@@ -43,6 +49,8 @@ def run(main: Callable[[], None]) -> NoReturn:
             main()
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
             interrupts.leave(f"randlabels: {error}", 1)
+        except AllLostError as error:
+            _fail(str(error), ALL_LOST)
         except interrupts.Interrupted as interrupted:
             interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 
@@ -116,6 +124,6 @@ def _last_line(error: Exception) -> str:
     return f"the config cannot be loaded: {type(error).__name__}: {lines[-1] if lines else ''}"
 
 
-def _fail(sentence: str) -> NoReturn:
+def _fail(sentence: str, code: int = 1) -> NoReturn:
     print(f"randlabels: {sentence}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)

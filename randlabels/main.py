@@ -20,10 +20,12 @@ flags.mark_flag_as_required("config")
 def main() -> None:
     """Train the run that the flags describe."""
     # Imported late, so that a wrong flag is answered at once.
+    from randlabels.runs import load_run
+    from randlabels.states import summary
     from randlabels.training.loop import train
 
     train(_CONFIG.value, _WORKDIR.value)
-    print(f"Trained: {_WORKDIR.value}")
+    print(f"Trained: {_WORKDIR.value} ({summary(load_run(_WORKDIR.value).networks)})")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from typing import Any, Self
 from randlabels.errors import InputError
 from randlabels.records import typed
 
-# Columns that training writes, as it goes on.
-STATES_OF_TRAINING = ("diverged_epoch",)
+STATES = ("fine", "untrained", "dead", "diverged")  # `randlabels.states` has the rules
+
+# Columns that tell the state, which training writes as it goes on.
+EPOCHS = ("diverged_epoch", "dead_epoch", "untrained_epoch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Network:
         learning_rate: before any decay.
         momentum: of the optimizer.
         weight_decay: of the optimizer.
-        diverged_epoch: the first epoch whose loss was not finite; None for a healthy network.
+        diverged_epoch: since when it has diverged; None if it has not, as are those below.
+        dead_epoch: since when all units of a layer are dead.
+        untrained_epoch: the last one, if it ended at chance.
     """
 
     network: int
@@ -54,11 +58,27 @@ class Network:
     momentum: float = 0.0
     weight_decay: float = 0.0
     diverged_epoch: int | None = None
+    dead_epoch: int | None = None
+    untrained_epoch: int | None = None
+
+    @property
+    def state(self) -> str:
+        """One of STATES; of an unfinished run, as of its last evaluation."""
+        if self.diverged_epoch is not None:
+            return "diverged"
+        if self.dead_epoch is not None:
+            return "dead"
+        return "fine" if self.untrained_epoch is None else "untrained"
+
+    @property
+    def lost(self) -> bool:
+        """Whether it diverged or died, and is left out of all that is concluded."""
+        return self.state in ("diverged", "dead")
 
     @property
     def healthy(self) -> bool:
-        """Whether its loss stayed finite."""
-        return self.diverged_epoch is None
+        """Whether it is not lost; it may have learned nothing."""
+        return not self.lost
 
     @property
     def taken_over(self) -> tuple[int, int]:

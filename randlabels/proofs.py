@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from randlabels.errors import InputError
-from randlabels.networks import STATES_OF_TRAINING
+from randlabels.networks import EPOCHS
 from randlabels.records import append_line, line_of, plain, replace_bytes
 
 GROUPS = ("data", "labels", "model", "optimizer", "train", "population", "init")
 
 _STATUS = {"state": str, "started": str, "updated": str, "versions": dict, "devices": list}
-FINISHED = ("done", "diverged")
+FINISHED = ("done", "lost")  # states of a run that has come to its end
 
 
 def digest_of(value: Any) -> str:
@@ -96,7 +96,7 @@ def proven(text: bytes, extent: Mapping[str, Any]) -> bytes | None:
 
 def identities(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows of the network table, without what training may still change in them."""
-    return [{k: v for k, v in row.items() if k not in STATES_OF_TRAINING} for row in plain(rows)]
+    return [{k: v for k, v in row.items() if k not in EPOCHS} for row in plain(rows)]
 
 
 @dataclasses.dataclass(frozen=True)

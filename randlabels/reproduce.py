@@ -42,6 +42,7 @@ def _has_workdir(values: Mapping[str, Any]) -> bool:
 def main() -> None:
     """Run the study that the flags name and print its verdicts."""
     # Imported late, so that a wrong flag is answered at once.
+    from randlabels.states import summary
     from randlabels.studies import find_study
     from randlabels.studies.documents import refresh_all
     from randlabels.studies.recipe_text import recipe_text
@@ -63,7 +64,8 @@ def main() -> None:
     for verdict in finding.verdicts:
         if verdict.outcome != "estimate":
             print(f"{verdict.outcome:>12}  {verdict.statement}")
-    print(f"\nVerdicts: {workdir / 'verdicts.json'}\nPage:     {workdir / 'report.html'}")
+    print(f"\nTrained:  {summary(finding.results.networks)}")
+    print(f"Verdicts: {workdir / 'verdicts.json'}\nPage:     {workdir / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Run:
         config: the configuration, as a nested dict.
         networks: the network table, one record for each network.
         metrics: one record for each evaluated epoch, with arrays [network].
-        status: state (running, interrupted, done, diverged, failed), versions, devices, times.
+        status: state (running, interrupted, done, lost, failed), how many networks are in which
+            state, versions, devices, times.
         steps: of the checkpoints, ascending, in completed updates.
     """
 
@@ -76,7 +77,7 @@ class Run:
 
     @property
     def healthy_networks(self) -> list[int]:
-        """The networks that did not diverge."""
+        """The networks that neither diverged nor died (see `randlabels.states`)."""
         return [row.network for row in self.networks if row.healthy]
 
     @property

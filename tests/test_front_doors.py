@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,20 @@ def test_a_data_set_that_is_missing_is_said_at_once(tmp_path):
     assert took < 60  # under 5 s on a machine that does nothing else; a download tries for 200 s
 
 
+def test_a_run_of_which_nothing_is_left_has_an_exit_code_of_its_own(tmp_path):
+    arguments = with_base(
+        "--config.optimizer.learning_rate=1000.0",
+        "--config.train.loss=squared",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    done = start(*arguments)
+    assert (done.returncode, done.stdout) == (3, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"randlabels: all networks of {tmp_path / 'run'} are lost (1 network: ")
+    assert "Traceback" not in done.stderr
+    assert len(load_run(tmp_path / "run").metrics) > 1
+
+
 def test_a_run_from_the_command_line(tmp_path):
     """A sweep and tuples as overrides; nothing but the bar and the last line is printed."""
     arguments = with_base(
@@ -208,7 +223,7 @@ def test_a_run_from_the_command_line(tmp_path):
     )
     done = start(*arguments)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"Trained: {tmp_path / 'run'}\n"
+    assert re.fullmatch(rf"Trained: {tmp_path / 'run'} \(2 networks.*\)\n", done.stdout)
     assert all(line.startswith("run: ") for line in done.stderr.splitlines() if line)  # the bar
     run = load_run(tmp_path / "run")
     assert [row.learning_rate for row in run.networks] == [0.01, 0.003]

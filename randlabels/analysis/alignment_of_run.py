@@ -38,11 +38,13 @@ from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError
+from randlabels.networks import EPOCHS
 from randlabels.records import plain
 from randlabels.runs import Run
+from randlabels.states import refuse_if_all_lost
 
 # Columns of the network table in which networks of one group differ.
-_WITHIN_GROUP = ("network", "seed", "label_seed", "source", "diverged_epoch")
+_WITHIN_GROUP = ("network", "seed", "label_seed", "source", *EPOCHS)
 
 # Eigenvectors of the data and of pooled weights that are kept for pictures.
 LEADING = 10
@@ -79,11 +81,12 @@ class Group:
 
 
 def groups_of(run: Run) -> list[Group]:
-    """The groups of a run, without the networks that diverged.
+    """The groups of a run, without the networks that diverged or died.
 
     Raises:
-        InputError: if all networks diverged.
+        AllLostError: if these are all.
     """
+    refuse_if_all_lost(run.workdir, run.networks)
     found: list[Group] = []
     for row in run.networks:
         if not row.healthy:
@@ -93,8 +96,6 @@ def groups_of(run: Run) -> list[Group]:
         if columns not in [group.columns for group in found]:
             found.append(Group(columns, []))
         next(g for g in found if g.columns == columns).networks.append(row.network)
-    if not found:
-        raise InputError(f"all networks of {run.workdir} diverged; there is nothing to analyse.")
     return found
 
 
@@ -261,8 +262,9 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
         random_bases: how many, for each misalignment.
 
     Raises:
-        InputError: if the run has no such layer, no readable checkpoint or no healthy network, or
-            none of its start where that is asked for.
+        InputError: if the run has no such layer or no readable checkpoint, or none of its start
+            where that is asked for.
+        AllLostError: as `groups_of`.
     """
     groups = groups_of(run)
     if not run.steps:
@@ -282,10 +284,11 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
         ]
     return Alignment(
         networks=tuple(healthy),
-        diverged=tuple(row.network for row in run.networks if row.network not in healthy),
+        diverged=tuple(row.network for row in run.networks if row.state == "diverged"),
         skipped=(*too_large, *(entry for part in parts for entry in part.skipped)),
         data={layer.path: part.data for layer, part in zip(chosen, parts, strict=True)},
         records=tuple(record for part in parts for record in part.records),
+        dead=tuple(row.network for row in run.networks if row.state == "dead"),
     )
 
 

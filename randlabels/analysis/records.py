@@ -191,10 +191,11 @@ class Alignment:
 
     Attributes:
         networks: that are analysed.
-        diverged: those that are not.
+        diverged: those that are not, because they diverged.
         skipped: what else was left out.
         data: of each analysed layer, in forward order.
         records: by layer, checkpoint and group.
+        dead: those that are not analysed because they died.
     """
 
     networks: tuple[int, ...]
@@ -202,6 +203,7 @@ class Alignment:
     skipped: tuple[Skipped, ...]
     data: dict[str, LayerData]
     records: tuple[AlignmentRecord, ...]
+    dead: tuple[int, ...] = ()
 
     def of_layer(self, layer: str) -> list[AlignmentRecord]:
         """All records of a layer."""

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from randlabels.analysis.records import Alignment
 from randlabels.configs.base import Columns
+from randlabels.networks import Network
 from randlabels.runs import Run
 
 Reading = TypeVar("Reading")
@@ -101,6 +102,11 @@ class Results:
     workdir: Path
     runs: Mapping[str, Run]
     alignments: Mapping[str, Alignment]
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Of all runs."""
+        return tuple(row for run in self.runs.values() for row in run.networks)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ Kinds in docs/results/<study>.md: `run`, `claims`, `table NAME`, `picture NAME`;
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def _text(lines: Iterable[str]) -> str:
 
 
 def _run(record: Record, _: str) -> Iterator[str]:
-    stages = record["stages"].values()
+    stages = list(record["stages"].values())
     revisions = _each(stage["git_revision"] or "unknown" for stage in stages)
     versions = _each(f"{n} {v}" for stage in stages for n, v in stage["versions"].items())
     machines = _each(_machine(stage) for stage in stages)
@@ -173,7 +173,7 @@ def _run(record: Record, _: str) -> Iterator[str]:
     yield ""
     yield (
         f"{sum(stage['networks'] for stage in stages)} networks in {len(stages)} runs, "
-        f"{sum(stage['diverged'] for stage in stages)} diverged; "
+        f"{_lost_and_untrained(stages)}; "
         f"{record['training_seconds'] / 60:.0f} minutes of training on {machines}; revision "
         f"{revisions}, judged by {record['judged_by']['git_revision'] or 'unknown'}; {versions}; "
         f"{record['finished'][:10]}."
@@ -182,6 +182,12 @@ def _run(record: Record, _: str) -> Iterator[str]:
         yield record["note"]
     seeds = ", ".join(map(str, record["tuning"]["seeds"]))
     yield f"Tuning{f' (seeds {seeds})' if seeds else ''}: {record['tuning']['note']}"
+
+
+def _lost_and_untrained(stages: Sequence[Record]) -> str:
+    """How many networks of the stages are in which state; older records know of one alone."""
+    found = {s: sum(one.get(s, 0) for one in stages) for s in ("diverged", "dead", "untrained")}
+    return ", ".join(f"{n} {state}" for state, n in found.items() if n or state == "diverged")
 
 
 def _machine(stage: Record) -> str:

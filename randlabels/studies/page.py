@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 
 from randlabels.runs import Run
+from randlabels.states import counts
 from randlabels.studies.finding import Finding
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -29,6 +30,8 @@ def render(finding: Finding[Any]) -> str:
         budget=finding.budget,
         seconds=finding.seconds,
         status=next(iter(results.runs.values())).status,
+        lost=sum(row.lost for row in results.networks),
+        total=len(results.networks),
         stages=[_stage(name, run) for name, run in results.runs.items()],
     )
 
@@ -47,7 +50,7 @@ def _stage(name: str, run: Run) -> dict[str, Any]:
         f"{config['labels']['num_classes']} classes",
         "model": config["model"]["name"],
         "networks": len(run.networks),
-        "diverged": len(run.networks) - len(run.healthy_networks),
+        "states": counts(run.networks),
         "epochs": config["train"]["epochs"],
         "steps": run.metrics[-1]["step"],
     }

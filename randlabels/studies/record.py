@@ -20,6 +20,7 @@ from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.runs import Run
 from randlabels.saved_config import open_config
+from randlabels.states import counts
 from randlabels.studies import study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
@@ -186,7 +187,7 @@ def _stage_record(stage: Stage, run: Run) -> dict[str, Any]:
         "label_seeds": sorted({network.label_seed for network in run.networks}),
         "data_seed": config["data.seed"],
         "networks": len(run.networks),
-        "diverged": len(run.networks) - len(run.healthy_networks),
+        **{state: count for state, count in counts(run.networks).items() if state != "fine"},
         "git_revision": run.status["git_revision"],
         "versions": run.status["versions"],
         "devices": run.status["devices"],

@@ -5,7 +5,8 @@ Every array that a compiled function sees has a leading `device` axis. Two modes
 * `networks`: the population is spread over the devices; nothing is communicated.
 * `batch`: every device holds all networks and a part of each batch; gradients are averaged.
 
-One device is the same code with a device axis of one.
+One device is the same code with a device axis of one. In both modes results are the same, to
+rounding, on any number of devices, and so are those of a run that continues on another number.
 """
 
 import dataclasses
@@ -77,15 +78,28 @@ class Layout:
 
 
 def choose_layout(
-    mode: str, num_networks: int, batch_size: int, devices: tuple[jax.Device, ...]
+    mode: str,
+    num_networks: int,
+    batch_size: int,
+    devices: tuple[jax.Device, ...],
+    by_example: bool = True,
 ) -> Layout:
     """Pick a layout.
 
     `auto` spreads networks where their number divides over the devices, else batches where their
     size does, else networks over the largest number of devices that divides them.
 
+    Args:
+        mode: config.population.devices.
+        num_networks: of the population.
+        batch_size: of all devices together.
+        devices: that there are.
+        by_example: whether all that the model draws is of single examples (`draws_by_example`).
+            Otherwise batches are never split, since results would depend on the devices.
+
     Raises:
-        InputError: if the asked-for mode does not divide over the devices.
+        InputError: if the asked-for mode does not divide over the devices, or splits batches of a
+            model that draws across examples.
     """
     count = len(devices)
     if mode == "networks" and num_networks % count:
@@ -98,8 +112,14 @@ def choose_layout(
             f"config.train.batch_size {batch_size} does not divide over {count} devices; use a "
             f"multiple of {count}, or set config.population.devices to 'networks' or 'auto'."
         )
+    if mode == "batch" and not by_example:
+        raise InputError(
+            "config.population.devices is 'batch', but the model draws random numbers by other "
+            "means than nn.Dropout of [batch, ...], so that results would depend on the number of "
+            "devices; set it to 'networks' or 'auto'."
+        )
     if mode == "auto":
-        fits_batch = num_networks % count and not batch_size % count
+        fits_batch = num_networks % count and not batch_size % count and by_example
         mode = "batch" if fits_batch else "networks"
     if mode == "networks":
         count = max(d for d in range(1, count + 1) if num_networks % d == 0)

@@ -1,4 +1,7 @@
-"""Loss, accuracy and dead units of every network over all examples of a task, each counted once."""
+"""Loss, accuracy and dead units of every network over all examples of a task, each counted once;
+
+and how large its weights are, which need no examples.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +34,8 @@ def make_evaluate(
     """Compile (data, indices [s, b], labels [n, examples], variables) -> sums for each network.
 
     The sums are {"loss", "correct", "count"} and "active": for each hidden layer, on how many
-    examples a unit (a channel of a convolution) is non-zero at any position, [n, units].
+    examples a unit (a channel of a convolution) is non-zero at any position, [n, units]. Beside
+    them is "norm", see `largest_norm`.
     """
 
     def batch_sums(data: Tree, labels: Tree, variables: Tree, indices: jax.Array) -> Tree:
@@ -63,7 +67,9 @@ def make_evaluate(
         )
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         total, _ = jax.lax.scan(step, zeros, shared["indices"])
-        return total if layout.axis_name is None else jax.lax.psum(total, layout.axis_name)
+        if layout.axis_name is not None:
+            total = jax.lax.psum(total, layout.axis_name)
+        return total | {"norm": largest_norm(one["variables"]["params"])}
 
     def evaluate(data: Tree, indices: jax.Array, labels: jax.Array, variables: Tree) -> Tree:
         return over_networks(scan_batches, vectorize)(
@@ -83,7 +89,8 @@ def make_evaluator(
 ) -> Callable[[Tree], dict[str, Any]]:
     """A function from a state on the devices to the record of the population on all sets.
 
-    The record is {"train_loss", "train_accuracy", "dead", "test_loss", ...}, arrays [network].
+    The record is {"train_loss", "train_accuracy", "dead", "norm", "test_loss", ...}, arrays
+    [network].
     """
     evaluate = make_evaluate(model, loss, layout, vectorize)
 
@@ -103,10 +110,25 @@ def make_evaluator(
             record[f"{name}_loss"] = summary["loss"]
             record[f"{name}_accuracy"] = summary["accuracy"]
             if name == "train":
-                record["dead"] = summary["dead"]
+                record["dead"], record["norm"] = summary["dead"], summary["norm"]
         return record
 
     return evaluator
+
+
+def largest_norm(params: Tree) -> jax.Array:
+    """The largest root mean square, over units, of the norm of a unit's parameters in one array.
+
+    Of a fresh kernel it is about init_scale, of a fresh batch norm's scale 1. Not finite where a
+    parameter is not; finite also where squares of the parameters would be too large for float32.
+    """
+
+    def norm(x: jax.Array) -> jax.Array:
+        largest = jnp.max(jnp.abs(x))
+        unit = jnp.where(largest > 0, largest, 1)
+        return unit * jnp.sqrt(jnp.sum((x / unit) ** 2) / (x.shape[-1] if x.ndim else 1))
+
+    return jnp.max(jnp.stack([norm(x) for x in jax.tree.leaves(params)]))
 
 
 def _count_active(x: jax.Array, valid: jax.Array) -> jax.Array:
@@ -116,7 +138,7 @@ def _count_active(x: jax.Array, valid: jax.Array) -> jax.Array:
 
 
 def summarise(sums: Tree) -> dict[str, Any]:
-    """Turn gathered sums into {"loss", "accuracy", "dead": {layer: share}}, arrays [network].
+    """Turn gathered sums into {"loss", "accuracy", "dead": {layer: share}, "norm"}, [network].
 
     A unit is dead if it is zero on every example at every position; the share is of the layer's
     units.
@@ -126,4 +148,5 @@ def summarise(sums: Tree) -> dict[str, Any]:
         "loss": sums["loss"] / count,
         "accuracy": sums["correct"] / count,
         "dead": {name: np.mean(active == 0, axis=-1) for name, active in sums["active"].items()},
+        "norm": sums["norm"],
     }

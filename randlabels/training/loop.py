@@ -8,23 +8,27 @@ where the checkpoint left off.
 import contextlib
 import dataclasses
 import functools
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, interrupts, owner, proofs, runs
+from randlabels import disk, interrupts, owner, proofs, runs, states
 from randlabels.data import splits
+from randlabels.networks import Network
 from randlabels.training import checkpoints, mending, workdir
 from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
-from randlabels.training.population import hyperparameters, mark_diverged
+from randlabels.training.losses import LOSSES
+from randlabels.training.population import hyperparameters
 from randlabels.training.setup import Setup, prepare
 from randlabels.training.step import make_train_epoch
 
@@ -37,17 +41,18 @@ def train(config: ConfigDict, directory: str | Path) -> None:
     Raises:
         InputError: if the config, the data or the workdir cannot be used (nothing is written
             then), the workdir is in use, or the disk is full.
+        AllLostError: if all networks diverged or died; the workdir is written all the same.
         Interrupted: if a signal has come; the run can be continued.
     """
     config = check(config)
     directory = Path(directory)
-    if not disk.writable(directory) and _is_finished(config, directory):
-        return
-    with owner.owned(directory), disk.told(directory):
-        workdir.claim(directory, config)
-        disk.remove_temporaries(directory)
-        if not _is_finished(config, directory):
-            _train(config, directory)
+    if disk.writable(directory) or not _is_finished(config, directory):
+        with owner.owned(directory), disk.told(directory):
+            workdir.claim(directory, config)
+            disk.remove_temporaries(directory)
+            if not _is_finished(config, directory):
+                _train(config, directory)
+    states.refuse_if_all_lost(directory, runs.load_run(directory).networks)
 
 
 def _is_finished(config: ConfigDict, directory: Path) -> bool:
@@ -74,11 +79,12 @@ def _train(config: ConfigDict, directory: Path) -> None:
             workdir.write_config(directory, config)
             mark("running")
             with _failure_noted(directory, mark):
-                diverged = run_epochs(setup, directory)
+                run_epochs(setup, directory)
         except KeyboardInterrupt:
             mark_interrupted()
             raise
-    mark("diverged" if len(diverged) == len(setup.table) else "done", diverged=diverged)
+    state = "lost" if all(row.lost for row in setup.table) else "done"
+    mark(state, networks=states.counts(setup.table))
     interrupts.raise_if_requested()  # in the last epoch
 
 
@@ -105,14 +111,15 @@ def _kept(config: ConfigDict, per_epoch: int) -> list[int]:
     return [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
 
 
-def run_epochs(setup: Setup, directory: Path) -> list[int]:
-    """Train from the newest checkpoint (or the start) to the end; return who diverged.
+def run_epochs(setup: Setup, directory: Path) -> None:
+    """Train from the newest checkpoint (or the start) to the end; write states into the table.
 
     Raises:
         Interrupted: if a signal has come; then what was trained is saved.
     """
     settings, per_epoch = setup.config.train, setup.steps_per_epoch
-    first, state, journal = _resume(setup, directory)  # epoch 0 is the evaluation of the start
+    watch = states.Watch(setup.table, _chance(setup))
+    first, state, journal = _resume(setup, directory, watch)  # epoch 0: evaluation of the start
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
@@ -137,12 +144,14 @@ def run_epochs(setup: Setup, directory: Path) -> list[int]:
             if epoch == max(first, 1):  # what takes long is compiled: from now on epochs end
                 until_saved.enter_context(interrupts.finishing())
             if epoch in evaluated:
-                journal.append({"epoch": epoch, "step": epoch * per_epoch, **metrics})
+                record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
+                journal.append(record)
                 _show(progress, metrics)
-            _note_divergence(setup, directory, metrics, epoch)
+                _note(setup, directory, watch.see(record), epoch)
+            if epoch == settings.epochs:
+                _note(setup, directory, watch.finish(), epoch)
             saver.after(epoch, state)
         writer.wait()
-    return [row.network for row in setup.table if not row.healthy]
 
 
 class _Saver:
@@ -201,7 +210,16 @@ def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], A
     return train_epoch, evaluate
 
 
-def _resume(setup: Setup, directory: Path) -> tuple[int, Tree, proofs.Journal]:
+def _chance(setup: Setup) -> states.Chance:
+    """What networks achieve on the training examples that have learned nothing."""
+    classes = setup.config.labels.num_classes
+    equal = LOSSES[setup.config.train.loss](jnp.zeros((1, classes)), jnp.zeros(1, jnp.int32))
+    return states.Chance.of(setup.task.labels, float(equal[0]))
+
+
+def _resume(
+    setup: Setup, directory: Path, watch: states.Watch
+) -> tuple[int, Tree, proofs.Journal]:
     """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
     kept = _kept(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
@@ -211,6 +229,8 @@ def _resume(setup: Setup, directory: Path) -> tuple[int, Tree, proofs.Journal]:
         state = checkpoints.restore(directory, found.step, setup.state)
         tqdm.write(f"Continuing {directory} after epoch {found.epoch}.", file=sys.stderr)
     journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
+    for line in found.metrics.splitlines():
+        watch.see(json.loads(line))
     workdir.write_table(directory, setup.table)
     return found.epoch + 1, state, journal
 
@@ -230,11 +250,15 @@ def _batches(setup: Setup, epoch: int) -> Tree:
     return {"indices": layout.split_batches(order, shared), "seed": seed}
 
 
-def _note_divergence(setup: Setup, directory: Path, metrics: dict[str, Any], epoch: int) -> None:
-    new = mark_diverged(setup.table, metrics, epoch)
-    if new:
-        logging.warning("Networks %s diverged in epoch %d; the others go on.", new, epoch)
-        workdir.write_table(directory, setup.table)
+def _note(setup: Setup, directory: Path, changed: Sequence[Network], epoch: int) -> None:
+    """Write the table if states have changed, and say which networks are lost since."""
+    if not changed:
+        return
+    workdir.write_table(directory, setup.table)
+    for state, meaning in (("diverged", "diverged"), ("dead", "died: a layer has no live unit")):
+        networks = [row.network for row in changed if row.state == state]
+        if networks:
+            logging.warning("Epoch %d: networks %s %s.", epoch, networks, meaning)
 
 
 def _show(progress: tqdm, metrics: dict[str, Any]) -> None:

@@ -3,9 +3,7 @@
 A population is networks of one architecture trained together.
 """
 
-import dataclasses
 import itertools
-import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -91,7 +89,8 @@ def _source(config: ConfigDict, sources: Sequence[int], k: int) -> int:
     if k >= len(sources):
         raise InputError(
             f"config.population.seeds is {config.population.seeds}, but the run "
-            f"{config.init.run} has only {len(sources)} networks that did not diverge."
+            f"{config.init.run} has only {len(sources)} networks that "
+            "neither diverged nor died."
         )
     return int(sources[k])
 
@@ -130,19 +129,3 @@ def hyperparameters(table: Sequence[Network]) -> dict[str, np.ndarray]:
         for name in HYPERPARAMETERS
     }
     return found | {"seed": np.asarray([row.seed for row in table], np.uint32)}
-
-
-def mark_diverged(table: list[Network], metrics: dict[str, np.ndarray], epoch: int) -> list[int]:
-    """Write into the table which networks' loss is no longer finite; return the new ones.
-
-    `loss` is of the epoch's batches before their updates, `train_loss` of the state after them.
-    """
-    losses = [metrics[name] for name in ("loss", "train_loss") if name in metrics]
-    new = [
-        row.network
-        for row in table
-        if row.healthy and not all(math.isfinite(loss[row.network]) for loss in losses)
-    ]
-    for network in new:
-        table[network] = dataclasses.replace(table[network], diverged_epoch=epoch)
-    return new

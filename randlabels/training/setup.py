@@ -16,6 +16,7 @@ from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
+from randlabels.training.dropout import draws_by_example
 from randlabels.training.optimizers import make_optimizer
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
@@ -74,15 +75,12 @@ def prepare(config: ConfigDict) -> Setup:
     """
     earlier = open_earlier_run(config)
     table = network_table(config, earlier.healthy_networks if earlier else ())
-    layout = choose_layout(
-        config.population.devices, len(table), config.train.batch_size, tuple(jax.local_devices())
-    )
+    task = load_task(config, table)
+    layout = _layout(config, len(table), task.images.shape[1:])
     model = build(config, layout.axis_name)
     vectorize = choose_vectorize(
         config.population.vectorize, facts_of(model).in_turn, len(table), layout
     )
-    task = load_task(config, table)
-    check_inputs(config, model, task.images.shape[1:])
     variables = _start(config, table, model, task, earlier)
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
@@ -96,6 +94,19 @@ def prepare(config: ConfigDict) -> Setup:
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
         state=_initial_state(config, table, variables, total_steps),
+    )
+
+
+def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> Layout:
+    """Where networks and batches of inputs [*shape] go, among the devices of this process."""
+    model = build(config)
+    check_inputs(config, model, shape)
+    return choose_layout(
+        config.population.devices,
+        num_networks,
+        config.train.batch_size,
+        tuple(jax.local_devices()),
+        by_example=not config.model.dropout or draws_by_example(model, shape),
     )
 
 

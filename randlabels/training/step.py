@@ -9,7 +9,6 @@ Arrays that a compiled function sees on one device (n networks on it, s steps, b
 """
 
 import dataclasses
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from ml_collections import ConfigDict
 
 from randlabels.data.standardise import standardise
 from randlabels.training.devices import Layout
+from randlabels.training.dropout import dropout_rngs, masks_by_example
 from randlabels.training.losses import LOSSES
 from randlabels.training.optimizers import make_optimizer
 
@@ -69,36 +69,19 @@ def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Arra
     return jax.vmap(one)(images, ids)
 
 
-def dropout_rngs(
-    config: ConfigDict, seed: jax.Array, step: jax.Array, axis_name: str | None
-) -> dict[str, jax.Array]:
-    """Keys of dropout: a pure function of the network's seed and the step, {} without dropout.
-
-    Where batches are split over devices each device has masks of its own, so that they depend on
-    the number of devices.
-    """
-    if not config.model.dropout:
-        return {}
-    name = zlib.crc32(b"dropout")
-    key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), name)
-    key = jax.random.fold_in(key, step)
-    if axis_name is not None:
-        key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-    return {"dropout": key}
-
-
 def make_train_step(
     model: nn.Module, config: ConfigDict, total_steps: int, axis_name: str | None
 ) -> Callable[..., tuple[Tree, Tree]]:
     """The pure step of one network: (data, network, state, seed, indices) -> (state, metrics)."""
 
     def loss_and_updates(
-        params: Tree, batch_stats: Tree, images: jax.Array, labels: jax.Array, rngs: Tree
+        params: Tree, batch_stats: Tree, batch: Tree, rngs: Tree
     ) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
-        variables = {"params": params, "batch_stats": batch_stats}
-        logits, updates = model.apply(
-            variables, images, train=True, mutable=["batch_stats"], rngs=rngs
-        )
+        variables, labels = {"params": params, "batch_stats": batch_stats}, batch["labels"]
+        with masks_by_example(batch["ids"]):
+            logits, updates = model.apply(
+                variables, batch["images"], train=True, mutable=["batch_stats"], rngs=rngs
+            )
         losses = LOSSES[config.train.loss](logits, labels)
         accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
         return jnp.mean(losses), (updates.get("batch_stats", {}), accuracy)
@@ -113,9 +96,8 @@ def make_train_step(
         (loss, (batch_stats, accuracy)), gradients = gradient(
             state["params"],
             state["batch_stats"],
-            images,
-            network["labels"][indices],
-            dropout_rngs(config, network["seed"], state["step"], axis_name),
+            {"images": images, "labels": network["labels"][indices], "ids": indices},
+            dropout_rngs(config, network["seed"], state["step"]),
         )
         results = (gradients, batch_stats, {"loss": loss, "accuracy": accuracy})
         if axis_name is not None:

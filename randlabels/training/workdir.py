@@ -85,7 +85,7 @@ def write_table(workdir: Path, table: Sequence[Network]) -> None:
 def write_status(workdir: Path, state: str, **details: Any) -> None:
     """Write status.json: the state and what the run runs on.
 
-    The state is running, done, diverged, interrupted or failed.
+    The state is running, done, lost (no network is left), interrupted or failed.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     record = {

@@ -106,7 +106,7 @@ class EarlierRun:
 
     @property
     def healthy_networks(self) -> list[int]:
-        """The networks that did not diverge."""
+        """The networks that neither diverged nor died; others are no sources."""
         return self.run.healthy_networks
 
     @functools.cache  # noqa: B019 as above

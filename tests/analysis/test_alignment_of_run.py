@@ -13,7 +13,7 @@ from randlabels import records
 from randlabels.analysis import alignment_of_run, costs, layer_inputs
 from randlabels.configs import base
 from randlabels.data import sources, splits
-from randlabels.errors import InputError
+from randlabels.errors import AllLostError, InputError
 from randlabels.models import build
 from randlabels.models.naming import get_layer
 from randlabels.runs import load_run
@@ -243,9 +243,11 @@ def diverged(run, networks):
 def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
     config = small_config(**{"population.sweep": (("model.init_scale", (0.5, 1.0)),)})
     run = write_run(tmp_path, config)
-    run = diverged(run, [3])
+    dead = dataclasses.replace(run.networks[3], dead_epoch=1)
+    untrained = dataclasses.replace(run.networks[0], untrained_epoch=2)
+    run = dataclasses.replace(run, networks=(untrained, *run.networks[1:3], dead))
     alignment = alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
-    assert (alignment.networks, alignment.diverged) == ((0, 1, 2), (3,))
+    assert (alignment.networks, alignment.diverged, alignment.dead) == ((0, 1, 2), (), (3,))
     last = [record for record in pooled(alignment) if record.step == 4]
     assert [record.networks for record in last] == [(0, 1), (2,)]
     kernels = run.params(4, layer="conv1")["conv1"]["kernel"].astype(np.float64)
@@ -259,7 +261,7 @@ def test_networks_are_pooled_within_arms_and_sweep_points_only(tmp_path):
 def test_all_diverged_is_an_error(tmp_path):
     run = write_run(tmp_path, small_config())
     run = diverged(run, [row.network for row in run.networks])
-    with pytest.raises(InputError, match="all networks"):
+    with pytest.raises(AllLostError, match="all networks of .* diverged"):
         alignment_of_run.alignment_of_run(run, (), "checkpoint", 3)
 
 

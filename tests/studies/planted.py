@@ -33,7 +33,7 @@ def planted_run(starts, gain_of):
         }
         for i, step in enumerate(STEPS)
     ]
-    return Run(Path("x"), {}, tuple(networks), metrics, {}, ())
+    return Run(Path("x"), {"labels": {"num_classes": 10}}, tuple(networks), metrics, {}, ())
 
 
 def read_planted(study, runs):

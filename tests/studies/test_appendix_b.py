@@ -22,7 +22,7 @@ def planted_run(gain):
         {"step": 10 * k, "train_accuracy": [0.1 + 0.1 * k + k * one for one in ahead]}
         for k in range(3)
     ]
-    return Run(Path("x"), {}, networks, metrics, {}, ())
+    return Run(Path("x"), {"labels": {"num_classes": 10}}, networks, metrics, {}, ())
 
 
 def test_appendix_b_has_a_claim_for_each_model_task_and_arm():

@@ -247,6 +247,15 @@ def test_a_run_says_all_that_is_needed_to_get_it_again(folder):
     ]
 
 
+def test_a_run_says_how_many_networks_are_in_which_state(folder):
+    stages = {"a": {"dead": 0, "untrained": 2}, "b": {"dead": 1, "untrained": 3}}
+    stages = {name: RECORD["stages"]["up"] | states for name, states in stages.items()}
+    (folder / "planted.json").write_text(json.dumps(RECORD | {"stages": stages}))
+    assert (
+        "6 networks in 2 runs, 2 diverged, 1 dead, 5 untrained; 2 minutes" in made("run", folder)[4]
+    )
+
+
 def test_claims_and_tables_are_tables_whatever_their_cells_hold(folder):
     lines = made("claims", folder)
     assert lines[2:4] == [

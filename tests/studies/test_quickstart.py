@@ -1,5 +1,6 @@
 """The smoke budget of the quickstart, from nothing to the page."""
 
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,8 @@ import pytest
 from randlabels import load_run
 from randlabels.analysis.records import load_alignment
 from randlabels.errors import InputError
-from randlabels.studies import run
+from randlabels.networks import EPOCHS
+from randlabels.studies import page, run
 from randlabels.studies.paper.quickstart import STUDY
 
 
@@ -41,13 +43,36 @@ def test_measures_come_from_the_runs(finished):
 
 def test_page_is_self_contained_and_shows_every_claim_and_figure(finished):
     workdir, _ = finished
-    page = (workdir / "report.html").read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    text = (workdir / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
     figures = sorted((workdir / "figures").glob("*.png"))
     assert len(figures) >= 4
-    assert page.count("data:image/png;base64,") == len(figures)
+    assert text.count("data:image/png;base64,") == len(figures)
     for claim in STUDY.claims:
-        assert claim.statement in page.replace("&#39;", "'")
+        assert claim.statement in text.replace("&#39;", "'")
+
+
+def test_page_says_how_many_networks_are_in_which_state(finished):
+    _, finding = finished
+    states = {0: "diverged_epoch", 1: "dead_epoch", 2: "untrained_epoch", 3: "untrained_epoch"}
+    runs = {
+        name: dataclasses.replace(
+            run,
+            networks=tuple(
+                dataclasses.replace(row, **dict.fromkeys(EPOCHS))
+                if name != "real" or row.network not in states
+                else dataclasses.replace(row, **dict.fromkeys(EPOCHS) | {states[row.network]: 1})
+                for row in run.networks
+            ),
+        )
+        for name, run in finding.results.runs.items()
+    }
+    results = dataclasses.replace(finding.results, runs=runs)
+    text = page.render(dataclasses.replace(finding, results=results))
+    count = len(runs["real"].networks)
+    assert f"<td>{count}</td><td>1</td><td>1</td><td>2</td>" in text
+    assert f"<td>{len(runs['random'].networks)}</td><td>0</td><td>0</td><td>0</td>" in text
+    assert f"2 of {len(results.networks)} here" in text
 
 
 def test_arms_share_seeds_and_differ_from_upstream(finished):

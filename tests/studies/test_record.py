@@ -111,7 +111,7 @@ def test_a_record_holds_what_is_needed_to_get_it_again(finding, folder):
     assert record["tables"] == {"arms": [{"arm": "a", "steps": 3}]}
     assert list(record["stages"]) == ["up", "down"]
     down = record["stages"]["down"]
-    assert (down["networks"], down["diverged"]) == (2, 1)
+    assert [down[n] for n in ("networks", "diverged", "dead", "untrained")] == [2, 1, 0, 0]
     assert (down["seeds"], down["label_seeds"], down["data_seed"]) == ([2, 3], [5], 20_000)
     assert down["differs_from_base"]["seed"] == 20_007
     assert record["stages"]["up"]["differs_from_base"]["train.checkpoint_epochs"] == [0, 2]

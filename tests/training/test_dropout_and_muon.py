@@ -11,8 +11,8 @@ from randlabels.errors import InputError
 from randlabels.models import build
 from randlabels.training import loop
 from randlabels.training.check import check
+from randlabels.training.dropout import dropout_rngs
 from randlabels.training.optimizers import make_optimizer
-from randlabels.training.step import dropout_rngs
 
 
 def applied(model, variables, images, **more):
@@ -33,9 +33,7 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean(dropping):
     plain = applied(model, variables, images)
     np.testing.assert_array_equal(plain, applied(model, variables, images))
     masked = [
-        applied(
-            model, variables, images, train=True, rngs=dropout_rngs(config, jnp.uint32(0), k, None)
-        )
+        applied(model, variables, images, train=True, rngs=dropout_rngs(config, jnp.uint32(0), k))
         for k in range(300)
     ]
     assert np.abs(masked[0] - plain).max() > 0.05
@@ -47,9 +45,7 @@ def test_masks_depend_on_the_network_and_the_step_alone(dropping):
     config = dropping[0]
 
     def words(seed, step):
-        return tuple(
-            jax.random.key_data(dropout_rngs(config, seed, step, None)["dropout"]).tolist()
-        )
+        return tuple(jax.random.key_data(dropout_rngs(config, seed, step)["dropout"]).tolist())
 
     assert words(1, 2) == words(1, 2)
     assert len({words(seed, step) for seed in (0, 1) for step in (0, 1, 2)}) == 6

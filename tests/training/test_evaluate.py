@@ -7,7 +7,12 @@ import pytest
 from randlabels.models import build
 from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
-from randlabels.training.evaluate import evaluation_batches, make_evaluate, summarise
+from randlabels.training.evaluate import (
+    evaluation_batches,
+    largest_norm,
+    make_evaluate,
+    summarise,
+)
 from randlabels.training.population import initial_variables, network_table
 from randlabels.training.setup import load_task, prepare
 
@@ -76,7 +81,19 @@ def test_evaluate_equals_numpy(tiny_config, mode, num_devices, vectorize):
         np.testing.assert_allclose(summary["loss"][k], loss, rtol=1e-6)
         assert summary["accuracy"][k] == pytest.approx(accuracy, abs=1e-12)
         assert summary["dead"]["dense1"][k] == pytest.approx(dead, abs=1e-12)
+        norms = [np.linalg.norm(x) / x.shape[-1] ** 0.5 for x in jax.tree.leaves(one)]
+        assert summary["norm"][k] == pytest.approx(max(norms), rel=1e-5)
     assert summary["dead"]["dense1"][1] >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, 0.0), (2.0, 6.0), (-1e30, 3e30), (np.inf, np.nan)]
+)
+def test_norms_of_weights_are_finite_as_long_as_the_weights_are(value, expected):
+    """One kernel of 9 inputs is larger than all else; its squares may be too large for float32."""
+    kernel = np.full((3, 3, 1, 4), value, np.float32)
+    params = {"conv1": {"kernel": kernel, "bias": np.zeros(4, np.float32)}, "scale": np.zeros(())}
+    np.testing.assert_allclose(largest_norm(params), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "batch"), [(1, 4), (8, 4), (9, 4), (3, 3)])

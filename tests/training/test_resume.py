@@ -66,7 +66,7 @@ def outcome(workdir):
         digests,
         (workdir / "metrics.jsonl").read_text(),
         json.loads((workdir / "networks.json").read_text()),
-        json.loads((workdir / "status.json").read_text())["diverged"],
+        json.loads((workdir / "status.json").read_text())["networks"],
         runs.checkpoint_steps(workdir),
     )
 

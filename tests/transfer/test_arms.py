@@ -192,13 +192,13 @@ def test_fresh_weights_downstream_are_not_those_of_upstream(started, upstream):
 
 def test_networks_that_diverged_are_not_sources(tiny_config, tmp_path):
     directory = tmp_path / "run"
-    sweep = (("optimizer.learning_rate", (900.0, 0.05)),)
+    sweep = (("optimizer.learning_rate", (900.0, 0.005)),)
     settings = MODEL | {"population.sweep": sweep, "train.loss": "squared"}
     loop.train(tiny_config(settings), directory)
     assert load_run(directory).healthy_networks == [2, 3]
     _, table = start(downstream(tiny_config, directory))
     assert [row.source for row in table if row.arm == "pretrained"] == [2, 3]
-    with pytest.raises(InputError, match="has only 2 networks that did not diverge"):
+    with pytest.raises(InputError, match="has only 2 networks that neither diverged nor died"):
         start(downstream(tiny_config, directory, **{"population.seeds": 3}))
 
 

@@ -296,7 +296,7 @@ def _rate_row(stage: str, panel: Panel, rate: float) -> Row:
         "learning rate": f"{rate:g}",
         "chosen": "by the rule" if rate == panel.rate else "",
         "networks": len(cell.train),
-        "diverged": cell.diverged,
+        "diverged or dead": cell.lost,
         f"reach {ACCURACY:.0%}": int(cell.reached.sum()),
         f"epochs to {ACCURACY:.0%}": mean_std(cell.epochs_to_level, 1),
         "stopped at epoch": mean_std(cell.stops, 0),

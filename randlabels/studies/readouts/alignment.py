@@ -60,9 +60,9 @@ def read_maps(alignment: Alignment, step: int, layer: str = LAYER) -> np.ndarray
 
 
 def accuracy_at(run: Run, step: int) -> str:
-    """Train accuracy at the evaluation nearest to a step, for tables: mean over networks."""
+    """Train accuracy at the evaluation nearest to a step: mean over networks that are not lost."""
     record = min(run.metrics, key=lambda record: abs(record["step"] - step))
-    values = [value for value in record["train_accuracy"] if value is not None]
+    values = [record["train_accuracy"][network] for network in run.healthy_networks]
     return f"{np.mean(values):.3f}" if values else "none"
 
 

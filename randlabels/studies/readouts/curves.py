@@ -19,7 +19,7 @@ class Curves:
 
     Attributes:
         steps: [evaluation], ascending, in updates.
-        train: train accuracy [seed, evaluation]; NaN where a network has diverged.
+        train: train accuracy [seed, evaluation]; chance from where a network has diverged.
         test: test accuracy likewise; None where test labels mean nothing.
     """
 
@@ -97,14 +97,18 @@ def all_curves(run: Run, metric: str = "train_accuracy") -> tuple[np.ndarray, np
 def read_curves(run: Run, start: Start) -> Curves:
     """The curves of the networks of one start, by seed.
 
+    A network that diverged is at chance from then on: left out, it would flatter its arm.
+
     Raises:
         ValueError: as `networks_of`.
     """
     chosen = networks_of(run, start)
+    chance = 1 / run.config["labels"]["num_classes"]
     steps, train = all_curves(run)
     tested = "test_accuracy" in run.metrics[-1]
     test = all_curves(run, "test_accuracy")[1][chosen] if tested else None
-    return Curves(steps, train[chosen], test)
+    test = None if test is None else np.nan_to_num(test, nan=chance)
+    return Curves(steps, np.nan_to_num(train[chosen], nan=chance), test)
 
 
 def arm_curves(run: Run, arms: tuple[str, ...]) -> dict[str, Curves]:

@@ -59,8 +59,6 @@ def read_rates(
 ) -> AtRates:
     """The curves of a run that sweeps the learning rate.
 
-    A network that diverged is at chance from then on: left out, it would flatter its arm.
-
     Args:
         run: of fine-tuning; the common rate is that of its config.
         starts: {arm: columns of the network table but the rate}.
@@ -82,14 +80,11 @@ def read_rates(
 
 
 def _by_rate(run: Run, start: Mapping[str, Any]) -> dict[float, Curves]:
-    """{rate: curves of one start}, ascending; at chance where a network has diverged."""
-    chance = 1 / run.config["labels"]["num_classes"]
-    found = {}
-    for rate in sorted({row.learning_rate for row in run.networks}):
-        curves = read_curves(run, {**start, "learning_rate": rate})
-        test = None if curves.test is None else np.nan_to_num(curves.test, nan=chance)
-        found[rate] = Curves(curves.steps, np.nan_to_num(curves.train, nan=chance), test)
-    return found
+    """{rate: curves of one start}, ascending."""
+    return {
+        rate: read_curves(run, {**start, "learning_rate": rate})
+        for rate in sorted({row.learning_rate for row in run.networks})
+    }
 
 
 # Columns of the network table that say how a network starts.
@@ -115,7 +110,7 @@ def best_rate(rates: Mapping[float, Curves]) -> float:
     """The learning rate of the highest mean train accuracy over all steps and seeds.
 
     Args:
-        rates: {rate: curves of one start}, at chance where networks diverged.
+        rates: {rate: curves of one start}.
     """
     return max(rates, key=lambda rate: float(rates[rate].mean_train().mean()))
 

@@ -24,8 +24,8 @@ class StoppedMaps:
         level: train accuracy at which a network stops.
         entries: of the diagonal of the inputs' covariance, or its square root [d], ascending.
         epochs: of the checkpoints [checkpoint], ascending.
-        train: train accuracy [network, checkpoint]; NaN where a network has diverged.
-        maps: f [network, checkpoint, d], by ascending entry; NaN for a network that diverged.
+        train: train accuracy [network, checkpoint]; NaN where it is not finite.
+        maps: f [network, checkpoint, d], by ascending entry; NaN of a network that is lost.
         dead: share of the next layer's units that are silent on all examples at the end [network].
     """
 
@@ -42,8 +42,8 @@ class StoppedMaps:
         return np.isfinite(self.stops)
 
     @property
-    def diverged(self) -> int:
-        """How many networks have lost their maps, because their loss was not finite."""
+    def lost(self) -> int:
+        """How many networks have no maps, because they diverged or died."""
         return int(np.isnan(self.maps).any(axis=(1, 2)).sum())
 
     @functools.cached_property

@@ -27,7 +27,7 @@ def make_run(curves, metric="train_accuracy"):
         {"step": step, "epoch": k, metric: [values[k] for _, _, values in curves]}
         for k, step in enumerate(STEPS)
     ]
-    return Run(Path("x"), {}, tuple(networks), metrics, {}, ())
+    return Run(Path("x"), {"labels": {"num_classes": 10}}, tuple(networks), metrics, {}, ())
 
 
 # Seeds are out of order on purpose: arms are compared seed by seed.
@@ -51,9 +51,9 @@ def test_curves_come_by_seed():
     assert curves.test is None  # random labels have none
 
 
-def test_diverged_values_become_nan():
-    run = make_run([("scratch", 0, [0.1, None, None, None])])
-    assert np.isnan(read_curves(run, "scratch").train[0, 1:]).all()
+def test_a_network_that_diverged_is_at_chance_from_then_on():
+    run = make_run([("scratch", 0, [0.2, 0.4, None, None])])
+    np.testing.assert_array_equal(read_curves(run, "scratch").train, [[0.2, 0.4, 0.1, 0.1]])
 
 
 def test_steps_to_interpolates_and_marks_what_is_never_reached():

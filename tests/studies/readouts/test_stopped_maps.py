@@ -29,13 +29,13 @@ def test_a_network_stops_at_the_first_checkpoint_that_has_reached_the_level():
     np.testing.assert_array_equal(cell.kept_at(1.9)[1], [102, 112, 122, 132])
     between = 2 * 0.8 / 0.85  # from .1 at epoch 0 to .95 at epoch 2
     np.testing.assert_allclose(cell.epochs_to_level, [4, between, np.inf])
-    assert cell.diverged == 0
+    assert cell.lost == 0
 
 
 def test_a_network_without_maps_has_diverged_and_never_stops():
     cell = planted([0.1, 0.5, 0.95, 1.0], [0.1, 0.95, np.nan, np.nan])
     cell.maps[1] = np.nan
-    assert cell.diverged == 1
+    assert cell.lost == 1
     np.testing.assert_array_equal(cell.stops, [4, np.nan])
     assert np.isinf(cell.epochs_to_level[1])
 
@@ -98,6 +98,6 @@ def test_maps_are_read_by_rate_and_ascending_entry():
     np.testing.assert_array_equal(cell.stopped, [[41, 42, 43], [22, 23, 24]])
     np.testing.assert_array_equal(cell.dead, [0.1, 0.2])
     slower = found[0.01]
-    assert slower.diverged == 1
+    assert slower.lost == 1
     np.testing.assert_array_equal(slower.stops, [8, np.nan])
     assert slower.at(0.5)[0] == pytest.approx(43)
