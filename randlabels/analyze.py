@@ -62,13 +62,9 @@ def analyze(
         path = alignment_path(workdir)
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
-        # Drawn from what was written, as whoever reads it would.
-        alignment = Alignment.from_json(records.read_json(path))
-        write_manifest(
-            workdir,
-            _arguments(layers, inputs, random_bases),
-            [path, *_draw(alignment, workdir / "figures")],
-        )
+        alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
+        figures = _draw(alignment, workdir / "figures")
+        write_manifest(workdir, _arguments(layers, inputs, random_bases), [path, *figures])
     return alignment
 
 

@@ -61,28 +61,20 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
     passed_over = []
     for step in reversed(steps):
         try:
-            meta = search.checked(step)
-            known = proofs.proven(metrics, meta["metrics"])
-            if known is None:
-                raise InputError(
-                    f"metrics.jsonl in {workdir} is not what it was at the checkpoint of step "
-                    f"{step}."
-                )
-            for earlier in sorted({k for k in kept if k < step}):
-                search.checked(earlier)
+            meta, known = _fitting(search, step, kept, metrics)
         except InputError as error:
             passed_over.append(str(error))
-        else:
-            spoiled = [s for s in steps if s < step and not search.readable(s)]
-            passed_over += [search.why_not(s) for s in spoiled]  # some said before, for later ones
-            return Agreed(
-                step,
-                meta["epoch"],
-                tuple(Network.from_json(row) for row in meta["networks"]),
-                known,
-                tuple(dict.fromkeys(passed_over)),
-                (*spoiled, *(s for s in steps if s > step)),
-            )
+            continue
+        spoiled = [s for s in steps if s < step and not search.readable(s)]
+        passed_over += [search.why_not(s) for s in spoiled]  # some said before, for later ones
+        return Agreed(
+            step,
+            meta["epoch"],
+            tuple(Network.from_json(row) for row in meta["networks"]),
+            known,
+            tuple(dict.fromkeys(passed_over)),
+            (*spoiled, *(s for s in steps if s > step)),
+        )
     if steps and not any(search.readable(step) for step in steps):
         raise InputError(
             f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
@@ -91,11 +83,31 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
     return Agreed(passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
 
 
+def _fitting(
+    search: "_Search", step: int, kept: Sequence[int], metrics: bytes
+) -> tuple[dict[str, Any], bytes]:
+    """The meta of a checkpoint that can be gone on from, and the lines of metrics.jsonl by then.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    meta = search.checked(step)
+    known = proofs.proven(metrics, meta["metrics"])
+    if known is None:
+        raise InputError(
+            f"metrics.jsonl in {search.workdir} is not what it was at the checkpoint of step "
+            f"{step}."
+        )
+    for earlier in sorted({k for k in kept if k < step}):
+        search.checked(earlier)
+    return meta, known
+
+
 class _Search:
     """Checkpoints of one run, each read once."""
 
     def __init__(self, workdir: Path, config: dict[str, Any], last: int, per_epoch: int) -> None:
-        self._folder = workdir / runs.CHECKPOINTS
+        self.workdir, self._folder = workdir, workdir / runs.CHECKPOINTS
         self._config, self._last, self._per_epoch = config, last, per_epoch
         self._metas: dict[int, dict[str, Any]] = {}
         self._reasons: dict[int, str] = {}
