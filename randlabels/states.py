@@ -15,7 +15,8 @@ Networks that diverged or died are *lost*: they are left out of pooled analyses 
 of transfer, and the page of a study says how many there are. In comparisons of arms they stay, at
 chance where their accuracy is not finite: left out, they would flatter their arm. Untrained ones
 are counted and shown but stay everywhere: to be at chance is itself an outcome, of negative
-transfer and of pre-training that was stopped early. A run of which all networks are lost has failed.
+transfer and of pre-training that was stopped early. A run of which all networks are lost has
+failed.
 
 All follows from the records of evaluations (metrics.jsonl), so that a run that was interrupted
 comes to the same states as an unbroken one.

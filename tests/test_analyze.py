@@ -13,8 +13,8 @@ from randlabels.analysis.records import alignment_path, load_alignment
 from randlabels.analyze import analyze
 from randlabels.data import sources, splits
 from randlabels.errors import AllLostError, InputError
-from randlabels.networks import EPOCHS
 from randlabels.runs import load_run
+from randlabels.states import summary
 from randlabels.training.loop import train
 
 NUM_BASES = 200
@@ -182,17 +182,22 @@ def test_bad_arguments_are_one_sentence(fresh, arguments, sentence):
     assert_nothing_written(fresh)
 
 
-def mark(workdir, *states):
-    """Write states into the table of a run of two networks."""
-    path = workdir / "networks.json"
-    empty = dict.fromkeys(EPOCHS)
-    rows = [row | empty | {f"{state}_epoch": 2} if state else row | empty
-            for row, state in zip(json.loads(path.read_text()), states, strict=True)]  # fmt: skip
-    path.write_text(json.dumps(rows))
+def mark(monkeypatch, *states):
+    """Runs of two networks are read as if these were in such states."""
+
+    def load(workdir):
+        run = load_run(workdir)
+        rows = [
+            dataclasses.replace(row, **{f"{state}_epoch": 2})
+            for row, state in zip(run.networks, states, strict=True)
+        ]
+        return dataclasses.replace(run, networks=tuple(rows))
+
+    monkeypatch.setattr("randlabels.analyze.load_run", load)
 
 
-def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, caplog):
-    mark(fresh, "untrained", "dead")
+def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, monkeypatch, caplog):
+    mark(monkeypatch, "untrained", "dead")
     alignment = analyze(fresh, random_bases=3)
     assert (alignment.networks, alignment.diverged, alignment.dead) == ((0,), (), (1,))
     assert {record.networks for record in alignment.records} == {(0,)}
@@ -200,8 +205,8 @@ def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, caplog):
     assert "Networks [0] ended at chance; they are analysed all the same." in caplog.text
 
 
-def test_a_run_of_which_all_networks_are_lost_is_not_analysed(fresh):
-    mark(fresh, "diverged", "dead")
+def test_a_run_of_which_all_networks_are_lost_is_not_analysed(fresh, monkeypatch):
+    mark(monkeypatch, "diverged", "dead")
     with pytest.raises(AllLostError, match=r"\(2 networks: 1 dead, 1 diverged\)"):
         analyze(fresh)
     assert_nothing_written(fresh)
@@ -228,10 +233,9 @@ def test_command_prints_one_sentence_for_a_folder_without_a_run(tmp_path):
 def test_command_analyses_the_layers_it_is_given(fresh):
     command = [sys.executable, "-m", "randlabels.analyze", f"--workdir={fresh}"]
     command += ["--layers=conv1,head", "--random_bases=3"]
-    mark(fresh, "", "diverged")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(alignment_path(fresh)) in done.stdout
-    assert done.stdout.splitlines()[-1] == "Read: 2 networks: 1 fine, 1 diverged"
+    assert done.stdout.splitlines()[-1] == f"Read: {summary(load_run(fresh).networks)}"
     assert list(load_alignment(fresh).data) == ["conv1", "head"]
     assert (fresh / "figures" / "eigenvalue_map_head.png").exists()

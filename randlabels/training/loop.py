@@ -217,9 +217,7 @@ def _chance(setup: Setup) -> states.Chance:
     return states.Chance.of(setup.task.labels, float(equal[0]))
 
 
-def _resume(
-    setup: Setup, directory: Path, watch: states.Watch
-) -> tuple[int, Tree, proofs.Journal]:
+def _resume(setup: Setup, directory: Path, watch: states.Watch) -> tuple[int, Tree, proofs.Journal]:
     """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
     kept = _kept(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)

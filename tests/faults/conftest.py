@@ -80,7 +80,7 @@ def outcome() -> Callable[[Path], tuple[Any, ...]]:
             (workdir / "metrics.jsonl").read_bytes(),
             (workdir / "networks.json").read_bytes(),
             (workdir / "config.json").read_bytes(),
-            (status["state"], status["diverged"], status["config_digest"]),
+            (status["state"], status["networks"], status["config_digest"]),
             {0, STEPS, EPOCHS * STEPS} - set(runs.checkpoint_steps(workdir)),
         )
 
