@@ -48,7 +48,7 @@ def sentence_about(error: BaseException, workdir: Path) -> str | None:
             replaced = getattr(seen, "filename2", None)  # else a temporary name is given
             name = replaced or getattr(seen, "filename", None) or workdir
             return f"{name} cannot be written or read: {_REASONS[code]}, and give the same command."
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None
 
 

@@ -173,7 +173,7 @@ def mounted(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_disk_that_another_fills(mounted, tmp_path, front_door, wait_for_epochs):
-    directory, filler, epochs = mounted / "run", mounted / "filler", "--config.train.epochs=300"
+    directory, filler, epochs = mounted / "run", mounted / "filler", "--config.train.epochs=100"
     process, metrics = front_door(directory, epochs), directory / "metrics.jsonl"
     wait_for_epochs(process, directory, 4)
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:

@@ -137,7 +137,7 @@ def test_what_is_interrupted_before_it_began_leaves_nothing(small, tmp_path, mon
 @pytest.mark.parametrize("number", CODES)
 def test_the_front_door_is_interrupted_and_goes_on(tmp_path, front_door, wait_for_epochs, number):
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
-    epochs = "--config.train.epochs=300"
+    epochs = "--config.train.epochs=100"
     process = front_door(broken, epochs)
     wait_for_epochs(process, broken, 4)
     process.send_signal(number)
