@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 
 from randlabels import records
 from randlabels.errors import InputError
+from randlabels.folders import check_folder
 from randlabels.networks import Network
 
 CHECKPOINTS = "checkpoints"
@@ -90,6 +91,7 @@ def load_run(workdir: str | Path) -> Run:
     Raises:
         InputError: if the folder holds no run.
     """
+    check_folder("the run", workdir)
     workdir = Path(workdir)
     try:
         config = json.loads((workdir / "config.json").read_text())

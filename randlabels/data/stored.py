@@ -24,6 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from randlabels.data.errors import DataError
+from randlabels.folders import check_folder
 
 PREPARABLE = ("cifar10", "cifar100")
 SPLITS = ("train", "test")
@@ -54,9 +55,11 @@ def find_builder(name: str, data_dir: str) -> Any:
 
     from randlabels.data.generators import GENERATORS
 
+    folder = os.path.expanduser(data_dir)
+    check_folder("data_dir", folder)
     try:
         with quiet_absl():
-            return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
+            return tfds.builder(name, data_dir=folder or None)
     except ValueError as error:  # DatasetNotFoundError is one
         stored = tfds.list_builders(with_community_datasets=False)
         known = (*GENERATORS, *stored)

@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 from randlabels import records, runs
 from randlabels.config import flatten
 from randlabels.errors import InputError
+from randlabels.folders import check_folder
 from randlabels.networks import Network
 from randlabels.saved_config import differences, read_config, with_defaults
 
@@ -32,6 +33,7 @@ def claim(workdir: Path, config: ConfigDict) -> None:
         InputError: if it cannot be written, or holds the run of another config (with a list of the
             fields that differ).
     """
+    check_folder("--workdir", workdir)
     existing = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
