@@ -1,11 +1,13 @@
 """Bad configs and flags by the hundred: each is answered with one sentence, or taken.
 
-    python benchmarks/fuzz.py --cases=2000 --seed=0 [--what=config,flags]
+    python -m benchmarks.fuzz --cases=2000 --seed=0 [--what=config,flags,plan]
 
-`config` gives hostile values to fields of recipes and checks them; `flags` parses hostile command
-lines of the first front door. A case fails if it raises anything but an `InputError`, if the
-sentence has several lines or is very long, or if it takes more than SECONDS. Each failure is
-printed as what reproduces it, and the exit code is 1. The same seed makes the same cases.
+`config` gives hostile values to fields of recipes and checks them, hundreds a second; `flags`
+parses hostile command lines of the first front door; `plan` plans the memory of sizes from one end
+of their ranges to the other, a few a second. A case fails if it raises anything but an
+`InputError`, if the sentence has several lines or is very long, or if it takes more than SECONDS.
+Each failure is printed as what reproduces it, and the exit code is 1. The same seed makes the same
+cases.
 """
 
 import argparse
@@ -21,15 +23,19 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import jax
 from absl import flags
 
 from randlabels import frontdoor
 from randlabels.config import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError
+from randlabels.fields import Field
 from randlabels.training.check import check
+from randlabels.training.devices import choose_layout
+from randlabels.training.setup import plan
 
-SECONDS = 5.0  # that a case may take
+SECONDS = 15.0  # that a case may take; describing a deep network takes 5
 LONGEST = 1500  # characters of a sentence; some list all choices
 FAMILIES = ("simple_cnn", "conv_net", "vgg16", "residual", "gaussian_mlp")
 NUMBERS = (0, 1, -1, 2, 3, 7, 64, 2**31 - 1, 2**31, 2**32, 2**63, 10**20, 10**400, -(10**20))
@@ -135,6 +141,42 @@ def flags_case(rng: random.Random) -> tuple[str, Callable[[], Any]]:
     return " ".join(repr(a[:150]) for a in argv), lambda: parse(argv)
 
 
+def plan_case(rng: random.Random) -> tuple[str, Callable[[], Any]]:
+    """Sizes up to their upper ends, of which the memory is planned."""
+    family = importlib.import_module(f"randlabels.configs.{rng.choice(FAMILIES)}")
+    config = family.get_config(rng.choice(base.BUDGETS))
+    config.data.name = "gaussian" if config.data.name == "gaussian" else "pink_noise"
+    config.data.image_size = config.data.image_size or 32
+    config.data.test_size = config.data.test_size or 10
+    sizes = [n for n, f in base.FIELDS.items() if f.low is not None and n not in _NOT_SIZES]
+    changes = {name: _size(rng, base.FIELDS[name]) for name in rng.sample(sizes, 3)}
+    config.update_from_flattened_dict(changes)
+
+    def case() -> None:
+        checked = check(config)
+        layout = choose_layout("auto", 4, checked.train.batch_size, tuple(jax.local_devices()))
+        plan(checked, 4 * checked.population.seeds, layout, rng.choice(("map", "vmap")))
+
+    return f"{family.__name__} {_short(changes)}", case
+
+
+_NOT_SIZES = ("init.step", "optimizer.momentum", "model.dropout", "labels.noise")
+
+
+def _size(rng: random.Random, field: Field) -> Any:
+    """A value in the range of a field, small or large."""
+
+    def one() -> Any:
+        whole = isinstance(field.default, int) or field.element is int
+        low, high = max(field.low or 0, 1e-3), field.high
+        value = low * (high / low) ** rng.choice((0.0, 0.0, rng.random(), rng.random(), 1.0))
+        return int(max(field.low or 0, value)) if whole else float(value)
+
+    if isinstance(field.default, tuple):
+        return tuple(one() for _ in range(rng.choice((1, 2, 8))))
+    return one()
+
+
 CONFIGS = (
     "--config=base", "--config=base", "--config=base", "--config", "--config=", "--config=base:x",
     "--config=/etc/passwd", "--config=/", "--config=/dev/null", "--config=study:fig5",
@@ -161,7 +203,7 @@ def parse(argv: list[str]) -> None:
             raise InputError(errors.getvalue().rstrip("\n")) from None
 
 
-CASES = {"config": config_case, "flags": flags_case}
+CASES = {"config": config_case, "flags": flags_case, "plan": plan_case}
 
 
 def verdict(case: Callable[[], Any]) -> str:

@@ -71,7 +71,7 @@ FIELDS: dict[str, Field] = {
     "model.activation": Field("relu"),  # relu, leaky_relu, tanh, sigmoid, gelu, elu
     # simple_cnn, wide_resnet: filters of the first convolution, and their width in pixels.
     "model.filters": Field(48, low=1, high=_MAX_UNITS),
-    "model.kernel_size": Field(3, low=1, high=4096),
+    "model.kernel_size": Field(3, low=1, high=64),
     # conv_net: filters of the convolutions.
     "model.channels": Field(
         (16, 16, 32, 32), low=1, high=_MAX_UNITS, element=int, longest=_MAX_LAYERS

@@ -40,6 +40,7 @@ def train(config: ConfigDict, directory: str | Path) -> None:
         tqdm.write(f"{directory} is finished already.", file=sys.stderr)
         return
     setup = prepare(config)
+    tqdm.write(f"{directory.name}: {setup.memory}.", file=sys.stderr)
     workdir.write_config(directory, config)
     workdir.write_status(directory, "running")
     try:
