@@ -15,9 +15,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from randlabels.data.errors import DataError
 
@@ -88,7 +88,11 @@ def decompressed(path: Path) -> Iterator[Bounded]:
       DataError: the file is no plain file, too large or damaged.
     """
     check_regular(path, MAX_BYTES)
-    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+    openers: dict[bytes, Callable[[Any], Any]] = {
+        b"\x1f\x8b": gzip.open,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\0": lzma.open,
+    }
     try:
         with path.open("rb") as raw:
             start = raw.read(6)
@@ -115,7 +119,7 @@ class _StrictHeader(tarfile.TarInfo):
     """A header that is damaged or missing is an error, not the end of the archive."""
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
@@ -126,7 +130,9 @@ class _StrictHeader(tarfile.TarInfo):
             raise tarfile.ReadError(f"no tar archive, or a header is damaged: {error}") from None
 
 
-def tar_files(path: Path, largest: int) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
+def tar_files(
+    path: Path, largest: int
+) -> Generator[tuple[PurePosixPath, Callable[[], bytes]], None, None]:
     """The plain files of a tar in their order, as (path, content), read to its very end.
 
     A content can be called until the next file is asked for.
