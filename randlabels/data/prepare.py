@@ -31,6 +31,7 @@ from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_texts, source_of, write_manifest
 from randlabels.data.stored import (
     PREPARABLE,
+    TFDS_DEFAULT,
     find_builder,
     is_prepared,
     prepare_command,
@@ -115,7 +116,7 @@ def _check_unofficial(name: str, path: Path, root: Path, explicit_dir: bool) -> 
 
     if name != "cifar10":
         raise DataError(f"{path} is not the official binary archive of {name}, the only source.")
-    defaults = (constants.DATA_DIR, "~/tensorflow_datasets")
+    defaults = (constants.DATA_DIR, TFDS_DEFAULT)
     default = any(root.resolve() == Path(d).expanduser().resolve() for d in defaults)
     if default or not explicit_dir:
         raise DataError(

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import io
 import os
+import re
 import shlex
 import tempfile
 import zipfile
@@ -25,8 +26,10 @@ from tqdm import tqdm
 
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_count, check_records, check_texts
+from randlabels.errors import shown
 from randlabels.folders import check_folder
 
+TFDS_DEFAULT = "~/tensorflow_datasets"
 PREPARABLE = ("cifar10", "cifar100")
 SPLITS = ("train", "test")
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
@@ -57,6 +60,10 @@ def find_builder(name: str, data_dir: str) -> Any:
 
     from randlabels.data.generators import GENERATORS
 
+    if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
+        raise DataError(
+            f"there is no data set named {shown(name)}; use dead_leaves or a TFDS name."
+        )
     folder = os.path.expanduser(data_dir)
     check_folder("data_dir", folder)
     try:
@@ -72,13 +79,20 @@ def find_builder(name: str, data_dir: str) -> Any:
         raise DataError(
             f"{name} needs TensorFlow, which is not installed; choose another."
         ) from error
-    except Exception as error:  # of JSON, protobuf or TFDS, wrapped in others; or an odd name
-        reason = " ".join(str(error).split())[:150]
-        raise DataError(
-            f"TFDS cannot open {name} ({type(error).__name__}: {reason}); if "
-            f"{os.path.join(folder, name.partition(':')[0])} holds it, its description is damaged: "
-            f"delete that directory and run `{prepare_command(name, data_dir)}`."
-        ) from error
+    except Exception as error:  # of JSON, protobuf or TFDS, one wrapped in the other
+        raise _cannot_open(name, folder, data_dir, error) from error
+
+
+def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> DataError:
+    """What to do where TFDS fails over a damaged description, or a version that there is not."""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+    made = Path(folder or TFDS_DEFAULT).expanduser() / name.partition(":")[0].partition("/")[0]
+    if not made.is_dir():
+        return DataError(f"TFDS has no {shown(name)} ({reason}); choose another.")
+    return DataError(
+        f"the description of {shown(name)} in {made} cannot be read ({reason}); if it is damaged, "
+        f"delete that directory and run `{prepare_command(name, data_dir)}`."
+    )
 
 
 def prepare_command(name: str, data_dir: str) -> str:
