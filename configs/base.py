@@ -17,6 +17,13 @@ from randlabels.errors import InputError
 from randlabels.fields import Field, defaults_of
 
 _MAX_SEED = 2**31 - 1
+# Upper ends of sizes. Each alone is more than any machine of today trains; whether all together fit
+# into memory is what `randlabels.training.memory` says.
+_MAX_EXAMPLES = 2**28  # examples have ids below 2**30, and test examples those from there on
+_MAX_UNITS = 10**6  # of a layer
+_MAX_LAYERS = 200
+_MAX_EPOCHS = 10**6
+MAX_NETWORKS = 10**5  # of one population
 
 # Each field with its default and what it may be. Where no range or choice stands here, the module
 # that reads the field checks it: names of data sets, models, optimizers, losses and arms.
@@ -30,16 +37,17 @@ FIELDS: dict[str, Field] = {
     "data.data_dir": Field(""),  # where TFDS keeps its data sets; "" is TFDS's default
     # Of the split into upstream and downstream, the order of batches, generated data.
     "data.seed": Field(0, low=0, high=_MAX_SEED),
-    "data.upstream_size": Field(1200, low=0),  # examples
-    "data.downstream_size": Field(1200, low=0),  # examples, disjoint from upstream
-    "data.test_size": Field(500, low=0),  # examples; 0 is all of a stored test set
+    "data.upstream_size": Field(1200, low=0, high=_MAX_EXAMPLES),  # examples
+    "data.downstream_size": Field(1200, low=0, high=_MAX_EXAMPLES),  # disjoint from upstream
+    "data.test_size": Field(500, low=0, high=_MAX_EXAMPLES),  # 0 is all of a stored test set
     # Pixels; 0 is the native size; stored images are averaged down by boxes.
     "data.image_size": Field(16, low=0, high=4096),
     # crop_flip: 4-pixel zero-padded random crop, horizontal flip.
     "data.augment": Field("none", choices=("none", "crop_flip")),
     "data.shuffle_pixels": Field(False),  # images: one random order of the pixels for all of them
     # gaussian: the diagonal of the covariance, or of its square root.
-    "data.diagonal": Field((1.0,), low=0.0, element=float),
+    # float32 holds the inputs, and their squares.
+    "data.diagonal": Field((1.0,), low=0.0, high=1e12, element=float, longest=10**4),
     "data.diagonal_holds": Field("variances", choices=("variances", "standard_deviations")),
     # gaussian: of a random rotation of the inputs; -1 is none.
     "data.rotation_seed": Field(-1, low=-1, high=_MAX_SEED),
@@ -48,7 +56,7 @@ FIELDS: dict[str, Field] = {
     # --- labels
     # noisy: real, a share of them replaced at random.
     "labels.kind": Field("random", choices=("random", "real", "noisy")),
-    "labels.num_classes": Field(5, low=2),
+    "labels.num_classes": Field(5, low=2, high=10**6),
     # Of the first network's labels; network k of an arm has seed + k.
     "labels.seed": Field(0, low=0, high=_MAX_SEED),
     "labels.noise": Field(0.0, low=0.0, high=1.0),  # noisy: share of the labels that are redrawn
@@ -62,18 +70,20 @@ FIELDS: dict[str, Field] = {
     "model.init_scale": Field(0.35, low=1e-6, high=1e3),
     "model.activation": Field("relu"),  # relu, leaky_relu, tanh, sigmoid, gelu, elu
     # simple_cnn, wide_resnet: filters of the first convolution, and their width in pixels.
-    "model.filters": Field(48, low=1),
-    "model.kernel_size": Field(3, low=1),
+    "model.filters": Field(48, low=1, high=_MAX_UNITS),
+    "model.kernel_size": Field(3, low=1, high=64),
     # conv_net: filters of the convolutions.
-    "model.channels": Field((16, 16, 32, 32), low=1, element=int),
+    "model.channels": Field(
+        (16, 16, 32, 32), low=1, high=_MAX_UNITS, element=int, longest=_MAX_LAYERS
+    ),
     # mlp, simple_cnn, conv_net: units of the dense hidden layers, and their dropout in training.
-    "model.widths": Field((32,), low=1, element=int),
+    "model.widths": Field((32,), low=1, high=_MAX_UNITS, element=int, longest=_MAX_LAYERS),
     "model.dropout": Field(0.0, low=0.0, high=0.99),
     # vgg16, resnet18, wide_resnet: factor on the channels of all layers, and a further one on those
     # of the last layers.
     "model.width": Field(1.0, low=1e-3, high=1e3),
     "model.last_width": Field(1.0, low=1e-3, high=1e3),
-    "model.depth": Field(28, low=10),  # wide_resnet: 6 n + 4
+    "model.depth": Field(28, low=10, high=1000),  # wide_resnet: 6 n + 4
     "model.stem": Field("cifar", choices=("cifar", "imagenet")),  # resnet18
     # patches is much faster on CPU, which auto knows.
     "model.conv": Field("auto", choices=("auto", "lax", "patches")),
@@ -84,25 +94,26 @@ FIELDS: dict[str, Field] = {
     # Decoupled where the optimizer has it, else added to the gradient.
     "optimizer.weight_decay": Field(0.0, low=0.0, high=1e3),
     # Fractions of training at which the learning rate is multiplied by the factor.
-    "optimizer.decay_at": Field((), low=0.0, high=1.0, element=float),
+    "optimizer.decay_at": Field((), low=0.0, high=1.0, element=float, longest=1000),
     "optimizer.decay_factor": Field(1 / 3, low=1e-6, high=1.0),
     # --- train
     # Which part of the training set.
     "train.task": Field("upstream", choices=("upstream", "downstream")),
-    "train.epochs": Field(80, low=1),
-    "train.batch_size": Field(64, low=1),
+    "train.epochs": Field(80, low=1, high=_MAX_EPOCHS),
+    "train.batch_size": Field(64, low=1, high=_MAX_EXAMPLES),
     # cross_entropy, squared (distance to the one-hot label).
     "train.loss": Field("cross_entropy"),
     # Of the computation; parameters are float32.
     "train.precision": Field("float32", choices=("float32", "bfloat16")),
     # Kept for analysis; the last is always kept.
-    "train.checkpoint_epochs": Field((0,), low=0, element=int),
+    "train.checkpoint_epochs": Field((0,), low=0, high=_MAX_EPOCHS, element=int, longest=10**4),
     # When to evaluate on the whole task and test set; () is every epoch.
-    "train.eval_epochs": Field((), low=0, element=int),
+    "train.eval_epochs": Field((), low=0, high=_MAX_EPOCHS, element=int, longest=10**5),
     # Least time between checkpoints for resuming; 0 is every epoch.
-    "train.resume_seconds": Field(60.0, low=0.0),
+    "train.resume_seconds": Field(60.0, low=0.0, high=1e9),
     # --- population
-    "population.seeds": Field(4, low=1),  # networks for each arm and each point of the sweep
+    # Networks for each arm and each point of the sweep.
+    "population.seeds": Field(4, low=1, high=MAX_NETWORKS),
     # (("optimizer.learning_rate", (0.01, 0.003)), ...): all combinations.
     "population.sweep": Field(()),
     # Networks side by side or one after the other.
@@ -118,7 +129,7 @@ FIELDS: dict[str, Field] = {
     # That the arms set: all (but the head), first:2, last:1, or names.
     "init.layers": Field(("all",)),
     "init.run": Field(""),  # workdir of the earlier run that arms read
-    "init.step": Field(-1, low=-1),  # of its checkpoint; -1 is the newest
+    "init.step": Field(-1, low=-1, high=_MAX_SEED),  # of its checkpoint; -1 is the newest
     # covariance, procrustes_covariance, by_rank: of all networks of the run pooled, or of each.
     "init.covariance": Field("pooled", choices=("pooled", "network")),
     # aligned: f, see transfer/curves.py; measured, fitted read a run.
@@ -130,7 +141,7 @@ FIELDS: dict[str, Field] = {
     # Made arms: centring gives outputs mean 0 over inputs.
     "init.biases": Field("zero", choices=("zero", "centring")),
     # Of the task, from which moments of a layer's inputs are taken.
-    "init.images": Field(2000, low=1),
+    "init.images": Field(2000, low=1, high=_MAX_EXAMPLES),
 }
 
 BUDGETS = ("full", "short", "smoke")  # a GPU where there are images; minutes on a CPU; seconds

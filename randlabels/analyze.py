@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from randlabels.analysis.records import Alignment
 
 INPUTS = ("checkpoint", "initialisation")
+MAX_BASES = 10**5
 
 
 def analyze(
@@ -51,8 +52,8 @@ def analyze(
 
     if inputs not in INPUTS:
         raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
-    if random_bases < 1:
-        raise InputError(f"--random_bases is {random_bases}; give at least 1.")
+    if not 1 <= random_bases <= MAX_BASES:
+        raise InputError(f"--random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
     workdir = Path(workdir)
     with owned(workdir), told(workdir):
         run = load_run(workdir)
@@ -123,7 +124,8 @@ def main() -> None:
 if __name__ == "__main__":
     # Not defined at import: other front doors import analyze() and have flags of their own.
     flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+    frontdoor.must_be_given("workdir")
     flags.DEFINE_list("layers", [], "Layers to analyse, or all; the first if not given.")
     flags.DEFINE_enum("inputs", "checkpoint", INPUTS, "Whose inputs of a deeper layer to take.")
-    flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", lower_bound=1)
+    flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", 1, MAX_BASES)
     frontdoor.run(main)

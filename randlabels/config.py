@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from randlabels.configs import base
-from randlabels.errors import InputError
+from randlabels.errors import InputError, shown
 
 
 class Reader(NamedTuple):
@@ -47,6 +47,7 @@ def checked(config: ConfigDict, sweepable: Sequence[str], rules: Sequence[Rule])
         fields[name] = _checked_value(name, value)
     fields["population.sweep"] = _tuples(fields["population.sweep"])
     _check_sweep(fields["population.sweep"], sweepable)
+    _check_networks(fields)
     readers: dict[str, Reader] = {}
     for rule in rules:
         readers |= rule(fields)
@@ -80,7 +81,7 @@ def check_choice(name: str, value: str, known: Collection[str]) -> None:
         InputError: with the nearest name, or all of them.
     """
     if value not in known:
-        raise InputError(f"config.{name} is {value!r}; {nearest(value, tuple(known))}")
+        raise InputError(f"config.{name} is {shown(value)}; {nearest(value, tuple(known))}")
 
 
 def _check_unread(fields: Fields, readers: Mapping[str, Reader]) -> None:
@@ -96,7 +97,7 @@ def _check_unread(fields: Fields, readers: Mapping[str, Reader]) -> None:
         # Neutral values say what is true anyway: no momentum, no noise.
         if fields[name] not in (default, 0, 0.0):
             raise InputError(
-                f"config.{name} is {fields[name]!r}, but {chooser} does not read it; "
+                f"config.{name} is {shown(fields[name])}, but {chooser} does not read it; "
                 f"set it back to its default {default!r}."
             )
 
@@ -106,20 +107,34 @@ def _check_sweep(sweep: tuple[Any, ...], sweepable: Sequence[str]) -> None:
     seen = set()
     for entry in sweep:
         if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], tuple)):
-            raise InputError(f"config.population.sweep must look like {example}, not {entry!r}.")
+            raise InputError(
+                f"config.population.sweep must look like {example}, not {shown(entry)}."
+            )
         name, values = entry
         if name not in sweepable:
             raise InputError(
-                f"config.population.sweep cannot sweep {name!r}; {nearest(str(name), sweepable)}"
+                f"config.population.sweep cannot sweep {shown(name)}; "
+                f"{nearest(str(name), sweepable)}"
             )
         for value in values:
             _checked_value(name, value)
         if name in seen or not values or len(set(values)) != len(values):
             raise InputError(
                 f"config.population.sweep must name {name!r} once, with one or more different "
-                f"values, not {values!r}."
+                f"values, not {shown(values)}."
             )
         seen.add(name)
+
+
+def _check_networks(fields: Fields) -> None:
+    """A sweep multiplies, so that a few short lists make more networks than anyone has."""
+    points = math.prod(len(values) for _, values in fields["population.sweep"])
+    count = fields["population.seeds"] * points * len(fields["init.arms"])
+    if count > base.MAX_NETWORKS:
+        raise InputError(
+            f"config.population.seeds, config.population.sweep and config.init.arms make {count} "
+            f"networks; a run holds at most {base.MAX_NETWORKS}."
+        )
 
 
 def _check_names(fields: Fields) -> None:
@@ -135,14 +150,19 @@ def _checked_value(name: str, value: Any) -> Any:
     """The value of a field; names that the command line left in one string are apart."""
     field = base.FIELDS[name]
     _check_type(name, value, type(field.default))
+    if isinstance(value, tuple | str) and len(value) > field.longest:
+        unit = "values" if isinstance(value, tuple) else "characters"
+        raise InputError(
+            f"config.{name} must have at most {field.longest} {unit}, not {len(value)}."
+        )
     if field.choices:
         check_choice(name, value, field.choices)
     if field.low is not None and field.element is not None:
         _check_elements(name, value, field.element, field.low, field.high)
     elif field.low is not None and not field.low <= value <= field.high:
-        least = f"at least {field.low}"
-        bounds = least if field.high == math.inf else f"from {field.low} to {field.high}"
-        raise InputError(f"config.{name} must be {bounds}, not {value}.")
+        raise InputError(
+            f"config.{name} must be from {field.low} to {field.high}, not {shown(value)}."
+        )
     names = isinstance(field.default, tuple) and field.element is None and field.default
     return _split_words(name, value) if names else value
 
@@ -152,10 +172,11 @@ def _check_type(name: str, value: Any, wanted: type) -> None:
     if not fits:
         raise InputError(
             f"config.{name} must be of type {wanted.__name__}, "
-            f"not {type(value).__name__} ({value!r})."
+            f"not {type(value).__name__} ({shown(value)})."
         )
-    if wanted is float and not math.isfinite(value):
-        raise InputError(f"config.{name} must be finite, not {value}.")
+    # Not math.isfinite, which a whole number beyond the floats makes raise.
+    if wanted is float and not -math.inf < value < math.inf:
+        raise InputError(f"config.{name} must be finite, not {shown(value)}.")
 
 
 def _check_elements(
@@ -166,7 +187,7 @@ def _check_elements(
         if not typed or not low <= value <= high:
             raise InputError(
                 f"config.{name} must hold numbers of type {element.__name__} "
-                f"from {low} to {high}, not {value!r}."
+                f"from {low} to {high}, not {shown(value)}."
             )
 
 
@@ -176,7 +197,7 @@ def _split_words(name: str, words: tuple[Any, ...]) -> tuple[str, ...]:
     A comma at the end, as in a tuple of one, adds no empty name.
     """
     if not all(isinstance(word, str) for word in words):
-        raise InputError(f"config.{name} must hold names, not {words!r}.")
+        raise InputError(f"config.{name} must hold names, not {shown(words)}.")
     parts = (part.strip() for word in words for part in word.split(","))
     return tuple(part for part in parts if part)
 

@@ -1,5 +1,9 @@
 """The one exception for bad input: front doors print its sentence, anything else is a bug."""
 
+from typing import Any
+
+_SHOWN = 80  # characters of a value in a sentence
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message says what is wrong and what to do."""
@@ -12,3 +16,17 @@ class AllLostError(RuntimeError):
 def in_one_line(error: Exception) -> str:
     """The type and message of an exception of the user's own code, for a sentence about it."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence shows it, in one line and cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no whole number of more than 4300 digits
+        return "a number of thousands of digits"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """A text as a sentence shows it: its beginning, where it is long."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

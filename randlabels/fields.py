@@ -17,6 +17,7 @@ class Field:
         low: the least value of a number, or of the numbers of a tuple; None where none applies.
         high: the greatest.
         element: the type of the numbers of a tuple.
+        longest: the greatest length of a tuple or string.
         choices: what a string may be; () where any will do, or where another module checks it.
     """
 
@@ -24,6 +25,7 @@ class Field:
     low: float | None = None
     high: float = math.inf
     element: type | None = None
+    longest: int = 4096
     choices: tuple[str, ...] = ()
 
 

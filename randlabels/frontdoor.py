@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
 from randlabels import interrupts
-from randlabels.errors import AllLostError, InputError
+from randlabels.errors import AllLostError, InputError, cut, shown
 
 ALL_LOST = 3  # exit code where nothing was wrong with the input, and yet no network is left
+_LONGEST = 400  # characters of what others' exceptions say
 
 
 class _TqdmStream:
@@ -29,6 +30,24 @@ class _TqdmStream:
 
     def close(self) -> None:
         """absl closes its stream at exit; standard error stays open."""
+
+
+def define_config(flag_values: flags.FlagValues = flags.FLAGS) -> flags.FlagHolder[Any]:
+    """The flag --config, whose definition alone reads the command line and its --flagfile."""
+    _expanded(sys.argv)
+    return config_flags.DEFINE_config_file(
+        "config", None, "Configuration file.", flag_values=flag_values, lock_config=True
+    )
+
+
+def must_be_given(name: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Refuse an empty value of a flag that names a folder: it would be the current one."""
+    flags.register_validator(
+        name,
+        lambda value: value != "",
+        message="must name a folder, such as runs/base.",
+        flag_values=flag_values,
+    )
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -55,22 +74,59 @@ def run(main: Callable[[], None]) -> NoReturn:
             interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 
     interrupts.install()
-    app.run(guarded, flags_parser=_parse)
+    app.run(guarded, flags_parser=parse)
 
 
-def _parse(arguments: Sequence[str]) -> list[str]:
+def parse(arguments: Sequence[str]) -> list[str]:
     """Parse flags; an unknown or ill-typed one is one sentence, not a traceback."""
+    arguments = _expanded(arguments)
     if "config" in flags.FLAGS:
-        arguments = _with_paths(arguments)
+        arguments = _last_of_repeated(_with_paths(arguments))
     try:
         rest = flags.FLAGS(arguments)
         if "config" in flags.FLAGS:
             _ = flags.FLAGS.config.keys  # a missing file is noticed at the first use only
     except OSError:
-        _fail(f"no file {config_flags.get_config_filename(flags.FLAGS['config'])} for --config.")
+        _fail(f"there is no file {_config_file(arguments)} for --config.")
     except Exception as error:  # whatever a config file raises, and what ml_collections makes of it
         _fail(_unknown_field(arguments) or _last_line(error))
     return rest
+
+
+def _expanded(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those of each --flagfile in its place."""
+    try:
+        return list(flags.FLAGS.read_flags_from_files(arguments, force_gnu=False))
+    except (flags.Error, OSError, ValueError, RecursionError):
+        names = [a.partition("flagfile=")[2] for a in arguments if "flagfile=" in a]
+        _fail(
+            f"--flagfile={cut(''.join(names[:1]))} is no text file of flags; give the path of one."
+        )
+
+
+def _last_of_repeated(arguments: Sequence[str]) -> list[str]:
+    """The arguments without those that a later one of the same tuple field replaces.
+
+    ml_collections joins the tuples of repeated flags, where every other flag takes the last.
+    """
+    from randlabels.configs import base
+
+    tuples = {f"config.{n}" for n, f in base.FIELDS.items() if isinstance(f.default, tuple)}
+    kept: list[list[str]] = []  # each flag with the value that follows it, if one does
+    for argument in arguments[1:]:
+        waits = kept and len(kept[-1]) == 1 and kept[-1][0].lstrip("-") in tuples
+        if waits and kept[-1][0].startswith("-"):
+            kept[-1].append(argument)
+        else:
+            kept.append([argument])
+    names = [group[0].lstrip("-").partition("=")[0] for group in kept]
+    last = {name: place for place, name in enumerate(names)}
+    groups = [
+        group
+        for place, (name, group) in enumerate(zip(names, kept, strict=True))
+        if name not in tuples or last[name] == place
+    ]
+    return [arguments[0], *(argument for group in groups for argument in group)]
 
 
 def _with_paths(arguments: Sequence[str]) -> list[str]:
@@ -93,13 +149,31 @@ def _path(value: str) -> str:
     from randlabels.config import nearest
 
     name, colon, argument = value.partition(":")
-    if not name or "/" in name or name.endswith(".py") or Path(name).is_file():
+    if not name or "/" in name or name.endswith(".py") or _is_file(name):
         return value
     (folder,) = configs.__path__
     shipped = tuple(sorted(path.stem for path in Path(folder).glob("[a-z]*.py")))
     if name not in shipped:
-        _fail(f"--config={name} is neither a file nor a name; {nearest(name, shipped)}")
+        _fail(f"--config={cut(name)} is neither a file nor a name; {nearest(name, shipped)}")
     return f"{Path(folder) / name}.py{colon}{argument}"
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or a zero byte
+        return False
+
+
+def _config_file(arguments: Sequence[str]) -> str:
+    """The file that the last --config names, for a sentence."""
+    pairs = zip(arguments[1:], (*arguments[2:], ""), strict=True)
+    values = [
+        value if equals else following
+        for (flag, equals, value), following in ((a.partition("="), b) for a, b in pairs)
+        if flag in ("--config", "-config")
+    ]
+    return shown(values[-1].partition(":")[0] if values else "")
 
 
 def _unknown_field(arguments: Sequence[str]) -> str | None:
@@ -112,16 +186,18 @@ def _unknown_field(arguments: Sequence[str]) -> str | None:
         flag = argument.lstrip("-").partition("=")[0].partition("[")[0]
         name = flag.removeprefix("config.")
         if name not in (flag, *known):
-            return f"{flag} is unknown; {nearest(name, known)}"
+            return f"{cut(flag)} is unknown; {nearest(name, known)}"
     return None
 
 
 def _last_line(error: Exception) -> str:
     """What an exception says; ml_collections puts whole tracebacks into its messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = lines[-1] if lines else ""
+    last = last if len(last) <= _LONGEST else f"{last[:_LONGEST]}..."
     if isinstance(error, flags.Error):
-        return lines[-1].removeprefix("randlabels.errors.InputError: ")
-    return f"the config cannot be loaded: {type(error).__name__}: {lines[-1] if lines else ''}"
+        return last.removeprefix("randlabels.errors.InputError: ")
+    return f"the config cannot be loaded: {type(error).__name__}: {last}"
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:

@@ -6,15 +6,15 @@ python -m randlabels.main --config=base --workdir=runs/base [--config.train.epoc
 """
 
 from absl import flags
-from ml_collections import config_flags
 
 from randlabels import frontdoor
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Configuration file.", lock_config=True)
+_CONFIG = frontdoor.define_config()
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; made if it is not there.", required=True
 )
 flags.mark_flag_as_required("config")
+frontdoor.must_be_given("workdir")
 
 
 def main() -> None:

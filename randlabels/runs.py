@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 from randlabels import proofs, records
 from randlabels.disk import sentence_about
 from randlabels.errors import InputError
+from randlabels.folders import check_folder
 from randlabels.networks import Network
 
 CHECKPOINTS = "checkpoints"
@@ -93,6 +94,7 @@ def load_run(workdir: str | Path) -> Run:
     Raises:
         InputError: if the folder holds no run, or one whose files do not fit each other.
     """
+    check_folder("the run", workdir)
     workdir = Path(workdir)
     try:
         files = _read_files(workdir)

@@ -173,7 +173,7 @@ def test_without_a_whole_checkpoint_nothing_is_written(fresh):
     [
         ({"layers": ("conv1", "conv2")}, "'conv2'; it may be all, or some of conv1, dense1, head"),
         ({"inputs": "chekpoint"}, "checkpoint or initialisation"),
-        ({"random_bases": 0}, "at least 1"),
+        ({"random_bases": 0}, "from 1 to 100000"),
     ],
 )
 def test_bad_arguments_are_one_sentence(fresh, arguments, sentence):

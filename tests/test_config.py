@@ -441,3 +441,47 @@ def test_differences_list_both_sides():
 def test_flatten():
     nested = ConfigDict({"a": 1, "b": {"c": (1, 2), "d": {"e": "x"}}})
     assert flatten(nested) == {"a": 1, "b.c": (1, 2), "b.d.e": "x"}
+
+
+def test_every_size_has_an_upper_end():
+    open_ended = [
+        name for name, field in base.FIELDS.items() if field.low is not None and field.high > 1e300
+    ]
+    assert open_ended == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data.downstream_size": 10**20}, "downstream_size must be from 0 to 268435456, not 1000"),
+        (
+            {"data.upstream_size": 10**400},
+            "data.upstream_size must be from 0 to 268435456, not 1000",
+        ),
+        ({"train.epochs": 10**12}, "train.epochs must be from 1 to 1000000, not 1000000000000."),
+        ({"train.epochs": 10**5000}, "not a number of thousands of digits."),
+        ({"model.filters": 10**9}, "model.filters must be from 1 to 1000000"),
+        ({"labels.num_classes": 10**8}, "labels.num_classes must be from 2 to 1000000"),
+        ({"population.seeds": 10**6}, "population.seeds must be from 1 to 100000"),
+        ({"model.widths": (4,) * 300}, "model.widths must have at most 200 values, not 300."),
+        ({"init.run": "x" * 5000}, "init.run must have at most 4096 characters, not 5000."),
+        ({"data.name": "gaussian", "data.diagonal": (1e308,)}, "from 0.0 to 1000000000000.0"),
+        (
+            {"train.epochs": 10**6, "train.batch_size": 1, "data.upstream_size": 10**5},
+            "which makes 100000000000 updates; a run counts at most 2147483647",
+        ),
+        (
+            {"population.sweep": (("labels.seed", tuple(range(50000))),)},
+            "make 200000 networks; a run holds at most 100000.",
+        ),
+        ({"optimizer.name": "noisy_sgd"}, "or keeps a random key; choose another"),
+    ],
+)
+def test_what_is_too_much_is_refused(changes, sentence):
+    config = base.get_config()
+    for name, value in changes.items():
+        set_field(config, name, value)
+    with pytest.raises(InputError) as error:
+        check(config)
+    assert sentence in str(error.value)
+    assert len(str(error.value)) < 300

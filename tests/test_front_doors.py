@@ -68,7 +68,10 @@ BAD = {
         with_base("epochs=3"),
         "unexpected argument 'epochs=3'; flags start with --.",
     ),
-    "missing config file": (["--config=configs/nope.py"], "no file configs/nope.py for --config."),
+    "missing config file": (
+        ["--config=configs/nope.py"],
+        "there is no file 'configs/nope.py' for --config.",
+    ),
     "no config": ([], "flag --config=None: Flag --config must have a value"),
     "misspelt flag": (with_base("--wrkdir=x"), "Unknown command line flag 'wrkdir'. Did you mean"),
     "config after its overrides": (
@@ -167,7 +170,7 @@ def test_configs_by_name_beside_a_folder_of_the_users_own(tmp_path, source):
         (["--config=configs/mine.py"], -3),
     ):
         done = start(*arguments, "--workdir=run", cwd=own.parent, source=source)
-        sentence = f"randlabels: config.train.epochs must be at least 1, not {epochs}.\n"
+        sentence = f"randlabels: config.train.epochs must be from 1 to 1000000, not {epochs}.\n"
         assert (done.returncode, done.stderr) == (1, sentence)
 
 

@@ -7,12 +7,12 @@
 * a .npz or .npz.xz with train_images, train_labels, test_images, test_labels (cifar10).
 """
 
+import contextlib
 import hashlib
 import io
-import lzma
-import tarfile
+import math
+import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from randlabels.data import bounded
 from randlabels.data.errors import DataError
 
 IMAGE_SHAPE = (32, 32, 3)
@@ -40,7 +41,7 @@ CIFAR10_CLASSES = (
 SPLITS = ("train", "test")
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-_DAMAGED = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
+_LARGEST = 2**28  # bytes of one file of an official archive; CIFAR-100's has 154 MB
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ LAYOUTS = {
 
 def check_file(path: Path, size: int, sha256: str) -> None:
     """Raises DataError unless the file has this size in bytes and this sha256."""
+    bounded.check_regular(path, bounded.MAX_BYTES)
     found = path.stat().st_size
     if found != size:
         raise DataError(
@@ -113,14 +115,11 @@ def tar_top_folder(path: Path) -> str:
     Raises:
       DataError: the file is no readable tar.
     """
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                parts = [part for part in PurePosixPath(member.name).parts if part != "."]
-                if parts:
-                    return parts[0]
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged or no tar archive.") from error
+    with contextlib.closing(bounded.tar_files(path, _LARGEST)) as files:
+        for file, _ in files:
+            parts = [part for part in file.parts if part != "."]
+            if parts:
+                return parts[0]
     raise DataError(f"{path} is an empty archive.")
 
 
@@ -133,20 +132,11 @@ def read_official(path: Path, name: str) -> RawData:
     layout = LAYOUTS[name]
     wanted = (*layout.train_files, *layout.test_files, *layout.names_files.values())
     contents = {}
-    try:
-        with tarfile.open(path) as tar, tqdm(total=len(wanted), disable=None) as bar:
-            bar.set_description(f"reading {path.name}")
-            for member in tar:
-                file = PurePosixPath(member.name)
-                if (
-                    member.isfile()
-                    and file.parts[-2:-1] == (layout.folder,)
-                    and file.name in wanted
-                ):
-                    contents[file.name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-                    bar.update()
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged ({error}); fetch it again.") from error
+    with tqdm(total=len(wanted), disable=None, desc=f"reading {path.name}") as bar:
+        for file, content in bounded.tar_files(path, _LARGEST):
+            if file.parts[-2:-1] == (layout.folder,) and file.name in wanted:
+                contents[file.name] = content()
+                bar.update()
     missing = [file for file in wanted if file not in contents]
     if missing:
         raise DataError(f"{path} lacks {layout.folder}/{missing[0]}; it is not that archive.")
@@ -194,10 +184,7 @@ def read_class_folders(path: Path) -> RawData:
     Raises:
       DataError: a file is damaged or of another size, or a class is unknown or missing.
     """
-    try:
-        files = _tree_files(path) if path.is_dir() else _tar_files(path)
-    except _DAMAGED as error:
-        raise DataError(f"{path} is damaged ({error}); fetch it again.") from error
+    files = _tree_files(path) if path.is_dir() else _tar_files(path)
     for split in SPLITS:
         found = {label for where, label, _ in files if where == split}
         absent = [c for i, c in enumerate(CIFAR10_CLASSES) if i not in found]
@@ -231,17 +218,25 @@ def _class_file(path: Path, file: PurePosixPath) -> tuple[str, int, str] | None:
 
 
 def _tree_files(path: Path) -> dict[tuple[str, int, str], bytes]:
-    paths = (file for split in SPLITS for file in sorted((path / split).glob("*/*")))
-    keyed = ((_class_file(path, PurePosixPath(file.relative_to(path))), file) for file in paths)
-    return {key: file.read_bytes() for key, file in _progress(keyed) if key}
+    found = {}
+    try:
+        paths = [file for split in SPLITS for file in sorted((path / split).glob("*/*"))]
+        for file in _progress(paths[: bounded.MAX_MEMBERS + 1]):
+            if key := _class_file(path, PurePosixPath(file.relative_to(path))):
+                bounded.check_regular(file, bounded.MAX_IMAGE)
+                found[key] = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}).") from error
+    if len(paths) > bounded.MAX_MEMBERS:
+        raise DataError(f"{path} has more than {bounded.MAX_MEMBERS} files, which no CIFAR has.")
+    return found
 
 
 def _tar_files(path: Path) -> dict[tuple[str, int, str], bytes]:
     files = {}
-    with tarfile.open(path) as tar:
-        for member in _progress(tar):
-            if member.isfile() and (key := _class_file(path, PurePosixPath(member.name))):
-                files[key] = tar.extractfile(member).read()  # type: ignore[union-attr]
+    for file, content in _progress(bounded.tar_files(path, bounded.MAX_IMAGE)):
+        if key := _class_file(path, file):
+            files[key] = content()
     return files
 
 
@@ -250,14 +245,20 @@ def _progress(items: Iterable[Any]) -> Iterable[Any]:
 
 
 def _decode_image(name: str, data: bytes) -> np.ndarray:
+    """The pixels, of which the header says how many there are before any is decoded."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words for bad PNG are all three
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+                bands = len(image.getbands())
+                shape = (image.height, image.width, *([bands] if bands > 1 else []))
+                if shape == IMAGE_SHAPE and image.mode == "RGB":
+                    return np.asarray(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{name} has far more pixels than {IMAGE_SHAPE[:2]}.") from error
+    except Exception as error:  # Pillow's words for bad files are of many types
         raise DataError(f"{name} is a damaged image.") from error
-    if pixels.shape != IMAGE_SHAPE or pixels.dtype != np.uint8:
-        raise DataError(f"{name} is of shape {pixels.shape}; cifar10 images are {IMAGE_SHAPE}.")
-    return pixels
+    raise DataError(f"{name} is of shape {shape}; cifar10 images are {IMAGE_SHAPE}, RGB.")
 
 
 def read_npz(path: Path) -> RawData:
@@ -268,17 +269,15 @@ def read_npz(path: Path) -> RawData:
     """
     arrays = {}
     try:
-        packed = path.read_bytes()
-        content = lzma.decompress(packed) if path.suffix == ".xz" else packed
-        with np.load(io.BytesIO(content)) as stored:
+        with zipfile.ZipFile(io.BytesIO(bounded.read_all(path))) as archive:
             for key in (f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")):
-                if key not in stored:
+                if f"{key}.npy" not in archive.namelist():
                     raise DataError(f"{path} has no array {key}.")
-                arrays[key] = stored[key]
+                arrays[key] = _read_array(path, archive, key)
     except DataError:
         raise
-    except (*_DAMAGED, ValueError) as error:
-        raise DataError(f"{path} is damaged or no .npz file ({error}).") from error
+    except Exception as error:  # NumPy reads headers with a parser of Python, which raises anything
+        raise DataError(f"{path} is damaged or no .npz file ({bounded.reason(error)}).") from error
     splits = []
     for split in SPLITS:
         images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
@@ -295,3 +294,25 @@ def read_npz(path: Path) -> RawData:
         _check_labels(path, f"{split}_labels", labels, len(CIFAR10_CLASSES))
         splits.append(Examples(images, {"label": labels.astype(np.int64)}))
     return RawData(splits[0], splits[1], {"label": CIFAR10_CLASSES})
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    """One array of a .npz, whose header says how large it is before it is decompressed."""
+    info = archive.getinfo(f"{key}.npy")
+    if info.file_size > bounded.MAX_BYTES:
+        raise DataError(f"{path}: {key} has {info.file_size} bytes, which no CIFAR has.")
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise DataError(f"{path}: {key} is of version {version}; save it with numpy.savez.")
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran_order, dtype = read_header(file)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or not 0 <= size == info.file_size - file.tell():
+            raise DataError(f"{path} is damaged or no .npz file ({key} is no array of numbers).")
+        content = file.read(size + 1)
+    array = np.frombuffer(content, dtype, count=math.prod(shape))
+    return array.reshape(shape, order="F" if fortran_order else "C")

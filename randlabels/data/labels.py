@@ -72,7 +72,7 @@ def random_labels(seed: int, example_ids: ArrayLike, num_classes: int) -> np.nda
     """
     ids = _checked_ids(seed, example_ids)
     if not 1 <= num_classes <= 2**31 - 1:
-        raise DataError(f"num_classes must be at least 1, got {num_classes}.")
+        raise DataError(f"num_classes must be from 1 to 2**31 - 1, got {num_classes}.")
     bits = _random_bits(_CLASS_STREAM, seed, num_classes, ids)
     return (bits % np.uint64(num_classes)).astype(np.int32)
 

@@ -10,8 +10,8 @@ result. As its metadata cannot be told from the official data set's, only the of
 """
 
 import contextlib
+import fcntl
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -28,9 +28,18 @@ from randlabels import frontdoor
 from randlabels.data import archives
 from randlabels.data.download import download
 from randlabels.data.errors import DataError
-from randlabels.data.stored import PREPARABLE, find_builder, is_prepared, quiet_absl
+from randlabels.data.manifest import check_texts, source_of, write_manifest
+from randlabels.data.stored import (
+    PREPARABLE,
+    TFDS_DEFAULT,
+    find_builder,
+    is_prepared,
+    prepare_command,
+    quiet_absl,
+)
 
-SOURCE_FILE = "source.json"  # in the prepared directory: what it was made from
+OFFICIAL_COUNTS = {"train": 50000, "test": 10000}  # images of cifar10 and of cifar100
+_LEFTOVER = ".preparing-"
 
 
 def prepare(name: str, data_dir: str = "", source: str = "") -> str:
@@ -51,7 +60,9 @@ def prepare(name: str, data_dir: str = "", source: str = "") -> str:
     builder = find_builder(name, data_dir)
     target = Path(builder.data_dir)
     if is_prepared(builder):
-        return f"{name} is already prepared in {target}{_origin(target)}."
+        check_texts(target, prepare_command(name, data_dir))
+        origin = source_of(target)
+        return f"{name} is already prepared in {target}{f' (from {origin})' if origin else ''}."
     if target.exists():
         raise DataError(f"{target} exists but is no prepared data set; delete it and try again.")
     try:
@@ -59,15 +70,16 @@ def prepare(name: str, data_dir: str = "", source: str = "") -> str:
         _write(name, target, data, origin)
     except OSError as error:
         raise DataError(f"cannot prepare {name} in {target.parent}: {error}.") from error
+    counts = _counts(data)
+    fewer = "" if counts == OFFICIAL_COUNTS else " (the whole set has 50000 and 10000)"
     return (
-        f"{name} is prepared in {target}: {len(data.train.images)} training and "
-        f"{len(data.test.images)} test images from {origin}."
+        f"{name} is prepared in {target}: {counts['train']} training and {counts['test']} test "
+        f"images from {origin}{fewer}."
     )
 
 
-def _origin(target: Path) -> str:
-    path = target / SOURCE_FILE
-    return f" (from {json.loads(path.read_text())['source']})" if path.exists() else ""
+def _counts(data: archives.RawData) -> dict[str, int]:
+    return {"train": len(data.train.images), "test": len(data.test.images)}
 
 
 def _read_source(builder: Any, source: str, explicit_dir: bool) -> tuple[archives.RawData, str]:
@@ -104,7 +116,7 @@ def _check_unofficial(name: str, path: Path, root: Path, explicit_dir: bool) -> 
 
     if name != "cifar10":
         raise DataError(f"{path} is not the official binary archive of {name}, the only source.")
-    defaults = (constants.DATA_DIR, "~/tensorflow_datasets")
+    defaults = (constants.DATA_DIR, TFDS_DEFAULT)
     default = any(root.resolve() == Path(d).expanduser().resolve() for d in defaults)
     if default or not explicit_dir:
         raise DataError(
@@ -117,20 +129,54 @@ def _write(name: str, target: Path, data: archives.RawData, origin: str) -> None
     """Writes everything into a temporary directory beside `target`, then renames."""
     root = target.parents[1]
     root.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".preparing-{name}-", dir=root))
-    try:
+    with _own_folder(root, name) as temporary:
         _run_builder(name, temporary, data)
         made = temporary / name / target.name
-        description = {
-            "source": origin,
-            "train_images": len(data.train.images),
-            "test_images": len(data.test.images),
-        }
-        (made / SOURCE_FILE).write_text(json.dumps(description, indent=2) + "\n")
+        write_manifest(made, origin, _counts(data), data.label_names)
         target.parent.mkdir(exist_ok=True)
         os.rename(made, target)
+
+
+@contextlib.contextmanager
+def _own_folder(root: Path, name: str) -> Iterator[Path]:
+    """A temporary folder in `root`, locked while it is used; those that nobody uses are removed.
+
+    The lock is on the folder itself and held by the operating system, so that a preparation that
+    was killed holds none. While folders are made or removed `root` is locked, lest one that is not
+    yet locked is taken for a leftover.
+    """
+    with _locked(root, wait=True):
+        for leftover in root.glob(f"{_LEFTOVER}*"):
+            with _locked(leftover, wait=False) as free:
+                if free:
+                    shutil.rmtree(leftover, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{_LEFTOVER}{name}-", dir=root))
+        mine = contextlib.ExitStack()
+        mine.enter_context(_locked(temporary, wait=False))
+    with mine:
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, wait: bool) -> Iterator[bool]:
+    """Whether a folder could be locked for the length of a `with` statement."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except OSError:  # another holds it, or the file system knows no locks
+            held = False
+        yield held
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
 def _run_builder(name: str, data_dir: Path, data: archives.RawData) -> None:

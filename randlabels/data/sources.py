@@ -1,6 +1,7 @@
 """Every source of images behind one function: `load(data_config) -> Dataset`."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,10 @@ from randlabels.data.splits import pixel_order, split_indices
 
 # Test examples have ids of their own, so that no test label repeats a training label.
 FIRST_TEST_ID = 2**30
+
+# Images that a generator makes together, and bytes that it needs for each number of an input.
+CHUNK = 512
+_DRAWING = 32
 
 # Sub-streams of the seed of a generated set.
 _UPSTREAM, _DOWNSTREAM, _TEST = range(3)
@@ -51,6 +56,71 @@ class Dataset:
     def test_ids(self) -> np.ndarray:
         """FIRST_TEST_ID + position in the source's test set, int64 [m]."""
         return FIRST_TEST_ID + np.arange(len(self.test_images))
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a data set is, before it is loaded.
+
+    Attributes:
+      shape: of one input, (h, w, c) or (d,).
+      dtype: of the inputs, uint8 or float32.
+      upstream: examples of that task.
+      downstream: likewise.
+      test: likewise.
+      loading: bytes that loading it holds at once.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    upstream: int
+    downstream: int
+    test: int
+    loading: int
+
+    @property
+    def example_bytes(self) -> int:
+        """Bytes of one input."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def task(self, name: str) -> int:
+        """Examples of the task "upstream" or "downstream"."""
+        return self.upstream if name == "upstream" else self.downstream
+
+
+def measure(data_config: Any) -> Extent:
+    """The extent of the data set that `load` would load; nothing large is allocated.
+
+    Raises:
+      DataError: as `load`, as far as that shows without reading the examples.
+    """
+    up, down, test = (
+        getattr(data_config, f"{part}_size") for part in ("upstream", "downstream", "test")
+    )
+    generator = generator_named(data_config.name)
+    if generator is None:
+        return _measure_stored(data_config, up, down, test)
+    inputs, _ = _draw(data_config, generator, 0, _UPSTREAM)
+    shape, dtype = inputs.shape[1:], inputs.dtype
+    size = math.prod(shape)
+    drawn = max(up, down, test) if generator.vectors else CHUNK
+    kept = size * dtype.itemsize * (2 * (up + down) + test)
+    return Extent(shape, dtype, up, down, test, kept + _DRAWING * size * drawn)
+
+
+def _measure_stored(data_config: Any, up: int, down: int, test: int) -> Extent:
+    from randlabels.data import stored
+
+    (height, width, channels), train, available = stored.measure(
+        data_config.name, data_config.data_dir
+    )
+    native = height * width * channels
+    size = data_config.image_size or width
+    shape = (max(height * size // width, 1), size, channels)
+    # The sums of the boxes are four times as large as what they become, and twice at once.
+    reduced = 0 if size == width else 9 * math.prod(shape) * train
+    loading = native * (train + available) + reduced + native * (up + down)
+    return Extent(shape, np.dtype(np.uint8), up, down, test or available, loading)
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import io
 import os
+import re
 import shlex
 import tempfile
 import zipfile
@@ -24,7 +25,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from randlabels.data.errors import DataError
+from randlabels.data.manifest import check_count, check_records, check_texts
+from randlabels.errors import shown
+from randlabels.folders import check_folder
 
+TFDS_DEFAULT = "~/tensorflow_datasets"
 PREPARABLE = ("cifar10", "cifar100")
 SPLITS = ("train", "test")
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
@@ -51,13 +56,20 @@ def find_builder(name: str, data_dir: str) -> Any:
         with TensorFlow's help.
     """
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.registered import DatasetNotFoundError
 
     from randlabels.data.generators import GENERATORS
 
+    if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
+        raise DataError(
+            f"there is no data set named {shown(name)}; use dead_leaves or a TFDS name."
+        )
+    folder = os.path.expanduser(data_dir)
+    check_folder("data_dir", folder)
     try:
         with quiet_absl():
-            return tfds.builder(name, data_dir=os.path.expanduser(data_dir) or None)
-    except ValueError as error:  # DatasetNotFoundError is one
+            return tfds.builder(name, data_dir=folder or None)
+    except DatasetNotFoundError as error:
         stored = tfds.list_builders(with_community_datasets=False)
         known = (*GENERATORS, *stored)
         near = difflib.get_close_matches(name, known, n=1)
@@ -67,6 +79,20 @@ def find_builder(name: str, data_dir: str) -> Any:
         raise DataError(
             f"{name} needs TensorFlow, which is not installed; choose another."
         ) from error
+    except Exception as error:  # of JSON, protobuf or TFDS, one wrapped in the other
+        raise _cannot_open(name, folder, data_dir, error) from error
+
+
+def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> DataError:
+    """What to do where TFDS fails over a damaged description, or a version that there is not."""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+    made = Path(folder or TFDS_DEFAULT).expanduser() / name.partition(":")[0].partition("/")[0]
+    if not made.is_dir():
+        return DataError(f"TFDS has no {shown(name)} ({reason}); choose another.")
+    return DataError(
+        f"the description of {shown(name)} in {made} cannot be read ({reason}); if it is damaged, "
+        f"delete that directory and run `{prepare_command(name, data_dir)}`."
+    )
 
 
 def prepare_command(name: str, data_dir: str) -> str:
@@ -97,6 +123,32 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
       DataError: not prepared (names the command that prepares it), prepared in a format other than
         array_record, damaged, or no data set of equally sized labelled uint8 images.
     """
+    builder, command = _open(name, data_dir)
+    cache = Path(builder.data_path).parent / f"decoded-{builder.version}.npz"
+    key = _preparation_key(Path(builder.data_path))
+    arrays = _read_cache(cache, key)
+    if arrays is None:
+        arrays = _decode(builder, command)
+        _write_cache(cache, key, arrays)
+    return arrays
+
+
+def measure(name: str, data_dir: str) -> tuple[tuple[int, ...], int, int]:
+    """Shape of an image, and numbers of training and test examples, of a prepared data set.
+
+    Raises:
+      DataError: as `read`, but for damage that only reading shows.
+    """
+    builder, _ = _open(name, data_dir)
+    image_key, _ = _supervised_keys(builder)
+    splits = builder.info.splits
+    _check_splits(builder)
+    counts = (splits[split].num_examples for split in SPLITS)
+    return (builder.info.features[image_key].shape, *counts)
+
+
+def _open(name: str, data_dir: str) -> tuple[Any, str]:
+    """The builder of a prepared data set that can be read, and the command that prepares it."""
     import tensorflow_datasets as tfds
 
     builder = find_builder(name, data_dir)
@@ -109,13 +161,8 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
             f"{builder.data_dir} holds {name} as {found}, which cannot be read without "
             "TensorFlow; prepare it as array_record in another directory and set data_dir to it."
         )
-    cache = Path(builder.data_path).parent / f"decoded-{builder.version}.npz"
-    key = _preparation_key(Path(builder.data_path))
-    arrays = _read_cache(cache, key)
-    if arrays is None:
-        arrays = _decode(builder, command)
-        _write_cache(cache, key, arrays)
-    return arrays
+    check_texts(Path(builder.data_path), command)
+    return builder, command
 
 
 def _preparation_key(directory: Path) -> str:
@@ -163,9 +210,8 @@ def _write_cache(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
 
 def _decode(builder: Any, command: str) -> dict[str, np.ndarray]:
     image_key, label_key = _supervised_keys(builder)
-    missing = [split for split in SPLITS if split not in builder.info.splits]
-    if missing:
-        raise DataError(f"{builder.name} has no {missing[0]} split in {builder.data_dir}.")
+    _check_splits(builder)
+    check_records(Path(builder.data_path), command)
     arrays = {"class_names": np.array(builder.info.features[label_key].names)}
     for split in SPLITS:
         try:
@@ -178,8 +224,15 @@ def _decode(builder: Any, command: str) -> dict[str, np.ndarray]:
                 f"the {split} split in {builder.data_dir} is damaged ({reason}); "
                 f"delete that directory and run `{command}`."
             ) from error
+        check_count(Path(builder.data_path), split, len(images), command)
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, labels
     return arrays
+
+
+def _check_splits(builder: Any) -> None:
+    missing = [split for split in SPLITS if split not in builder.info.splits]
+    if missing:
+        raise DataError(f"{builder.name} has no {missing[0]} split in {builder.data_dir}.")
 
 
 def _supervised_keys(builder: Any) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from randlabels.training.optimizers import check_optimizer
 from randlabels.training.population import SWEEPABLE
 from randlabels.transfer.arm_rules import check_arms
 
+_MAX_STEPS = 2**31 - 1  # the count of a state is int32
+
 
 def check(config: ConfigDict) -> ConfigDict:
     """Return a frozen copy of a config in which everything is known, typed and in range.
@@ -34,6 +36,12 @@ def _check_sizes(fields: Fields) -> dict[str, Reader]:
         raise InputError(
             f"config.train.batch_size is {fields['train.batch_size']}, but the {task} task has "
             f"only {size} examples (config.data.{task}_size)."
+        )
+    steps = size // fields["train.batch_size"] * fields["train.epochs"]
+    if steps > _MAX_STEPS:
+        raise InputError(
+            f"config.train.epochs is {fields['train.epochs']}, which makes {steps} updates; a run "
+            f"counts at most {_MAX_STEPS}: lower it or raise config.train.batch_size."
         )
     for name in ("train.checkpoint_epochs", "train.eval_epochs"):
         late = [epoch for epoch in fields[name] if epoch > fields["train.epochs"]]

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from randlabels import disk, interrupts, owner, proofs, runs, states
 from randlabels.data import splits
+from randlabels.folders import check_folder
 from randlabels.networks import Network
 from randlabels.training import checkpoints, mending, workdir
 from randlabels.training.check import check
@@ -46,6 +47,7 @@ def train(config: ConfigDict, directory: str | Path) -> None:
     """
     config = check(config)
     directory = Path(directory)
+    check_folder("--workdir", directory)
     if disk.writable(directory) or not _is_finished(config, directory):
         with owner.owned(directory), disk.told(directory):
             workdir.claim(directory, config)
@@ -75,6 +77,7 @@ def _train(config: ConfigDict, directory: Path) -> None:
     with interrupts.ending_with(interrupts.AT_ONCE, mark_interrupted):
         try:
             setup = prepare(config)
+            tqdm.write(f"{directory.name}: {setup.memory}.", file=sys.stderr)
             _check_space(setup, directory)
             workdir.write_config(directory, config)
             mark("running")

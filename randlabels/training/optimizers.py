@@ -1,6 +1,7 @@
 """Optimizers: those of optax that need a learning rate and gradients alone, and muon."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -44,26 +45,32 @@ def check_optimizer(fields: Fields) -> dict[str, Reader]:
     check_choice("optimizer.name", name, optimizers)
     if not _trains(name):
         raise InputError(
-            f"config.optimizer.name is {name!r}, which takes no schedule of learning rates or "
-            f"needs more than gradients; choose another, such as 'sgd' or 'adam'."
+            f"config.optimizer.name is {name!r}, which takes no schedule of learning rates, needs "
+            f"more than gradients or keeps a random key; choose another, such as 'sgd' or 'adam'."
         )
     momentum = "momentum" in optimizer_parameters(name)
     return {"optimizer.momentum": Reader(f"optimizer {name}", momentum)}
 
 
 def _trains(name: str) -> bool:
-    """Whether an optax optimizer works with a schedule of learning rates and gradients alone."""
+    """Whether an optax optimizer works with a schedule of learning rates and gradients alone.
+
+    Its state must be arrays of numbers, as a checkpoint holds no others.
+    """
 
     def update(learning_rate: jax.Array) -> Any:
         optimizer = optimizer_named(name)(optax.constant_schedule(learning_rate))
         params = {"kernel": jnp.ones((2, 2))}
-        return optimizer.update(params, optimizer.init(params), params)[0]
+        return optimizer.update(params, optimizer.init(params), params)
 
     try:
-        jax.eval_shape(update, 1.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of optimizers that want a key
+            states = jax.tree.leaves(jax.eval_shape(update, 1.0))
     except (TypeError, ValueError):
         return False
-    return True
+    # Others keep a random key, which would have to be of each network's own seed.
+    return not any(jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in states)
 
 
 def make_optimizer(

@@ -11,12 +11,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from randlabels.analysis.layers import LayerInputs
+from randlabels.data import sources
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.dropout import draws_by_example
+from randlabels.training.memory import Plan, check_memory, plan_memory
 from randlabels.training.optimizers import make_optimizer
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
@@ -65,22 +67,24 @@ class Setup:
     steps_per_epoch: int  # updates; the remainder of the examples is dropped
     total_steps: int  # updates in the whole run
     state: Tree  # host arrays, leading axis `network`
+    memory: Plan
 
 
 def prepare(config: ConfigDict) -> Setup:
     """Load the data and the earlier run, and build the population, before anything is written.
 
     Raises:
-        InputError: if the data or the earlier run cannot be used.
+        InputError: if the data or the earlier run cannot be used, or memory does not suffice.
     """
     earlier = open_earlier_run(config)
     table = network_table(config, earlier.healthy_networks if earlier else ())
-    task = load_task(config, table)
-    layout = _layout(config, len(table), task.images.shape[1:])
+    layout = _layout(config, len(table), sources.measure(config.data).shape)
     model = build(config, layout.axis_name)
     vectorize = choose_vectorize(
         config.population.vectorize, facts_of(model).in_turn, len(table), layout
     )
+    memory = plan(config, len(table), layout, vectorize)
+    task = load_task(config, table)
     variables = _start(config, table, model, task, earlier)
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
@@ -94,6 +98,7 @@ def prepare(config: ConfigDict) -> Setup:
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
         state=_initial_state(config, table, variables, total_steps),
+        memory=memory,
     )
 
 
@@ -108,6 +113,19 @@ def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> La
         tuple(jax.local_devices()),
         by_example=not config.model.dropout or draws_by_example(model, shape),
     )
+
+
+def plan(config: ConfigDict, networks: int, layout: Layout, vectorize: str) -> Plan:
+    """What memory a run of so many networks takes; nothing of it is allocated.
+
+    Raises:
+        InputError: if there is not so much, or the model takes no such inputs.
+    """
+    model, extent = build(config), sources.measure(config.data)
+    check_inputs(config, model, extent.shape)
+    found = plan_memory(config, model, networks, extent, layout, vectorize)
+    check_memory(found, config, layout)
+    return found
 
 
 def load_task(config: ConfigDict, table: Sequence[Network]) -> Task:

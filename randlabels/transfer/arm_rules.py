@@ -1,7 +1,7 @@
 """The rule of config.init: which arms there are, what they need, and which fields they read."""
 
 from randlabels.config import Fields, Reader, nearest
-from randlabels.errors import InputError
+from randlabels.errors import InputError, shown
 from randlabels.transfer.registry import ARMS
 
 
@@ -21,10 +21,14 @@ def check_arms(fields: Fields) -> dict[str, Reader]:
     """
     arms = fields["init.arms"]
     if not arms or len(set(arms)) != len(arms):
-        raise InputError(f"config.init.arms must name one or more different arms, not {arms!r}.")
+        raise InputError(
+            f"config.init.arms must name one or more different arms, not {shown(arms)}."
+        )
     for arm in arms:
         if arm not in ARMS:
-            raise InputError(f"config.init.arms names {arm!r}; {nearest(str(arm), tuple(ARMS))}")
+            raise InputError(
+                f"config.init.arms names {shown(arm)}; {nearest(str(arm), tuple(ARMS))}"
+            )
     needing = arms_that_read(fields)
     if needing and not fields["init.run"]:
         raise InputError(

@@ -199,8 +199,15 @@ def test_class_folders(tmp_path, form):
     data_dir = str(tmp_path / "data")
     assert "30 training and 10 test" in prepare.prepare("cifar10", data_dir, str(source))
     check_against(truth, "cifar10", data_dir)
-    recorded = json.loads((tmp_path / "data/cifar10/3.0.2/source.json").read_text())
-    assert recorded == {"source": source.name, "train_images": 30, "test_images": 10}
+    recorded = json.loads((tmp_path / "data/cifar10/3.0.2/manifest.json").read_text())
+    assert recorded["source"] == source.name
+    assert {name: split["examples"] for name, split in recorded["splits"].items()} == {
+        "train": 30,
+        "test": 10,
+    }
+    assert recorded["label_names"] == {"label": list(CLASSES)}
+    assert {len(split["files"]) for split in recorded["splits"].values()} == {1}
+    assert {"dataset_info.json", "features.json", "label.labels.txt"} <= set(recorded["texts"])
 
 
 def npz_arrays():

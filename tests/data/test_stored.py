@@ -139,6 +139,17 @@ def test_unknown_set_suggests_the_nearest_name(tmp_path):
         stored.read("deadleaves", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["", "..", "/etc/passwd", "a\nb", "a\0", "x" * 4000, "cifar10?x", "cifar10:9.9.9", "cifar10/x"],
+)
+def test_odd_names_are_one_sentence(tmp_path, name):
+    with pytest.raises(DataError, match="there is no data set named|TFDS has no") as caught:
+        stored.measure(name, str(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize("name", ["imagenette", "voc"])
 def test_sets_of_another_kind_are_refused(tmp_path, name, monkeypatch):
     import tensorflow_datasets as tfds

@@ -1,0 +1,193 @@
+"""Reading of files that may be damaged or made to harm: no more than stated bounds, to the end.
+
+An archive is read as a stream of at most MAX_BYTES, decompressed at most MAX_RATIO-fold, with at
+most MAX_MEMBERS members, which must be folders and plain files. Python's tarfile takes an archive
+whose header is damaged, or that is cut where a header should be, for one that ends there; here it
+has to end with the block of zeros that every archive has, and nothing may follow.
+"""
+
+import bz2
+import contextlib
+import functools
+import gzip
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Self
+
+from randlabels.data.errors import DataError
+
+MAX_BYTES = 2**30  # of an archive without its compression; CIFAR-100 has 185 MB
+MAX_MEMBERS = 200_000  # CIFAR-10 as a tree has 60,000 files
+MAX_IMAGE = 2**20  # bytes of the file of one image
+MAX_RATIO = 200  # of decompression, from _RATIO_FROM on
+_RATIO_FROM = 2**26  # bytes
+_BLOCK = 2**16
+
+# What the readers of archives raise for damaged ones.
+DAMAGED = (
+    OSError,
+    EOFError,
+    tarfile.TarError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    RecursionError,  # of headers of headers
+)
+
+
+def check_regular(path: Path, largest: int) -> None:
+    """Make sure that a path is a plain file of a reasonable size, or leads to one.
+
+    Raises:
+      DataError: it is a pipe, a device or a folder, too large, or cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({reason(error)}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path} is no plain file; give one.")
+    if status.st_size > largest:
+        raise DataError(f"{path} has {status.st_size} bytes; at most {largest} are read.")
+
+
+class Bounded:
+    """What a stream decompresses to, within MAX_BYTES and MAX_RATIO."""
+
+    def __init__(self, path: Path, raw: IO[bytes], stream: Any) -> None:
+        self._path, self._raw, self._stream, self._count = path, raw, stream, 0
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; b"" at the end.
+
+        Raises:
+          DataError: there are more than may be.
+        """
+        block: bytes = self._stream.read(size)
+        self._count += len(block)
+        if self._count > MAX_BYTES:
+            raise DataError(f"{self._path} holds more than {MAX_BYTES} bytes, which no CIFAR does.")
+        if self._count > max(_RATIO_FROM, MAX_RATIO * self._raw.tell()):
+            raise DataError(
+                f"{self._path} decompresses more than {MAX_RATIO}-fold, which no CIFAR does."
+            )
+        return block
+
+
+@contextlib.contextmanager
+def decompressed(path: Path) -> Iterator[Bounded]:
+    """What a file holds without its gzip, bzip2 or xz compression, if it has one.
+
+    Raises:
+      DataError: the file is no plain file, too large or damaged.
+    """
+    check_regular(path, MAX_BYTES)
+    openers: dict[bytes, Callable[[Any], Any]] = {
+        b"\x1f\x8b": gzip.open,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\0": lzma.open,
+    }
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(6)
+            raw.seek(0)
+            found = [opener for magic, opener in openers.items() if start.startswith(magic)]
+            yield Bounded(path, raw, found[0](raw) if found else raw)
+    except DataError:
+        raise
+    except DAMAGED as error:
+        raise DataError(f"{path} is damaged ({reason(error)}); fetch it again.") from error
+
+
+def read_all(path: Path) -> bytes:
+    """All that a file holds without its compression, within the bounds.
+
+    Raises:
+      DataError: as `decompressed`.
+    """
+    with decompressed(path) as stream:
+        return b"".join(iter(lambda: stream.read(_BLOCK), b""))
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """A header that is damaged or missing is an error, not the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise  # the block of zeros
+        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+            raise tarfile.ReadError("its end is missing") from None
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"no tar archive, or a header is damaged: {error}") from None
+
+
+def tar_files(
+    path: Path, largest: int
+) -> Generator[tuple[PurePosixPath, Callable[[], bytes]], None, None]:
+    """The plain files of a tar in their order, as (path, content), read to its very end.
+
+    A content can be called until the next file is asked for.
+
+    Args:
+      path: of the tar, compressed or not.
+      largest: bytes of one file.
+
+    Raises:
+      DataError: the archive is damaged, cut, followed by something, or exceeds a bound, or a
+        member is neither a file nor a folder.
+    """
+    with (
+        decompressed(path) as stream,
+        tarfile.open(str(path), "r|", stream, tarinfo=_StrictHeader) as tar,  # type: ignore
+    ):
+        for count, member in enumerate(tar, start=1):
+            _check_member(path, member, count, largest)
+            if member.isfile():
+                yield PurePosixPath(member.name), functools.partial(_content, path, tar, member)
+        _check_end(path, tar.fileobj)
+
+
+def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    try:
+        file = tar.extractfile(member)
+        content = file.read() if file else b""
+    except DataError:
+        raise
+    except DAMAGED as error:
+        raise DataError(f"{path} is damaged ({reason(error)}); fetch it again.") from error
+    if len(content) != member.size:
+        raise DataError(f"{path} is damaged ({member.name} is cut short); fetch it again.")
+    return content
+
+
+def _check_member(path: Path, member: tarfile.TarInfo, count: int, largest: int) -> None:
+    if count > MAX_MEMBERS:
+        raise DataError(f"{path} has more than {MAX_MEMBERS} members, which no CIFAR has.")
+    name = member.name[:80]
+    if member.issparse() or not (member.isfile() or member.isdir()):
+        raise DataError(f"{path}: {name} is neither a plain file nor a folder.")
+    if not 0 <= member.size <= largest:
+        raise DataError(f"{path}: {name} has {member.size} bytes; at most {largest} are read.")
+
+
+def _check_end(path: Path, rest: Any) -> None:
+    """After the first block of zeros nothing but zeros may follow."""
+    while block := rest.read(_BLOCK):
+        if block.count(0) != len(block):
+            raise DataError(
+                f"{path} is damaged (something follows the end of the archive); fetch it again."
+            )
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one short line."""
+    return " ".join(str(error).split())[:100] or type(error).__name__

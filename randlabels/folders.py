@@ -1,0 +1,40 @@
+"""Folders that the user names, looked at before anything else is done with them."""
+
+import os
+import re
+from pathlib import Path
+
+from randlabels.errors import InputError, shown
+
+_LONGEST = 255  # bytes of one name, on the usual file systems
+
+
+def check_folder(what: str, path: str | Path) -> None:
+    """Make sure that a path is a folder of this machine, or nothing yet.
+
+    Args:
+        what: names the path, such as "--workdir".
+        path: as the user gave it; "" is the current folder.
+
+    Raises:
+        InputError: if it is an address, a file, a link to nothing or to itself, below a file, too
+            long, or may not be looked at.
+    """
+    named = f"{what} {shown(str(path))}"
+    if re.match(r"[a-z][a-z0-9+.-]*:/", str(path)):  # a Path has made one slash of the two
+        raise InputError(f"{named} is an address; give a folder of this machine.")
+    if any(len(os.fsencode(part)) > _LONGEST for part in Path(path).parts):
+        raise InputError(f"{named} has a name of more than {_LONGEST} bytes; give a shorter one.")
+    try:
+        is_folder = Path(path).is_dir() if os.stat(path or ".") else False
+    except FileNotFoundError:
+        if Path(path).is_symlink():
+            raise InputError(f"{named} is a link that leads nowhere; give a folder.") from None
+        return
+    except ValueError as error:  # a zero byte
+        raise InputError(f"{named} is no path of a folder; give one.") from error
+    except OSError as error:
+        why = (error.strerror or "it cannot be read").lower()
+        raise InputError(f"{named} cannot be used ({why}); give another folder.") from error
+    if not is_folder:
+        raise InputError(f"{named} is no folder; give one.")

@@ -1,0 +1,82 @@
+"""How many bytes the intermediate values of a traced function need at once."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.extend import core
+
+# Compiled into the loops that read them, so that they need no memory of their own.
+_FUSED = frozenset(
+    (
+        "abs", "add", "add_any", "and", "broadcast_in_dim", "clamp", "convert_element_type",
+        "copy", "div", "eq", "erf", "exp", "expm1", "ge", "gt", "integer_pow", "iota",
+        "is_finite", "le", "log", "log1p", "logistic", "lt", "max", "min", "mul", "ne",
+        "neg", "not", "or", "pow", "rem", "reshape", "rsqrt", "select_n", "sign", "slice",
+        "sqrt", "square", "squeeze", "stop_gradient", "sub", "tanh", "transpose", "xor",
+        "random_bits", "random_wrap", "random_unwrap", "random_fold_in", "shift_left",
+        "shift_right_logical",
+    )
+)  # fmt: skip
+
+
+def peak_bytes(function: Callable[..., Any], *arguments: Any) -> int:
+    """The most that is alive at once while a function runs, beside its arguments.
+
+    A bound from shapes alone: nothing is computed or compiled. Values that one loop makes and the
+    next reads at the same place are taken to be fused into it.
+
+    Args:
+        function: of arrays.
+        arguments: trees of arrays or `jax.ShapeDtypeStruct`.
+    """
+    return _peak(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def tree_bytes(tree: Any) -> int:
+    """Bytes of all arrays, or shapes of arrays, of a tree."""
+    return sum(_size(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _peak(jaxpr: Any) -> int:
+    """Walk through the equations, each value living from where it is made to its last use."""
+    last = {
+        variable: place
+        for place, equation in enumerate(jaxpr.eqns)
+        for variable in _variables(equation.invars)
+    } | dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    ends = Counter[int]()
+    live = peak = 0
+    for place, equation in enumerate(jaxpr.eqns):
+        inner = max((_peak(body) for body in _bodies(equation)), default=0)
+        made = 0
+        for variable in equation.outvars:
+            until = last.get(variable, place)
+            fused = equation.primitive.name in _FUSED and until < len(jaxpr.eqns)
+            size = 0 if fused else _size(variable.aval)
+            made += size
+            ends[until] += size
+        peak = max(peak, live + made + inner)
+        live += made - ends[place]
+    return peak
+
+
+def _variables(values: Any) -> Iterator[Any]:
+    return (value for value in values if isinstance(value, core.Var))
+
+
+def _bodies(equation: Any) -> Iterator[Any]:
+    """The functions that an equation calls: of a scan, a condition, a nested jit."""
+    for value in equation.params.values():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, core.ClosedJaxpr):
+                yield one.jaxpr
+            elif isinstance(one, core.Jaxpr):
+                yield one
+
+
+def _size(leaf: Any) -> int:
+    """Bytes of a value; math.prod, since NumPy's products overflow."""
+    return math.prod(getattr(leaf, "shape", ())) * getattr(leaf.dtype, "itemsize", 8)

@@ -1,0 +1,279 @@
+"""How much memory a run takes, from shapes alone, before anything of it is allocated.
+
+What is counted, for the host and for each device:
+
+* data: what loading holds at once, then the images and labels of training;
+* states: weights, batch statistics and optimizer of all networks. A device holds those before and
+  after an epoch; the host those of the start and those of the checkpoint being written;
+* one step: the intermediate values of a training step (see `liveness`), of one network where they
+  run one after the other, of all on a device where they run side by side;
+* program: the compiler and what it makes, a constant.
+
+Devices of the CPU backend share the host's memory, so there all is added up.
+"""
+
+import bisect
+import dataclasses
+import math
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from randlabels.data.sources import Extent
+from randlabels.errors import InputError
+from randlabels.training.devices import Layout
+from randlabels.training.liveness import peak_bytes, tree_bytes
+from randlabels.training.optimizers import make_optimizer
+from randlabels.training.population import HYPERPARAMETERS
+from randlabels.training.step import make_train_step
+
+Tree = Any
+
+PROGRAM = 300 * 10**6  # bytes that compiling and writing checkpoints take, whatever the sizes
+_STATES_ON_DEVICE = 2  # before and after an epoch
+_STATES_ON_HOST = 2  # of the start, and gathered for a checkpoint
+_STATES = _STATES_ON_DEVICE + _STATES_ON_HOST
+_LABEL = 4  # bytes, int32
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run needs. All sizes are bytes.
+
+    Attributes:
+        networks: of the population.
+        loading: what loading the data holds at once, on the host.
+        data: images of training and testing, as they are kept.
+        labels: of one network.
+        state: of one network: weights, batch statistics, optimizer.
+        step: intermediate values of one step of one network, on one device.
+        at_once: networks that a device runs side by side.
+        on_device: networks that a device holds.
+        devices: how many.
+        shared: whether the devices' memory is the host's.
+        kept: checkpoints of the whole run, at most at once.
+    """
+
+    networks: int
+    loading: int
+    data: int
+    labels: int
+    state: int
+    step: int
+    at_once: int
+    on_device: int
+    devices: int
+    shared: bool
+    kept: int
+
+    @property
+    def device(self) -> int:
+        """Bytes on each device."""
+        states = self.on_device * (self.labels + _STATES_ON_DEVICE * self.state)
+        return self.data + states + self.at_once * self.step
+
+    @property
+    def host(self) -> int:
+        """Bytes on the host, at the worst of loading and training."""
+        networks = self.networks * (self.labels + _STATES_ON_HOST * self.state)
+        training = self.data + networks + (self.devices * self.device if self.shared else 0)
+        return PROGRAM + max(self.loading, training)
+
+    @property
+    def checkpoint(self) -> int:
+        """Bytes of one checkpoint on disk."""
+        return self.networks * self.state
+
+    def of(self, networks: int) -> "Plan":
+        """The same run with another number of networks, which divide over its devices."""
+
+        def scaled(count: int) -> int:
+            return max(1, math.ceil(count * networks / self.networks))
+
+        at_once = self.at_once if self.at_once == 1 else scaled(self.at_once)
+        on_device = scaled(self.on_device)
+        return dataclasses.replace(self, networks=networks, at_once=at_once, on_device=on_device)
+
+    def __str__(self) -> str:
+        """One line: what it takes, and of what."""
+        step = self.at_once * self.step * (self.devices if self.shared else 1)
+        states = self.networks * _STATES_ON_HOST * self.state
+        states += self.devices * self.on_device * _STATES_ON_DEVICE * self.state * self.shared
+        device = "" if self.shared else f" and {_gb(self.device)} on each device"
+        return (
+            f"{self.networks} networks of {_gb(self.state)} with their optimizers, in about "
+            f"{_gb(self.host)} of memory{device} (data {_gb(max(self.loading, self.data))}, states "
+            f"{_gb(states)}, one step {_gb(step)}); {self.kept} checkpoints of "
+            f"{_gb(self.checkpoint)}"
+        )
+
+
+def plan_memory(
+    config: ConfigDict, model: nn.Module, networks: int, extent: Extent, layout: Layout, turn: str
+) -> Plan:
+    """The plan of a run; nothing is computed but shapes.
+
+    Args:
+        config: checked.
+        model: as built from it, for one device.
+        networks: of the population.
+        extent: of its data.
+        layout: of the population.
+        turn: "vmap" or "map".
+    """
+    split = layout.mode == "batch"
+    on_device = networks if split else math.ceil(networks / len(layout.devices))
+    batch = config.train.batch_size // (len(layout.devices) if split else 1)
+    state, step = _one_network(config, model, extent, batch)
+    examples = extent.task(config.train.task) + extent.test
+    return Plan(
+        networks=networks,
+        loading=extent.loading + extent.example_bytes * 4 * min(config.init.images, examples),
+        data=extent.example_bytes * examples,
+        labels=_LABEL * examples,
+        state=state,
+        step=step,
+        at_once=on_device if turn == "vmap" else 1,
+        on_device=on_device,
+        devices=len(layout.devices),
+        shared=layout.devices[0].platform == "cpu",
+        kept=len({*config.train.checkpoint_epochs, config.train.epochs}) + 2,
+    )
+
+
+def check_memory(plan: Plan, config: ConfigDict, layout: Layout) -> None:
+    """Compare a plan with what the host and its devices have.
+
+    Raises:
+        InputError: one sentence that says what to reduce, or how many networks fit.
+    """
+    _check(plan, config, "host", available_memory(), "of memory")
+    if not plan.shared:
+        for device in layout.devices:
+            free = _free_on(device)
+            _check(plan, config, "device", free, f"on {device.device_kind}")
+
+
+def _check(plan: Plan, config: ConfigDict, where: str, free: float, place: str) -> None:
+    needed = getattr(plan, where)
+    if needed <= free:
+        return
+    per_seed = plan.networks // config.population.seeds
+
+    def need(seeds: int) -> int:
+        return int(getattr(plan.of(seeds * per_seed), where))
+
+    fits = bisect.bisect_right(range(1, config.population.seeds), free, key=need)
+    said = f"This run needs about {_gb(needed)} {place}, and {_gb(free)} are free; "
+    if fits:
+        raise InputError(
+            f"{said}{fits * per_seed} networks fit: set config.population.seeds to {fits} or less."
+        )
+    raise InputError(f"{said}not even one seed fits: {_advice(plan.of(per_seed))}.")
+
+
+def _advice(plan: Plan) -> str:
+    """What to reduce: the largest part."""
+    parts = {
+        f"the data take {_gb(max(plan.loading, plan.data))}; lower config.data.upstream_size, "
+        "config.data.downstream_size or config.data.image_size": max(plan.loading, plan.data),
+        f"the weights and optimizer of one take {_gb(plan.state)}; make config.model or "
+        "config.labels.num_classes smaller": _STATES * plan.state * plan.networks,
+        f"one step takes {_gb(plan.step)}; lower config.train.batch_size or make config.model "
+        "smaller": plan.step * plan.at_once,
+        f"compiling alone takes {_gb(PROGRAM)}; give this process more memory": PROGRAM,
+    }
+    return max(parts, key=lambda part: parts[part])
+
+
+def _one_network(
+    config: ConfigDict, model: nn.Module, extent: Extent, batch: int
+) -> tuple[int, int]:
+    """Bytes of the state of one network, and of the intermediate values of one of its steps."""
+    shape = jax.ShapeDtypeStruct
+    example = shape((1, *extent.shape), jnp.float32)
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+    variables = jax.eval_shape(model.init, key, example)
+    network = dict.fromkeys(HYPERPARAMETERS, shape((), jnp.float32))
+    params = variables["params"]
+    state = {
+        "params": params,
+        "batch_stats": variables.get("batch_stats", {}),
+        "opt_state": jax.eval_shape(
+            lambda network, params: make_optimizer(config, 1, network).init(params), network, params
+        ),
+        "step": shape((), jnp.int32),
+    }
+    examples = max(extent.task(config.train.task), 1)
+    moments = shape(extent.shape[-1:], jnp.float32)
+    data = {"images": shape((examples, *extent.shape), extent.dtype), "mean": moments}
+    network |= {"seed": shape((), jnp.uint32), "labels": shape((examples,), jnp.int32)}
+    step = peak_bytes(
+        make_train_step(model, config, 1, None),
+        data | {"std": moments},
+        network,
+        state,
+        shape((), jnp.uint32),
+        shape((batch,), jnp.int32),
+    )
+    return tree_bytes(state), step
+
+
+def available_memory() -> float:
+    """Bytes that this process may still allocate; inf where the system does not say."""
+    free = [math.inf]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free += [int(line.split()[1]) * 1024.0 for line in lines if "MemAvailable" in line]
+    except (OSError, ValueError, IndexError):  # not Linux
+        free.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+    free += [_free_in_group(), _free_in_address_space()]
+    return min(free)
+
+
+def _free_in_group() -> float:
+    """What the control group of a container or of a batch job leaves."""
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            root = Path("/sys/fs/cgroup")
+            return float(int((root / limit).read_text()) - int((root / used).read_text()))
+        except (OSError, ValueError):  # another version, or "max"
+            continue
+    return math.inf
+
+
+def _free_in_address_space() -> float:
+    """What `ulimit -v` leaves."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return float(limit)
+    return float(limit - pages * resource.getpagesize())
+
+
+def _free_on(device: jax.Device) -> float:
+    """Bytes that are free on a device; inf where the backend does not say."""
+    stats = device.memory_stats() or {}
+    if "bytes_limit" not in stats:
+        return math.inf
+    return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+
+
+def _gb(size: float) -> str:
+    """A size as a person reads it."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size / 1e3:.3g} kB"
