@@ -220,8 +220,8 @@ def _draw(
     if kinds != (*wanted, np.int32, 1) or not len(inputs) == len(labels) == size:
         raise DataError(
             f"{data_config.name} draws {inputs.dtype} {inputs.shape} and labels {labels.dtype} "
-            f"{labels.shape}; it shall draw {size} images uint8 [n, h, w, c], or vectors float32 "
-            f"[n, d], and labels int32 [n]."
+            f"{labels.shape} where {size} examples are asked for; it shall draw images uint8 "
+            f"[n, h, w, c], or vectors float32 [n, d], and labels int32 [n]."
         )
     return inputs, labels
 

@@ -31,7 +31,8 @@ def workdir(tmp_path_factory, quick):
     """The study, run once at the smoke budget; one data set is not prepared."""
     folder = tmp_path_factory.mktemp("asked")
     with pytest.MonkeyPatch.context() as patch, quick():
-        patch.setattr("randlabels.data.stored.read", _nothing)
+        for reader in ("read", "measure"):
+            patch.setattr(f"randlabels.data.stored.{reader}", _nothing)
         run_study(STUDY, folder, "smoke")
     return folder
 
