@@ -161,6 +161,11 @@ def test_no_seed_chooses_the_rate_at_which_it_is_judged():
     chosen = init_ladder.at_rates({0.01: slow, 0.1: fast}, rates)
     np.testing.assert_array_equal(chosen.train[:, 0], [0.1, 0.2, 0.2])
     assert chosen.test is None
+    # A seed whose scratch diverged says nothing about the others' rates.
+    lost = Curves(steps, np.array([[0.0, 0.0], [np.nan, np.nan], [0.0, 0.0]]))
+    fast.train[2] = 0.35
+    assert init_ladder.best_of_others({0.01: slow, 0.1: fast}, lost) == (0.1, 0.1, 0.1)
+    assert init_ladder.best_of_others({0.01: slow, 0.1: fast}, scratch) == (0.01, 0.1, 0.1)
 
 
 @pytest.mark.parametrize("count", [1, 3])

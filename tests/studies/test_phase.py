@@ -1,5 +1,6 @@
 """The phase diagram: its cells and what goes with the gain, on planted runs."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_phase_claims_are_by_upstream_seed(diagram):
     np.testing.assert_allclose(found["kernel_growth"], 1)  # falls as the gain rises
     np.testing.assert_allclose(found["inactive_share"], -1)
     assert (np.abs(found["logit_scale"]) < 0.95).all()
+
+
+def test_phase_leaves_out_networks_that_diverged_or_died(diagram):
+    """Two networks of seed 0, rescaled: what is known of the others counts."""
+    kept = [n for n in diagram.networks if n.seed == 0 and n.arm == "pretrained"]
+    lost = [dataclasses.replace(n, gain=np.nan) for n in kept[:2]]
+    others = [n for n in diagram.networks if n not in kept[:2]]
+    found = {claim.name: claim.of(phase.Diagram((*lost, *others))) for claim in phase.STUDY.claims}
+    assert found["helps"][0] == pytest.approx(np.mean([n.gain for n in kept[2:]]))
+    np.testing.assert_allclose(found["kernel_growth"], 1)
+    gains = {0: {"gain": np.nan}}  # of all networks of seed 0
+    rest = tuple(dataclasses.replace(n, **gains.get(n.seed, {})) for n in diagram.networks)
+    for claim in phase.STUDY.claims:
+        assert np.isnan(claim.of(phase.Diagram(rest))).tolist() == [True, False, False]
 
 
 def test_phase_table_has_a_row_for_each_cell(diagram):
