@@ -102,6 +102,19 @@ def choose_layout(
             model that draws across examples.
     """
     count = len(devices)
+    _check_mode(mode, num_networks, batch_size, count, by_example)
+    if mode == "auto":
+        fits_batch = num_networks % count and not batch_size % count and by_example
+        mode = "batch" if fits_batch else "networks"
+    if mode == "networks":
+        count = max(d for d in range(1, count + 1) if num_networks % d == 0)
+    return Layout(mode, devices[:count])
+
+
+def _check_mode(
+    mode: str, num_networks: int, batch_size: int, count: int, by_example: bool
+) -> None:
+    """The errors of `choose_layout`, on `count` devices."""
     if mode == "networks" and num_networks % count:
         raise InputError(
             f"{num_networks} networks do not divide over {count} devices; change "
@@ -118,9 +131,3 @@ def choose_layout(
             "means than nn.Dropout of [batch, ...], so that results would depend on the number of "
             "devices; set it to 'networks' or 'auto'."
         )
-    if mode == "auto":
-        fits_batch = num_networks % count and not batch_size % count and by_example
-        mode = "batch" if fits_batch else "networks"
-    if mode == "networks":
-        count = max(d for d in range(1, count + 1) if num_networks % d == 0)
-    return Layout(mode, devices[:count])
