@@ -196,5 +196,5 @@ def test_table_is_arms_by_sweep_by_seeds(tiny_config):
         (6, "pretrained", 0.2, 10, 20, 4),
         (7, "pretrained", 0.2, 11, 21, 6),
     ]
-    with pytest.raises(ValueError, match="has only 1 networks that did not diverge"):
+    with pytest.raises(ValueError, match="has only 1 networks that neither diverged nor died"):
         network_table(check(config), sources=[4])

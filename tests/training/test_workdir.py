@@ -51,7 +51,7 @@ def test_a_run_of_a_version_without_a_field_continues_where_the_field_has_its_de
 def test_a_workdir_that_cannot_be_made_is_refused(tiny_config, tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below" / "run"):
-        with pytest.raises(InputError, match="cannot be written to; choose another folder"):
+        with pytest.raises(InputError, match="is no folder; give one|cannot be used .not a dir"):
             loop.train(tiny_config(), path)
 
 
