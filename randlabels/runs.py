@@ -29,7 +29,7 @@ CHECKPOINTS = "checkpoints"
 _MENDED = "the command that trained it mends it."
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Run:
     """A workdir that training wrote.
 
@@ -49,6 +49,13 @@ class Run:
     metrics: list[dict[str, Any]]
     status: dict[str, Any]
     steps: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.workdir)!r}: {self.status.get('state')}, "
+            f"{len(self.networks)} networks, {len(self.metrics)} evaluations, "
+            f"checkpoints of steps {list(self.steps)})"
+        )
 
     def params(
         self, step: int, networks: Sequence[int] | None = None, layer: str | None = None

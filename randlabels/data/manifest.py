@@ -142,5 +142,5 @@ def _sha256(path: Path) -> str:
 def _refuse(directory: Path, name: str, what: str, command: str) -> None:
     raise DataError(
         f"the data set in {directory} is damaged ({name} {what}); delete that directory and run "
-        f"`{command}`."
+        f"`{command}`, with its --source if it was made from one."
     )

@@ -222,7 +222,8 @@ def _decode(builder: Any, command: str) -> dict[str, np.ndarray]:
             reason = " ".join(str(error).split())[:200]
             raise DataError(
                 f"the {split} split in {builder.data_dir} is damaged ({reason}); "
-                f"delete that directory and run `{command}`."
+                f"delete that directory and run `{command}`, with its --source if it was made from "
+                "one."
             ) from error
         check_count(Path(builder.data_path), split, len(images), command)
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, labels

@@ -146,8 +146,9 @@ def test_each_rung_of_init_ladder_has_the_best_rate_for_itself_and_scratch_too()
     np.testing.assert_allclose(claimed["pretrained_real_tuned"], 0.3 * SEED_FACTORS)
     rows = init_ladder.STUDY.tables(reading)["ladder"]
     rates = {row["start"]: row["learning rate"] for row in rows}  # of the second row of each
-    assert rates == dict.fromkeys(rates, "0.03")
-    assert "scratch" in rates
+    other = {rung.label: f"{rung.best:g}" for rung in init_ladder.RUNGS.values()}
+    assert rates == {"scratch": "0.03", **other}
+    assert (rates["orthogonal"], rates["He's scale in all layers"]) == ("0.03", "0.003")
     assert [row["learning rate"] for row in rows[:2]] == ["0.01", "0.03"]
 
 
