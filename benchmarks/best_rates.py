@@ -14,7 +14,6 @@ from pathlib import Path
 
 import ml_collections
 
-from randlabels.runs import load_run
 from randlabels.studies import find_study
 from randlabels.studies.readouts.rates import best_rates
 from randlabels.studies.resolve import stage_configs
@@ -45,9 +44,9 @@ def main() -> None:
     for stage, config in configs.items():
         config.population.seeds = asked.networks
         _widen(config, asked.rates)
-        train(config, asked.workdir / stage)
+        run = train(config, asked.workdir / stage)
         if RATE in dict(config.population.sweep):
-            for start, rate in best_rates(load_run(asked.workdir / stage)).items():
+            for start, rate in best_rates(run).items():
                 print(f"{stage}, {start}: {rate:g}")
 
 

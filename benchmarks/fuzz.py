@@ -33,7 +33,7 @@ from randlabels.errors import InputError
 from randlabels.fields import Field
 from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
-from randlabels.training.setup import plan
+from randlabels.training.setup import measure, plan
 
 SECONDS = 15.0  # that a case may take; describing a deep network takes 5
 LONGEST = 1500  # characters of a sentence; some list all choices
@@ -155,7 +155,8 @@ def plan_case(rng: random.Random) -> tuple[str, Callable[[], Any]]:
     def case() -> None:
         checked = check(config)
         layout = choose_layout("auto", 4, checked.train.batch_size, tuple(jax.local_devices()))
-        plan(checked, 4 * checked.population.seeds, layout, rng.choice(("map", "vmap")))
+        turn = rng.choice(("map", "vmap"))
+        plan(checked, 4 * checked.population.seeds, layout, turn, measure(checked))
 
     return f"{family.__name__} {_short(changes)}", case
 

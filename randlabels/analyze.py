@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags, logging
 
 from randlabels import frontdoor, records
-from randlabels.disk import remove_temporaries, told
+from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
 from randlabels.owner import owned
 from randlabels.runs import Run, load_run
@@ -55,7 +55,7 @@ def analyze(
     if not 1 <= random_bases <= MAX_BASES:
         raise InputError(f"--random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
     workdir = Path(workdir)
-    with owned(workdir), told(workdir):
+    with owned(workdir):
         run = load_run(workdir)
         refuse_if_all_lost(workdir, run.networks)
         _warn(run)

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,30 +61,25 @@ def requested() -> int:
 
 
 @contextlib.contextmanager
-def ending_with(sentence: str, on_exit: Callable[[], None]) -> Iterator[None]:
+def ending_with(sentence: str, on_exit: Callable[[], None] | None = None) -> Iterator[None]:
     """What is said and done, within the body, by a process that a signal ends.
 
     Args:
         sentence: for the user.
-        on_exit: called before a process that is stuck is ended; it has to be brief.
+        on_exit: called before a process that is stuck is ended; it has to be brief. None is what
+            was called already.
     """
     before = _state.sentence, _state.on_exit
-    _state.sentence, _state.on_exit = sentence, on_exit
+    _state.sentence, _state.on_exit = sentence, on_exit or _state.on_exit
     try:
         yield
     finally:
         _state.sentence, _state.on_exit = before
 
 
-@contextlib.contextmanager
-def ending_after(epoch: int) -> Iterator[None]:
+def ending_after(epoch: int) -> AbstractContextManager[None]:
     """What is said, within the body, by a process that is ended while it compiles."""
-    before = _state.sentence
-    _state.sentence = _after(epoch)
-    try:
-        yield
-    finally:
-        _state.sentence = before
+    return ending_with(_after(epoch))
 
 
 def interrupted_after(epoch: int) -> Interrupted:

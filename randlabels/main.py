@@ -20,12 +20,11 @@ frontdoor.must_be_given("workdir")
 def main() -> None:
     """Train the run that the flags describe."""
     # Imported late, so that a wrong flag is answered at once.
-    from randlabels.runs import load_run
     from randlabels.states import summary
     from randlabels.training.loop import train
 
-    train(_CONFIG.value, _WORKDIR.value)
-    print(f"Trained: {_WORKDIR.value} ({summary(load_run(_WORKDIR.value).networks)})")
+    run = train(_CONFIG.value, _WORKDIR.value)
+    print(f"Trained: {_WORKDIR.value} ({summary(run.networks)})")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from randlabels.disk import folder_made, sentence_about, writable
+from randlabels.disk import folder_made, told, writable
 from randlabels.errors import InputError
 from randlabels.lease import lease
 
@@ -31,22 +31,18 @@ _PATIENCE = 0.5  # seconds, for the name of one who has just taken the lock
 def owned(workdir: Path) -> Iterator[None]:
     """Own a workdir, which is made if it is not there, while the body runs.
 
+    What the disk refuses meanwhile is told in one sentence.
+
     A folder that was made for it, and into which nothing was written, is removed again.
 
     Raises:
-        InputError: if another process (or another call in this one) owns it, or it cannot be
-            written to.
+        InputError: if another process (or another call in this one) owns it, it cannot be written
+            to, or the disk refuses what the body does.
     """
-    try:
-        if not writable(workdir):
-            raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
-        with folder_made(workdir), _locked(workdir):
-            yield
-    except OSError as error:
-        sentence = sentence_about(error, workdir)
-        if sentence is None:
-            raise
-        raise InputError(sentence) from error
+    if not writable(workdir):
+        raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
+    with told(workdir), folder_made(workdir), _locked(workdir):
+        yield
 
 
 @contextlib.contextmanager

@@ -269,20 +269,30 @@ def _quiet_orbax() -> Iterator[None]:
     Orbax raises for the first array that fails and closes its event loop, to which the other
     arrays, still being read, then report in vain.
     """
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    with without_closed_loops():
+        try:
+            yield
+        except Exception:
+            logging.getLogger("asyncio").addFilter(_of_others)
+            time.sleep(0.1)  # for those reports; they come within 2 ms
+            raise
+        finally:
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def without_closed_loops() -> Iterator[None]:
+    """Without the reports of Orbax's event loop, which nobody raises, that it is closed."""
+    hook = sys.unraisablehook
     sys.unraisablehook = lambda unraisable: (
         None if str(unraisable.exc_value) == "Event loop is closed" else hook(unraisable)
     )
     try:
         yield
-    except Exception:
-        logging.getLogger("asyncio").addFilter(_of_others)
-        time.sleep(0.1)  # for those reports; they come within 2 ms
-        raise
     finally:
-        logger.setLevel(level)
         sys.unraisablehook = hook
 
 

@@ -276,6 +276,16 @@ def test_every_number_has_a_range():
             assert field.element is not None, name
 
 
+def refusal(changes):
+    """The sentence about a config with these fields."""
+    config = base.get_config()
+    for name, value in changes.items():
+        set_field(config, name, value)
+    with pytest.raises(InputError) as error:
+        check(config)
+    return str(error.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -295,12 +305,7 @@ def test_every_number_has_a_range():
     ],
 )
 def test_the_nearest_name_is_suggested(changes, sentence):
-    config = base.get_config()
-    for name, value in changes.items():
-        set_field(config, name, value)
-    with pytest.raises(InputError) as error:
-        check(config)
-    assert sentence in str(error.value)
+    assert sentence in refusal(changes)
 
 
 def test_a_missing_field_is_named():
@@ -478,10 +483,6 @@ def test_every_size_has_an_upper_end():
     ],
 )
 def test_what_is_too_much_is_refused(changes, sentence):
-    config = base.get_config()
-    for name, value in changes.items():
-        set_field(config, name, value)
-    with pytest.raises(InputError) as error:
-        check(config)
-    assert sentence in str(error.value)
-    assert len(str(error.value)) < 300
+    said = refusal(changes)
+    assert sentence in said
+    assert len(said) < 300

@@ -3,7 +3,6 @@
 It is written last, so that an analysis without it, or that does not fit it, is not whole.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def write_manifest(workdir: Path, arguments: Mapping[str, Any], files: Sequence[
     record = {
         "arguments": arguments,
         "checkpoints": _checkpoints(workdir),
-        "files": {str(path.relative_to(workdir)): _digest(path) for path in files},
+        "files": {str(path.relative_to(workdir)): records.file_digest(path) for path in files},
     }
     records.write_json(workdir / NAME, record)
 
@@ -52,7 +51,7 @@ def check_file(workdir: Path, *names: str) -> None:
     """
     manifest = _read(workdir)
     for name in names:
-        if manifest["files"].get(name) != _digest(workdir / name):
+        if manifest["files"].get(name) != records.file_digest(workdir / name):
             raise ValueError(f"{name} is not what the analysis wrote")
     for step, digest in _checkpoints(workdir).items():
         if manifest["checkpoints"].get(step, digest) != digest:
@@ -75,7 +74,3 @@ def _read(workdir: Path) -> dict[str, Any]:
 def _checkpoints(workdir: Path) -> dict[str, str]:
     """{step: digest of its meta, and so of its arrays and the records at its time}."""
     return {str(step): meta["digest"] for step, meta in runs.readable_metas(workdir).items()}
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,13 +7,13 @@ the records are whenever they are decoded, which is once for each preparation, s
 decoded is kept (see `stored`). Data sets that TFDS itself has prepared have no manifest.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from randlabels.data.errors import DataError
+from randlabels.records import file_digest
 
 FILE = "manifest.json"
 _RECORDS = "array_record"  # in the names of the files that hold examples
@@ -79,7 +79,7 @@ def check_texts(directory: Path, command: str) -> None:
                 directory, name, "is missing" if found is None else f"has {found} bytes", command
             )
     for name, wanted in manifest.get("texts", {}).items():
-        if _sha256(directory / name) != wanted["sha256"]:
+        if file_digest(directory / name) != wanted["sha256"]:
             _refuse(directory, name, "was changed", command)
 
 
@@ -91,7 +91,7 @@ def check_records(directory: Path, command: str) -> None:
     """
     for split in _read(directory).get("splits", {}).values():
         for name, wanted in split["files"].items():
-            if _sha256(directory / name) != wanted["sha256"]:
+            if file_digest(directory / name) != wanted["sha256"]:
                 _refuse(directory, name, "was changed", command)
 
 
@@ -131,12 +131,7 @@ def _read(directory: Path) -> dict[str, Any]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
 def _refuse(directory: Path, name: str, what: str, command: str) -> None:

@@ -6,7 +6,6 @@ configs, seeds, versions, revision, hardware, time.
 
 import dataclasses
 import datetime
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -86,7 +85,7 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
         drawn = (finding.results.workdir / "figures" / file).read_bytes()
         records.replace_bytes(folder / f"{name}-{file}", drawn)
         pictures[f"{name}-{file}"] = caption
-    digests = {file: picture_digest(folder / file) for file in pictures}
+    digests = {file: records.file_digest(folder / file) for file in pictures}
     path = folder / f"{name}.json"
     records.write_json(
         path, _record(finding, note) | {"pictures": pictures, "picture_digests": digests}
@@ -95,11 +94,6 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
         if picture.name not in pictures:
             picture.unlink()
     return path
-
-
-def picture_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:

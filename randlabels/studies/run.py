@@ -18,7 +18,7 @@ from randlabels import records
 from randlabels.analysis.records import load_alignment
 from randlabels.analyze import analyze, is_analysed
 from randlabels.data.errors import DataError
-from randlabels.disk import remove_temporaries, told
+from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
 from randlabels.figures import style
 from randlabels.owner import owned
@@ -52,7 +52,7 @@ def run_study(
     configs = stage_configs(study, workdir, budget, data_dir, seeds)
     if seeds == "testing":
         refuse_overlap(study, configs)
-    with owned(workdir), told(workdir):
+    with owned(workdir):
         return _run_stages(study, workdir, budget, seeds, configs)
 
 

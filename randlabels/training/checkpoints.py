@@ -8,7 +8,6 @@ on any number of devices.
 
 import contextlib
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -89,8 +88,7 @@ class Writer:
         arguments = ocp.args.Composite(
             state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(dict(meta))
         )
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-        self.start(lambda: self._manager.save(step, args=arguments, force=True), size)
+        self.start(lambda: self._manager.save(step, args=arguments, force=True), size_of(state))
 
     def close(self) -> None:
         """Wait for what was started, and close the manager.
@@ -141,15 +139,12 @@ def _no_reports() -> Iterator[None]:
     def of_others(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    logger = logging.getLogger("absl")
     logger.addFilter(of_others)
-    sys.unraisablehook = lambda unraisable: (
-        None if str(unraisable.exc_value) == "Event loop is closed" else hook(unraisable)
-    )
     try:
-        yield
+        with runs.without_closed_loops():
+            yield
     finally:
-        sys.unraisablehook = hook
         logger.removeFilter(of_others)
 
 

@@ -36,8 +36,11 @@ from randlabels.training.step import make_train_epoch
 Tree = Any
 
 
-def train(config: ConfigDict, directory: str | Path) -> None:
+def train(config: ConfigDict, directory: str | Path) -> runs.Run:
     """Train a population and write its workdir; continue where an earlier call was stopped.
+
+    Returns:
+        The run, as it can be read from the workdir.
 
     Raises:
         InputError: if the config, the data or the workdir cannot be used (nothing is written
@@ -49,12 +52,14 @@ def train(config: ConfigDict, directory: str | Path) -> None:
     directory = Path(directory)
     check_folder("--workdir", directory)
     if disk.writable(directory) or not _is_finished(config, directory):
-        with owner.owned(directory), disk.told(directory):
+        with owner.owned(directory):
             workdir.claim(directory, config)
             disk.remove_temporaries(directory)
             if not _is_finished(config, directory):
                 _train(config, directory)
-    states.refuse_if_all_lost(directory, runs.load_run(directory).networks)
+    run = runs.load_run(directory)
+    states.refuse_if_all_lost(directory, run.networks)
+    return run
 
 
 def _is_finished(config: ConfigDict, directory: Path) -> bool:

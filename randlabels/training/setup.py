@@ -78,12 +78,13 @@ def prepare(config: ConfigDict) -> Setup:
     """
     earlier = open_earlier_run(config)
     table = network_table(config, earlier.healthy_networks if earlier else ())
-    layout = _layout(config, len(table), sources.measure(config.data).shape)
+    extent = measure(config)
+    layout = _layout(config, len(table), extent.shape)
     model = build(config, layout.axis_name)
     vectorize = choose_vectorize(
         config.population.vectorize, facts_of(model).in_turn, len(table), layout
     )
-    memory = plan(config, len(table), layout, vectorize)
+    memory = plan(config, len(table), layout, vectorize, extent)
     task = load_task(config, table)
     variables = _start(config, table, model, task, earlier)
     steps_per_epoch = len(task.images) // config.train.batch_size
@@ -102,28 +103,37 @@ def prepare(config: ConfigDict) -> Setup:
     )
 
 
+def measure(config: ConfigDict) -> sources.Extent:
+    """How large the data of a run are, which are not loaded.
+
+    Raises:
+        InputError: if there are none, or the model takes no such inputs.
+    """
+    extent = sources.measure(config.data)
+    check_inputs(config, build(config), extent.shape)
+    return extent
+
+
 def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> Layout:
     """Where networks and batches of inputs [*shape] go, among the devices of this process."""
-    model = build(config)
-    check_inputs(config, model, shape)
     return choose_layout(
         config.population.devices,
         num_networks,
         config.train.batch_size,
         tuple(jax.local_devices()),
-        by_example=not config.model.dropout or draws_by_example(model, shape),
+        by_example=not config.model.dropout or draws_by_example(build(config), shape),
     )
 
 
-def plan(config: ConfigDict, networks: int, layout: Layout, vectorize: str) -> Plan:
+def plan(
+    config: ConfigDict, networks: int, layout: Layout, vectorize: str, extent: sources.Extent
+) -> Plan:
     """What memory a run of so many networks takes; nothing of it is allocated.
 
     Raises:
-        InputError: if there is not so much, or the model takes no such inputs.
+        InputError: if there is not so much.
     """
-    model, extent = build(config), sources.measure(config.data)
-    check_inputs(config, model, extent.shape)
-    found = plan_memory(config, model, networks, extent, layout, vectorize)
+    found = plan_memory(config, build(config), networks, extent, layout, vectorize)
     check_memory(found, config, layout)
     return found
 

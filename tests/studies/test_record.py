@@ -10,7 +10,7 @@ import pytest
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.networks import Network
-from randlabels.records import plain
+from randlabels.records import file_digest, plain
 from randlabels.runs import Run
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.declare import Claim, Primary, Results, Stage, Study, Tuning
@@ -18,7 +18,6 @@ from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
     RESULTS,
     check_recordable,
-    picture_digest,
     read_record,
     stale_stages,
     write_record,
@@ -256,7 +255,7 @@ def test_recorded_studies_are_what_they_were(name):
     assert record["budget"] != "smoke"
     assert (record["title"], record["paper_item"]) == (study.title, study.paper_item)
     assert record["tuning"] == plain(dataclasses.asdict(study.tuning))
-    digests = {path.name: picture_digest(path) for path in RESULTS.glob(f"{name}-*.png")}
+    digests = {path.name: file_digest(path) for path in RESULTS.glob(f"{name}-*.png")}
     assert digests == record["picture_digests"]
     assert set(digests) == set(record["pictures"])
 
