@@ -70,11 +70,13 @@ def run(main: Callable[[], None]) -> NoReturn:
             interrupts.leave(f"randlabels: {error}", 1)
         except AllLostError as error:
             _fail(str(error), ALL_LOST)
-        except interrupts.Interrupted as interrupted:
-            interrupts.leave(f"randlabels: {interrupted}", interrupted.code)
 
     interrupts.install()
-    app.run(guarded, flags_parser=parse)
+    try:
+        app.run(guarded, flags_parser=parse)
+    except BaseException as error:
+        interrupts.leave_if_caused(error)
+        raise
 
 
 def parse(arguments: Sequence[str]) -> list[str]:

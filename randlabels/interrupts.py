@@ -53,6 +53,7 @@ def install() -> None:
     for number in SIGNALS:
         signal.signal(number, _handle)
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
+    sys.unraisablehook = _unraisable
 
 
 def requested() -> int:
@@ -110,6 +111,24 @@ def leave(sentence: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # not print(): the main thread may hold its lock
         os.write(2, f"{sentence}\n".encode())
     os._exit(code)
+
+
+def leave_if_caused(error: BaseException) -> None:
+    """End the process as a signal asks if the exception came of it, wrapped or not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Interrupted):
+            leave(f"randlabels: {cause}", cause.code)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Do not print what came of a signal where nothing can be raised, as while garbage is freed.
+
+    The signal is not lost: the epoch loop asks for it, and the watching thread waits for the end.
+    """
+    if not isinstance(unraisable.exc_value, Interrupted):
+        sys.__unraisablehook__(unraisable)
 
 
 def _handle(number: int, frame: object) -> None:

@@ -64,7 +64,8 @@ def _try(asked: argparse.Namespace, folder: Path) -> Counter[tuple[str, str]]:
                 lines = "\n  ".join([f"{kind}, trial {number}: {wrong}", *trial.story])
                 tqdm.write(lines)
                 if asked.keep and trial.workdir.exists():
-                    shutil.copytree(trial.workdir, Path(asked.keep) / trial.workdir.name)
+                    kept = Path(asked.keep) / f"{trial.workdir.name}-seed-{asked.seed}"
+                    shutil.copytree(trial.workdir, kept, dirs_exist_ok=True)
             shutil.rmtree(trial.workdir, ignore_errors=True)
             number += 1
             progress.n = min(progress.total, round(progress.total - end + time.monotonic()))

@@ -41,9 +41,11 @@ class Ended:
         if self.code is None:
             return HANGS
         if "Traceback (most recent call last)" in self.output:
-            return "traceback"
+            return f"traceback: {self.output[-3000:]}"
         lines = [line for line in self.output.splitlines() if "it/s" not in line]
-        return f"{len(lines)} lines of error" if self.code > 0 and len(lines) > 12 else ""
+        if self.code > 0 and len(lines) > 12:
+            return f"many lines of error: {self.output[-3000:]}"
+        return ""
 
 
 class Process:

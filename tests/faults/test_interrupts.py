@@ -58,6 +58,45 @@ with interrupts.ending_with("Interrupted by a test.", lambda: print("marked", fl
             pass
 """
 
+READY = 'print("ready", flush=True)\n'
+WAITING = f"    {READY}    time.sleep(100)\n"
+FREED = "del garbage\n"
+FREEING = f"""
+import sys, time
+from randlabels import interrupts
+interrupts._MOMENT = 0.2
+interrupts.install()
+
+def slow_to_free():
+{WAITING}
+class Garbage:
+    def __del__(self):
+        slow_to_free()
+
+garbage = Garbage()
+{FREED}time.sleep(100)
+"""
+
+DOOR = """
+import sys, time
+from randlabels import frontdoor
+
+def wait(arguments=()):
+    print("ready", flush=True)
+    time.sleep(100)
+
+def wrapping():
+    try:
+        wait()
+    except BaseException as error:
+        raise RuntimeError("a callback failed") from error
+
+if sys.argv.pop() == "wrapped":
+    frontdoor.run(wrapping)
+frontdoor.parse = wait
+frontdoor.run(lambda: None)
+"""
+
 FINISHING = """
 import sys, time
 from randlabels import interrupts
@@ -96,6 +135,31 @@ def test_a_second_signal_stops_what_would_be_finished():
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_a_signal_where_nothing_can_be_raised_ends_without_a_traceback():
+    process = started(FREEING)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert errors == "randlabels: Interrupted; continue with the same command.\n"
+    assert process.returncode == 143
+
+
+def test_what_else_cannot_be_raised_is_still_printed():
+    failing = FREEING.replace(WAITING, "    1 / 0\n").replace(FREED, FREED + READY)
+    process = started(failing)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert "ZeroDivisionError" in errors
+
+
+@pytest.mark.parametrize("where", ["flags_parser", "wrapped"])
+def test_a_signal_while_flags_are_read_or_in_wrapped_code_is_one_sentence(where):
+    process = started(DOOR, where)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert errors == "randlabels: Interrupted; continue with the same command.\n"
+    assert process.returncode == 143
 
 
 def test_training_finishes_its_epoch_and_goes_on_from_there(
