@@ -125,7 +125,7 @@ def _analysed(trial: Trial, reference: Reference) -> str:
 
 
 def _without(steps: list[int], alignment: str) -> dict[str, Any]:
-    """An analysis without some steps, to 9 digits: those analysed in one batch differ in the 16th."""
+    """An analysis without some steps, to 9 digits: batches differ in the 16th."""
     found = json.loads(alignment, parse_float=lambda number: f"{float(number):.9g}")
     records = [record for record in found["records"] if record["step"] not in steps]
     return found | {"records": records, "skipped": []}

@@ -60,6 +60,9 @@ def flip_filters(
     eigenvalues, and M is `eigenspace_misalignment`. What lies within a space, of which that M
     takes no notice, is kept.
 
+    With a seed, the signs are the same for all leading axes, so that a result does not depend on
+    what else is asked for.
+
     Raises ValueError as `misalignment` and `flatten_kernel` do (also for a singular covariance),
     and unless num_samples > 0.
     """
@@ -72,11 +75,11 @@ def flip_filters(
         )
     _check(num_samples)
     labels = np.arange(dim) if groups is None else np.unique(groups, return_inverse=True)[1]
-    rng = np.random.default_rng(seed)
     measure = _measure(groups, dim)
     size = max(1, _MAX_NUMBERS // (dim * max(dim, num_filters)))
     observed, null = [], []
     for own in (basis.T @ filters).reshape(-1, dim, num_filters):
+        rng = np.random.default_rng(seed)
         observed.append(measure(own @ own.T))
         drawn = []
         for start in range(0, num_samples, size):

@@ -152,3 +152,11 @@ def test_flips_of_filters_refuse(vectors, kernel, samples, message):
 def test_flips_of_networks_refuse(vectors, sigma_w, samples, message):
     with pytest.raises(ValueError, match=message):
         flip_networks(vectors, sigma_w, samples)
+
+
+def test_flips_of_one_set_do_not_depend_on_what_else_is_asked_for():
+    filters = aligned(3, 0.5)
+    together = flip_filters(BASIS, filters, 20, spatial=False)
+    for i, own in enumerate(filters):
+        alone = flip_filters(BASIS, own, 20, spatial=False)
+        np.testing.assert_array_equal(alone.null, together.null[i])
