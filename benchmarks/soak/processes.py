@@ -19,6 +19,7 @@ from pathlib import Path
 
 LIMIT = 60.0  # seconds; who takes longer hangs
 HANGS = "hangs"
+_BLANK = " \x1b[A"  # tqdm moves the cursor up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Ended:
             return HANGS
         if "Traceback (most recent call last)" in self.output:
             return f"traceback: {self.output[-3000:]}"
-        lines = [line for line in self.output.splitlines() if "it/s" not in line]
+        lines = [line for line in self.output.splitlines() if line.strip(_BLANK)]
+        lines = [line for line in lines if "%|" not in line]  # bars
         if self.code > 0 and len(lines) > 12:
             return f"many lines of error: {self.output[-3000:]}"
         return ""
