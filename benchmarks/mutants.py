@@ -45,6 +45,13 @@ OPERATORS = {
     *(f"ReplaceUnaryOperator_{name}" for name in ("Delete_USub", "Delete_Invert", "Delete_Not")),
 }
 TESTS = "not slow"
+# What one error leaves as it was need not be compiled again for the next.
+CONFTEST = """
+import jax
+
+def pytest_configure():
+    jax.config.update("jax_compilation_cache_dir", "compiled")
+"""
 LIMIT = 300.0  # seconds for the tests of one error; who takes longer than usual has found it
 
 
@@ -176,6 +183,7 @@ def _copy(folder: Path) -> Path:
     for name in filter(None, names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
+    (folder / "conftest.py").write_text(CONFTEST)
     return folder
 
 
@@ -229,6 +237,7 @@ def _fails(tree: Path, tests: Sequence[str]) -> str:
             timeout=LIMIT,
         )
     except subprocess.TimeoutExpired:
+        shutil.rmtree(tree / "compiled", ignore_errors=True)  # one program may be half written
         return "too slow"
     if ended.returncode == 0:
         return ""
