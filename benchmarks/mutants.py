@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -185,7 +185,8 @@ def _results(
                 trees.put(tree)
 
         with ThreadPoolExecutor(processes) as pool:
-            yield from pool.map(result, mutants)
+            for done in as_completed([pool.submit(result, mutant) for mutant in mutants]):
+                yield done.result()
 
 
 def _copy(folder: Path) -> Path:
