@@ -1,11 +1,12 @@
 """Do the tests notice errors? Errors planted by cosmic-ray, one at a time, and the tests of each.
 
 pip install -e ".[test,mutation]"
-python -m pytest --cov=randlabels --cov-context=test --cov-report=   # which test runs which line
+python -m pytest --cov=randlabels --cov-context=test --cov-report= --junitxml=junit.xml
 python -m benchmarks.mutants --count=200 --seed=0
 
 Every error is planted in a copy of the checkout, where the tests then run that execute its
-statement, those named like its module first, up to the first that fails. An error in a line that
+statement, those named like its module and the quickest first, up to the first that fails or the
+--seconds that they took when nothing was planted. An error in a line that
 no test executes counts as not found. Results are appended to --output, a line each, and a second
 call goes on where the first was stopped; what was not found is printed with its diff.
 """
@@ -13,6 +14,7 @@ call goes on where the first was stopped; what was not found is printed with its
 import argparse
 import ast
 import difflib
+import itertools
 import json
 import os
 import random
@@ -27,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+from xml.etree import ElementTree
 
 from tqdm import tqdm
 
@@ -55,7 +58,6 @@ def pytest_configure():
 """
 LIMIT = 900.0  # seconds for the tests of one error; what they have not found by then, they have not
 HANG = 120  # seconds for one test, which then fails
-MOST = 100  # tests of an error in what runs at import
 
 
 def main() -> None:
@@ -65,6 +67,8 @@ def main() -> None:
     parser.add_argument("--seed", default=0, type=int, help="of the sample")
     parser.add_argument("--processes", default=2, type=int)
     parser.add_argument("--coverage", default=".coverage", help="made by pytest --cov")
+    parser.add_argument("--times", default="junit.xml", help="made by pytest --junitxml")
+    parser.add_argument("--seconds", default=200.0, type=float, help="of tests for one error")
     parser.add_argument("--output", default="runs/mutants.jsonl")
     asked = parser.parse_args()
     output = Path(asked.output)
@@ -72,7 +76,7 @@ def main() -> None:
     known = [json.loads(line) for line in output.open()] if output.exists() else []
     sample = sampled(asked.count, asked.seed)
     waiting = [m for m in sample if m not in [result["mutant"] for result in known]]
-    tests = TestsOfLines(asked.coverage)
+    tests = TestsOfLines(asked.coverage, asked.times, asked.seconds)
     with output.open("a") as file, tqdm(total=len(sample), initial=len(known)) as progress:
         for result in _results(waiting, tests, asked.processes):
             file.write(json.dumps(result) + "\n")
@@ -125,31 +129,37 @@ def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 class TestsOfLines:
     """Which tests execute a statement, by a coverage file with contexts."""
 
-    def __init__(self, path: str) -> None:
-        """Read the file.
+    def __init__(self, path: str, times: str, seconds: float) -> None:
+        """Read the files; `seconds` is how long the tests of one statement may take.
 
         Raises:
-            SystemExit: if there is none.
+            SystemExit: if one is missing.
         """
         from coverage import CoverageData
 
-        if not Path(path).is_file():
-            raise SystemExit(f"there is no {path}; run pytest --cov --cov-context=test first.")
+        for name in (path, times):
+            if not Path(name).is_file():
+                raise SystemExit(f"there is no {name}; see --help for the command that makes it.")
         self._data = CoverageData(path)
         self._data.read()
-        self._files = {name: name for name in self._data.measured_files()}
+        self._seconds, self._times = seconds, Counter[str]()
+        for test in ElementTree.parse(times).iter("testcase"):
+            place = test.attrib["classname"].replace(".", "/")
+            self._times[f"{place}.py::{test.attrib['name']}"] = float(test.attrib["time"])
 
     def __call__(self, path: str, line: int) -> list[str]:
-        """Test functions and their parameters, those of tests named like the module first."""
-        (name,) = [f for f in self._files if f.endswith(path)] or [""]
+        """Test functions and their parameters, in the order in which they are to run."""
+        (name,) = [f for f in self._data.measured_files() if f.endswith(path)] or [""]
         by_line = self._data.contexts_by_lineno(name) if name else {}
         of_statement = _tests(by_line, _statement(ROOT / path, line))
         # What an import runs, as a constant or a decorator, is seen by whatever runs the module.
         found = of_statement or _tests(by_line, range(max(by_line, default=0) + 1))
         likely = f"test_{Path(path).stem}.py"
-        count = Counter(test.partition("::")[0] for test in found)
-        ordered = sorted(found, key=lambda t: (likely not in t, -count[t.partition("::")[0]], t))
-        return ordered if of_statement else ordered[:MOST]
+        ordered = sorted(found, key=lambda test: (likely not in test, self._times[test], test))
+        until = itertools.accumulate(self._times[test] for test in ordered)
+        return [
+            t for t, s in zip(ordered, until, strict=True) if t == ordered[0] or s < self._seconds
+        ]
 
 
 def _tests(by_line: dict[int, list[str]], lines: range) -> set[str]:
