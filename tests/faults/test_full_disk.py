@@ -99,7 +99,7 @@ def test_a_folder_that_vanishes_is_one_sentence(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "_batches", vanish)
     with pytest.raises(
-        InputError, match=r"run has vanished or cannot be made; bring|was removed by another"
+        InputError, match=r"run is gone or cannot be made; bring|was removed by another"
     ):
         loop.train(small, directory)
 
