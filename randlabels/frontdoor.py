@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from logging import Formatter
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,10 +61,11 @@ def run(main: Callable[[], None]) -> NoReturn:
     def guarded(arguments: Sequence[str]) -> None:
         if len(arguments) > 1:
             _fail(f"unexpected argument {arguments[1]!r}; flags start with --.")
-        if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
         handler = logging.get_absl_handler()
         handler.python_handler.stream = _TqdmStream()
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
+            handler.setFormatter(Formatter("%(levelname)s: %(message)s"))
         try:
             main()
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it

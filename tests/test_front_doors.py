@@ -240,3 +240,24 @@ def test_a_run_from_the_command_line(tmp_path):
     assert other.returncode == 1
     assert "config.seed: 0 there, 1 here" in other.stderr
     assert other.stderr.count("\n") == 1
+
+
+WARNING = """
+from absl import logging
+from randlabels import frontdoor
+frontdoor.run(lambda: logging.warning("Networks %s died.", [1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], r"WARNING: Networks \[1\] died\.\n"),
+        (["--verbosity=0"], r"W\d+ .*\] Networks \[1\].*\n"),
+    ],
+)
+def test_a_warning_is_a_line_for_a_reader_unless_more_is_asked_for(flags, said):
+    ended = subprocess.run(
+        [sys.executable, "-c", WARNING, *flags], cwd=ROOT, capture_output=True, text=True
+    )
+    assert re.fullmatch(said, ended.stderr), ended.stderr

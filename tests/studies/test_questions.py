@@ -13,13 +13,14 @@ from randlabels.studies import find_study
 from randlabels.studies.families.one_change import Setting, alignment_cells, question
 from randlabels.studies.run import load_results, run_study
 
+UPSTREAM = {"optimizer.learning_rate": 0.02, "train.epochs": 3}  # beyond the last kept epoch, 2
 TINY = {"model.filters": 32, "data.image_size": 8, "model.widths": (4,), "train.batch_size": 32}
 STUDY = question(
     "asked",
     "A question",
     "nobody",
     (
-        Setting("plain", "plain", changes=TINY, upstream={"optimizer.learning_rate": 0.02}),
+        Setting("plain", "plain", changes=TINY, upstream=UPSTREAM),
         Setting("absent", "absent", changes={"data.name": "svhn_cropped"}, optional=True),
     ),
     primary=("plain",),
@@ -65,6 +66,7 @@ def test_values_of_claims_are_those_of_the_runs(workdir, reading):
         wanted = np.trapezoid(ahead, steps, axis=0) / steps[-1]
         np.testing.assert_allclose(claimed[f"{arm}_plain"], wanted)
     upstream = load_run(workdir / "plain_upstream")
+    assert len(upstream.steps) == 3
     advantage = learned_advantage(upstream, upstream.steps[-1])
     assert claimed["aligned_plain"].shape == (2,)
     np.testing.assert_allclose(claimed["aligned_plain"], advantage.values)
