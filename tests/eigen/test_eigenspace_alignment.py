@@ -87,6 +87,7 @@ def test_null_is_that_of_random_bases(monkeypatch):
     sigma_w, groups = filter_covariance(w, spatial=False), [0, 0, 1, 2]
     null = random_eigenspace_misalignment(sigma_w, groups, 6, seed=5)
     assert null.shape == (2, 3, 6)
+    assert random_eigenspace_misalignment(sigma_w, groups).shape == (2, 3, 200)
     for number, basis in enumerate(random_bases(4, 6, 5)):
         expected = eigenspace_misalignment(basis, sigma_w, groups)
         np.testing.assert_allclose(null[..., number], expected, rtol=1e-10)
