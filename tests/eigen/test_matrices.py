@@ -1,9 +1,9 @@
-"""Where a covariance counts as singular."""
+"""Where a covariance counts as singular, and what is no matrix at all."""
 
 import numpy as np
 import pytest
 
-from randlabels.eigen.matrices import cholesky_factors
+from randlabels.eigen.matrices import cholesky_factors, square_matrices
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -23,3 +23,9 @@ def test_singular_cases_are_counted():
     whole, lost = np.eye(3), np.diag([1.0, 1.0, 0.0])
     with pytest.raises(ValueError, match="singular in 2 of 3 cases .* more than 3 filters"):
         cholesky_factors(np.stack([lost, whole, lost]), EPSILON, "sigma_w")
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (0, 0), (2, 3, 0, 0)])
+def test_what_is_no_square_matrix_is_refused(shape):
+    with pytest.raises(ValueError, match="give square matrices"):
+        square_matrices(np.zeros(shape), "sigma_w")

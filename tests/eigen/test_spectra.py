@@ -87,8 +87,10 @@ def test_eigenspaces_group_near_ties_without_chaining():
     [
         ([1.0, 2.0], 0.1, "descending"),
         ([[2.0, 1.0]], 0.1, "descending"),
+        ([], 0.1, "descending"),
         ([2.0, -1.0], 0.1, "negative"),
         ([2.0, 1.0], 1.0, "tolerance"),
+        ([2.0, 1.0], -0.5, "tolerance"),
         ([2.0, np.inf], 0.1, "NaN"),
     ],
 )
