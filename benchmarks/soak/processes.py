@@ -12,10 +12,13 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 LIMIT = 60.0  # seconds; who takes longer hangs
 HANGS = "hangs"
@@ -95,6 +98,7 @@ def _be(body: Callable[[], None], descriptor: int, largest_file: int | None) -> 
     """Be the child: run the body and exit; never return."""
     code = 1
     try:
+        tqdm.set_lock(threading.RLock())  # the parent's is shared, and would be lost with a kill
         os.setpgid(0, 0)  # Ctrl-C at the terminal is for the soak test, which then ends its trial
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
