@@ -33,3 +33,9 @@ def test_cost_counts_eigenspaces_of_small_layers(monkeypatch):
     compared, eigenspaces = 2 * 2 * 2 * (15 + 3), 2 * 2 * (15 + 15)
     assert cost(7, 150, 1) - cost(7, 150, 0) == pytest.approx(compared + eigenspaces)
     assert cost(8, 200, 1) - cost(8, 200, 0) == pytest.approx(compared)
+
+
+def test_the_rate_is_that_of_a_product_by_the_clock(monkeypatch):
+    times = iter([10.0, 10.5])
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(times))
+    assert costs._multiplication_rate(27) == 1024 * 27**2 / 0.5

@@ -145,6 +145,11 @@ def test_groups_with_too_few_filters_or_dead_ones_have_no_misalignment(tmp_path)
 
     run = write_run(tmp_path, config, plant)
     found = learned_alignment(run, STEP, [[0], [1], [0, 1]], random_bases=5, flips=19)
+    by_default = learned_alignment(run, STEP, [[1]])
+    assert 1 / by_default.learned.exact_p[0] <= 201 + 1e-9  # 200 flips, and as planted
+    assert 201 * by_default.learned.exact_p[0] == pytest.approx(
+        round(201 * by_default.learned.exact_p[0])
+    )
     for values in (found.learned.data, found.learned.best_control, found.learned.exact_p):
         np.testing.assert_array_equal(np.isfinite(values), [False, True, True])
     assert "64 filters, 20 of them not 0, in 27 dimensions" in found.learned.reasons[0]

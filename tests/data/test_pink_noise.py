@@ -40,6 +40,13 @@ def test_images_are_a_function_of_the_seed_and_their_number():
     assert 0.002 < np.isin(images, (0, 255)).mean() < 0.03
 
 
+def test_the_images_of_a_seed_stay_what_they_were():
+    images, labels = pink_noise(0, 2, 8)
+    first = [[81, 118, 21], [112, 146, 52], [127, 149, 129], [46, 172, 140]]
+    np.testing.assert_allclose(images[0, 0, :4].astype(int), first, atol=1)  # of rounding
+    np.testing.assert_array_equal(labels, [4, 4])
+
+
 def test_wrong_sizes_are_refused():
     with pytest.raises(DataError, match="at least 4 pixels, got 3"):
         pink_noise(0, 5, 3)

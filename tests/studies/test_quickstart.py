@@ -13,6 +13,7 @@ from randlabels.errors import InputError
 from randlabels.networks import EPOCHS
 from randlabels.studies import page, run
 from randlabels.studies.paper.quickstart import STUDY
+from randlabels.studies.readouts.learned import read_learned
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,11 @@ def test_measures_come_from_the_runs(finished):
     ]
     assert len(margin) == 2
     np.testing.assert_allclose(verdict.values, margin)
+    upstream = load_run(workdir / "upstream")
+    at_the_end = read_learned(upstream, max(upstream.steps))
+    shown = STUDY.read(finding.results).learned
+    np.testing.assert_array_equal(shown.learned.data, at_the_end.learned.data)
+    assert not np.array_equal(shown.learned.data, np.zeros_like(shown.learned.data))
 
 
 def test_page_is_self_contained_and_shows_every_claim_and_figure(finished):
