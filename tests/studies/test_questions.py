@@ -85,6 +85,14 @@ def test_a_setting_without_its_data_set_is_left_out_and_undecided(workdir, readi
     assert (workdir / "figures" / "maps.png").stat().st_size > 2000
 
 
+def test_the_table_shows_the_map_at_its_ends(reading):
+    (row,) = STUDY.tables(reading)["settings"]
+    f = np.sqrt(np.mean(np.square(reading["plain"].f_after), axis=0))
+    shown = [row["at the largest"], row["f at the smallest"]]
+    assert shown == [f"{value:.3f}" for value in (f[0], f[-1])]
+    assert len({f"{value:.3f}" for value in f[[0, 1, -2, -1]]}) == 4
+
+
 def test_singular_covariances_are_named(reading):
     singular = dataclasses.replace(reading["plain"].pooled, misalignment_data=None)
     assert alignment_cells(singular)["M(data)"] == "singular"

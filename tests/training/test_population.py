@@ -198,3 +198,13 @@ def test_table_is_arms_by_sweep_by_seeds(tiny_config):
     ]
     with pytest.raises(ValueError, match="has only 1 networks that neither diverged nor died"):
         network_table(check(config), sources=[4])
+
+
+def test_points_that_an_arm_does_not_tell_apart_are_one(tiny_config):
+    sweep = (("optimizer.learning_rate", (0.1, 0.2)), ("init.step", (0, 4)))
+    changes = {"init.run": "unread", "init.arms": ("scratch", "pretrained")}
+    config = tiny_config(changes | {"population.sweep": sweep, "population.seeds": 1})
+    table = network_table(check(config), sources=[0])
+    shown = [(r.arm, r.learning_rate, r.source_step) for r in table]
+    scratch = [("scratch", rate, None) for rate in (0.1, 0.2)]
+    assert shown == scratch + [("pretrained", rate, step) for rate in (0.1, 0.2) for step in (0, 4)]
