@@ -272,12 +272,13 @@ def _quiet_orbax() -> Iterator[None]:
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    # It stays: such a report comes when the garbage of a read is freed, that is at any time.
+    logging.getLogger("asyncio").addFilter(_of_others)
     with without_closed_loops():
         try:
             yield
         except Exception:
-            logging.getLogger("asyncio").addFilter(_of_others)
-            time.sleep(0.1)  # for those reports; they come within 2 ms
+            time.sleep(0.1)  # for reports that the loop is closed; they come within 2 ms
             raise
         finally:
             logger.setLevel(level)
@@ -297,6 +298,6 @@ def without_closed_loops() -> Iterator[None]:
 
 
 def _of_others(record: logging.LogRecord) -> bool:
-    """Whether a report is not about a failed read that nobody waits for: it comes at any time."""
+    """Whether a report is not about a failed read that nobody waits for."""
     error = record.exc_info[1] if record.exc_info else None
     return "never retrieved" not in record.getMessage() or "OCDBT" not in str(error)

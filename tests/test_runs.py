@@ -162,3 +162,35 @@ def test_records_survive_json_and_replace_files_whole(tmp_path):
         records.write_json(path, {"a": object()})
     assert json.loads(path.read_text())["a"] == 0.5
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("ValueError: Error reading .zarray in OCDBT database", False),
+        ("ValueError: of someone else", True),
+    ],
+)
+def test_reads_that_fail_beside_the_one_that_is_raised_are_not_reported(
+    said, shown, capfd, monkeypatch
+):
+    """Before the exception arrives, or long after it."""
+    logger, handler = logging.getLogger("asyncio"), logging.StreamHandler()
+    monkeypatch.setattr(logger, "filters", [])  # that another test left behind
+    handler.terminator = " <end>\n"
+    logger.addHandler(handler)
+    lost = ValueError(said)
+
+    def report():
+        logger.error("Task exception was never retrieved", exc_info=(ValueError, lost, None))
+
+    def read():
+        with runs._quiet_orbax():
+            report()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        read()
+    report()
+    logger.removeHandler(handler)
+    assert capfd.readouterr().err.count("<end>") == 2 * shown
