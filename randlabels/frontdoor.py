@@ -1,5 +1,7 @@
 """What the front doors share: parsing of flags, and one sentence for bad input."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from logging import Formatter
@@ -68,17 +70,35 @@ def run(main: Callable[[], None]) -> NoReturn:
             handler.setFormatter(Formatter("%(levelname)s: %(message)s"))
         try:
             main()
+            sys.stdout.flush()  # where it cannot be written is noticed here
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
             interrupts.leave(f"randlabels: {error}", 1)
         except AllLostError as error:
             _fail(str(error), ALL_LOST)
+        except OSError as error:
+            _refuse_unwritable(error)
+            raise
 
+    # What is closed (2>&-) is None, and would be asked whether it is a terminal.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     interrupts.install()
     try:
         app.run(guarded, flags_parser=parse)
     except BaseException as error:
         interrupts.leave_if_caused(error)
         raise
+
+
+def _refuse_unwritable(error: OSError) -> None:
+    """End the process if standard output or error is what could not be written: it has no name."""
+    if error.filename is not None:
+        return
+    if error.errno == errno.EPIPE:  # whoever read it has ended, as `head` does
+        os._exit(1)
+    if error.errno == errno.ENOSPC:
+        interrupts.leave(f"randlabels: standard output cannot be written: {error.strerror}.", 1)
 
 
 def parse(arguments: Sequence[str]) -> list[str]:

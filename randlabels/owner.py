@@ -70,10 +70,12 @@ def _take(path: Path, workdir: Path) -> int | None:
     """A handle of the file whose lock is now held; None where there are no locks.
 
     Raises:
-        InputError: if another holds it.
+        InputError: if another holds it, or a link, a pipe or a folder stands in its place.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError(f"{path} is no file that randlabels made; remove it.")
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -101,12 +101,20 @@ def identities(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """The records of a workdir as they were read; the metas are of its readable checkpoints."""
+    """The records of a workdir as they were read.
+
+    Attributes:
+        config, networks, status: what their JSON files hold.
+        metrics: the bytes of metrics.jsonl.
+        steps: of all checkpoints that are there.
+        metas: {step: meta} of those that can be read.
+    """
 
     config: Any
     networks: Any
     status: Any
     metrics: bytes
+    steps: Sequence[int]
     metas: Mapping[int, Mapping[str, Any]]
 
 
@@ -119,8 +127,9 @@ def check_records(files: Files) -> list[dict[str, Any]]:
     _check_forms(files)
     newest = files.metas[max(files.metas)] if files.metas else None
     _check_config(files)
+    _check_kept(files)
     finished = files.status["state"] in FINISHED
-    if finished and newest is not None and newest["step"] < _steps(files.config)[-1]:
+    if finished and newest is not None and newest["step"] < _steps(files.config, ())[-1]:
         raise ValueError("status.json says that training has ended, and the last checkpoint is not")
     if newest is not None and "networks" in newest:
         ours, theirs = files.networks, newest["networks"]
@@ -150,12 +159,29 @@ def _check_config(files: Files) -> None:
         raise ValueError("status.json is of another config")
 
 
-def _steps(config: dict[str, Any]) -> list[int]:
+def _check_kept(files: Files) -> None:
+    """None of the checkpoints that are kept, up to the newest, may be gone."""
+    kept = _steps(files.config, files.config["train"].get("checkpoint_epochs", ()))
+    newest = max(files.metas, default=-1)
+    gone = [step for step in kept if step <= newest and step not in files.steps]
+    if gone:
+        raise ValueError(f"the checkpoint of step {gone[0]} is missing")
+
+
+def _steps(config: dict[str, Any], epochs: Sequence[int]) -> list[int]:
+    """The steps of epochs and of the last, ascending."""
+    try:
+        train = config["train"]
+        per_epoch = config["data"][f"{train['task']}_size"] // train["batch_size"]
+        return sorted({epoch * per_epoch for epoch in (*epochs, train["epochs"])})
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise ValueError("config.json is no config") from error
+
+
+def _evaluated(config: dict[str, Any]) -> list[int]:
     """The steps of the epochs that are evaluated."""
     train = config["train"]
-    per_epoch = config["data"][f"{train['task']}_size"] // train["batch_size"]
-    epochs = {*(train["eval_epochs"] or range(train["epochs"] + 1)), train["epochs"]}
-    return [epoch * per_epoch for epoch in sorted(epochs)]
+    return _steps(config, train.get("eval_epochs") or range(train.get("epochs", 0) + 1))
 
 
 def _metrics(
@@ -164,7 +190,8 @@ def _metrics(
     text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
     if newest is not None:
         known = proven(text, newest["metrics"])
-        if known is None or (finished and known != text):
+        others = [proven(text, meta["metrics"]) for meta in files.metas.values()]
+        if known is None or None in others or (finished and known != text):
             raise ValueError("metrics.jsonl does not fit the checkpoints")
     try:
         found = [json.loads(line) for line in text.splitlines()]
@@ -172,6 +199,6 @@ def _metrics(
         ascending = all(a < b for a, b in itertools.pairwise(steps))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError("metrics.jsonl has a line that is no record") from error
-    if not ascending or (finished and newest is None and steps != _steps(files.config)):
+    if not ascending or (finished and newest is None and steps != _evaluated(files.config)):
         raise ValueError("metrics.jsonl has epochs twice, or misses some")
     return found

@@ -78,7 +78,7 @@ def read_json(path: Path) -> Any:
         ValueError: if it is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(_contents(path))
     except RecursionError as error:  # a file of brackets
         raise ValueError(f"{path.name} is nested too deeply") from error
 
@@ -98,11 +98,17 @@ def append_line(path: Path, line: bytes) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The contents of a file, b"" if it is not there."""
+    """The contents of a file, b"" if it is not there; ValueError if it is a pipe or a device."""
     try:
-        return path.read_bytes()
+        return _contents(path)
     except FileNotFoundError:
         return b""
+
+
+def _contents(path: Path) -> bytes:
+    if path.is_fifo() or path.is_char_device():  # reading one might never end
+        raise ValueError(f"{path.name} is no file")
+    return path.read_bytes()
 
 
 def file_digest(path: Path) -> str:

@@ -125,10 +125,10 @@ def load_run(workdir: str | Path) -> Run:
 def _read_files(workdir: Path) -> proofs.Files:
     """The records of a run. What a training run writes meanwhile comes after what is read first."""
     config, status = (records.read_json(workdir / name) for name in ("config.json", "status.json"))
-    metas = readable_metas(workdir)
+    steps, metas = checkpoint_steps(workdir), readable_metas(workdir)
     networks = records.read_json(workdir / "networks.json")
     metrics = records.read_bytes(workdir / "metrics.jsonl")
-    return proofs.Files(config, networks, status, metrics, metas)
+    return proofs.Files(config, networks, status, metrics, steps, metas)
 
 
 def readable_metas(workdir: Path) -> dict[int, dict[str, Any]]:

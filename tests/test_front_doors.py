@@ -261,3 +261,38 @@ def test_a_warning_is_a_line_for_a_reader_unless_more_is_asked_for(flags, said):
         [sys.executable, "-c", WARNING, *flags], cwd=ROOT, capture_output=True, text=True
     )
     assert re.fullmatch(said, ended.stderr), ended.stderr
+
+
+SPEAKING = """
+import sys
+from randlabels import frontdoor
+frontdoor.run(lambda: [print("a line", file=stream) for stream in (sys.stdout, sys.stderr)])
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        ("2>&1", 0, "a line\na line\n"),
+        ("2>&-", 0, "a line\n"),
+        (">&-", 0, "a line\n"),
+        (
+            ">/dev/full",
+            1,
+            r"(a line\n)?randlabels: standard output cannot be written: No space .*\n",
+        ),
+        ("| true", 1, "(a line\n)?"),
+    ],
+)
+def test_closed_and_full_outputs_are_no_tracebacks(redirected, code, said, unbuffered):
+    command = f"set -o pipefail; sleep .2 | {sys.executable} -c '{SPEAKING}' {redirected}"
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    assert re.fullmatch(said, ended.stdout + ended.stderr), ended
+    assert ended.returncode == code

@@ -91,15 +91,15 @@ def _fitting(
     Raises:
         InputError: if it cannot.
     """
-    meta = search.checked(step)
-    known = proofs.proven(metrics, meta["metrics"])
-    if known is None:
-        raise InputError(
-            f"metrics.jsonl in {search.workdir} is not what it was at the checkpoint of step "
-            f"{step}."
-        )
-    for earlier in sorted({k for k in kept if k < step}):
-        search.checked(earlier)
+    meta, known = search.checked(step), b""
+    for earlier in [*sorted({k for k in kept if k < step}), step]:
+        proven = proofs.proven(metrics, search.checked(earlier)["metrics"])
+        if proven is None:
+            raise InputError(
+                f"metrics.jsonl in {search.workdir} is not what it was at the checkpoint of step "
+                f"{earlier}."
+            )
+        known = proven
     return meta, known
 
 
@@ -212,7 +212,7 @@ def _saved_table(workdir: Path) -> list[Network]:
 def _read_metrics(workdir: Path) -> bytes:
     try:
         return records.read_bytes(workdir / "metrics.jsonl")
-    except OSError:
+    except (OSError, ValueError):
         return b""
 
 

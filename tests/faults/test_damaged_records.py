@@ -5,6 +5,7 @@ Readers refuse it in one sentence; the command that trained the run mends it.
 
 import contextlib
 import json
+import os
 import shutil
 
 import pytest
@@ -254,3 +255,53 @@ def test_a_run_in_training_is_read_up_to_where_it_is(small, tmp_path, monkeypatc
     monkeypatch.setattr(loop, "_batches", look)
     loop.train(small, directory)
     assert seen == [[0], [0, 1], [0, 1, 2]]
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_kept_checkpoint_that_is_gone_is_missed(small, finished, copy, outcome, epoch):
+    step = runs.checkpoint_steps(finished)[epoch]
+    shutil.rmtree(copy / "checkpoints" / str(step))
+    with pytest.raises(InputError, match=rf"the checkpoint of step {step} is missing"):
+        load_run(copy)
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+
+
+def test_a_checkpoint_of_a_run_with_the_same_config_is_noticed(
+    small, finished, copy, outcome, tmp_path, monkeypatch
+):
+    """As where the run that it starts from was another, or JAX drew other numbers."""
+    batches = loop._batches
+    monkeypatch.setattr(loop, "_batches", lambda setup, epoch: batches(setup, epoch + 100))
+    loop.train(small, tmp_path / "namesake")
+    monkeypatch.undo()
+    step = str(runs.checkpoint_steps(finished)[1])
+    shutil.rmtree(copy / "checkpoints" / step)
+    shutil.copytree(tmp_path / "namesake" / "checkpoints" / step, copy / "checkpoints" / step)
+    with pytest.raises(InputError, match=r"metrics\.jsonl does not fit the checkpoints"):
+        load_run(copy)
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(small, finished, copy, outcome, name):
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(InputError, match=f"{name} is no file"):
+        load_run(copy)
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+
+
+def test_a_config_without_fields_is_damaged(copy):
+    config = json.loads((copy / "config.json").read_text())
+    shutil.rmtree(copy / "checkpoints")
+    groups = {key: {} for key, value in config.items() if isinstance(value, dict)}
+    (copy / "config.json").write_text(json.dumps(groups))
+    status = json.loads((copy / "status.json").read_text())
+    del status["config_digest"]
+    (copy / "status.json").write_text(json.dumps(status))
+    with pytest.raises(InputError, match=r"config\.json is no config"):
+        load_run(copy)

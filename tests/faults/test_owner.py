@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,3 +170,17 @@ def test_two_processes_on_one_workdir(tmp_path, front_door, delay):
     assert said[loser.pid].count("\n") == 1
     metrics = load_run(tmp_path / "run").metrics
     assert [record["epoch"] for record in metrics] == list(range(301))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("make", ["link", "pipe", "folder"])
+def test_what_is_no_lock_is_left_alone(finished, tmp_path, make):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = (folder / "config.json").read_bytes()
+    lock = folder / ".lock"
+    {"link": lambda: lock.symlink_to("config.json"), "pipe": lambda: os.mkfifo(lock),
+     "folder": lock.mkdir}[make]()  # fmt: skip
+    with pytest.raises(InputError, match=r"\.lock is no file that randlabels made; remove it"):
+        analyze(folder)
+    assert (folder / "config.json").read_bytes() == before
