@@ -165,7 +165,7 @@ class TestsOfLines:
 def _tests(by_line: dict[int, list[str]], lines: range) -> set[str]:
     """Tests that execute one of the lines; "" is the context of imports."""
     contexts = {context for number in lines for context in by_line.get(number, [])}
-    return {context.partition("|")[0] for context in contexts if context}
+    return {context.rpartition("|")[0] for context in contexts if context}  # "|run"
 
 
 def _statement(path: Path, line: int) -> range:
@@ -263,6 +263,8 @@ def _fails(tree: Path, tests: Sequence[str]) -> str:
         return ""
     if ended.returncode == 0:
         return ""
+    if "ERROR: not found" in ended.stderr + ended.stdout:
+        raise RuntimeError(f"tests have changed since their coverage was taken: {ended.stderr}")
     failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" - ")[0] if failed else f"exit status {ended.returncode}"
 
