@@ -111,6 +111,8 @@ def test_dormant_units_by_their_score():
     np.testing.assert_allclose(activity.score, sizes)
     assert activity.dormant().tolist() == [True, True, False, False, False]
     assert activity.dormant(0.1).tolist() == [True, True, True, False, False]
+    assert activity.dormant(0.0).tolist() == (activity.score == 0).tolist()  # at most tau
+    assert activity.dormant(0.0).any()
     assert activity.dead.tolist() == [True, False, False, False, False]
 
 

@@ -186,6 +186,21 @@ def test_training_finishes_its_epoch_and_goes_on_from_there(
     assert outcome(directory) == outcome(finished)
 
 
+def test_what_is_interrupted_while_it_compiles_is_said_to_be_before_its_first_epoch(
+    small, tmp_path, monkeypatch
+):
+    said = []
+
+    def opened(directory, kept):
+        said.append(interrupts._state.sentence)
+        raise interrupts.Interrupted(interrupts._state.sentence, 130)
+
+    monkeypatch.setattr(loop.checkpoints, "open_manager", opened)
+    with pytest.raises(interrupts.Interrupted):
+        loop.train(small, tmp_path / "run")
+    assert said == ["Interrupted after epoch 0; continue with the same command."]
+
+
 def test_what_is_interrupted_before_it_began_leaves_nothing(small, tmp_path, monkeypatch):
     def prepare(config):
         raise interrupts.Interrupted(interrupts.AT_ONCE, 130)

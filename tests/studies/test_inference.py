@@ -81,6 +81,14 @@ def test_median_is_between_order_statistics():
     assert median_interval(values[:5], values[:5]) is None
 
 
+def test_median_of_many_values_is_between_the_order_statistics_of_the_binomial():
+    values = np.arange(1.0, 201.0)
+    low, high = median_interval(values, values)
+    depth = stats.binom.ppf(0.025, 200, 0.5)
+    assert depth <= low <= depth + 1
+    assert low + high == pytest.approx(201)
+
+
 def test_median_of_censored_values_takes_their_bounds():
     values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
     low, high = median_interval(values, values)

@@ -194,3 +194,12 @@ def test_the_estimate_is_near_the_peak(changes):
     )
     assert done.returncode == 0, done.stderr
     assert 0.75 < float(done.stdout) < 1.35
+
+
+@pytest.mark.parametrize(("part", "times"), [("upstream", 2), ("downstream", 2), ("test", 1)])
+def test_each_example_of_generated_data_is_counted(tiny_config, part, times):
+    """Twice those that are drawn before they are cut from the whole."""
+    config = tiny_config().data
+    before = sources.measure(config).loading
+    config[f"{part}_size"] += 10
+    assert sources.measure(config).loading - before == times * 10 * 8 * 8 * 3
