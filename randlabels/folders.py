@@ -18,11 +18,13 @@ def check_folder(what: str, path: str | Path) -> None:
 
     Raises:
         InputError: if it is an address, a file, a link to nothing or to itself, below a file, too
-            long, or may not be looked at.
+            long, no UTF-8, or may not be looked at.
     """
     named = f"{what} {shown(str(path))}"
     if re.match(r"[a-z][a-z0-9+.-]*:/", str(path)):  # a Path has made one slash of the two
         raise InputError(f"{named} is an address; give a folder of this machine.")
+    if str(path) != os.fsencode(path).decode("utf-8", "replace"):  # Orbax writes no such folders
+        raise InputError(f"{named} is no text in UTF-8; give another name, or set LC_ALL=C.UTF-8.")
     if any(len(os.fsencode(part)) > _LONGEST for part in Path(path).parts):
         raise InputError(f"{named} has a name of more than {_LONGEST} bytes; give a shorter one.")
     try:

@@ -31,12 +31,19 @@ def layers_to_set(chosen: Sequence[str], paths: Sequence[str]) -> tuple[str, ...
     "first" and "last" count the layers below the head, which is never taken over.
 
     Raises:
-        InputError: if a name is not a layer, or k is out of range.
+        InputError: if a name is not a layer, k is out of range, or none is named "head" where
+            layers are not named one by one.
     """
     body = [path for path in paths if path != HEAD]
     found: list[str] = []
     for name in chosen:
         end, _, count = name.partition(":")
+        if name not in paths and HEAD not in paths:
+            raise InputError(
+                f"config.init.layers is {name!r}, but the model has no layer named {HEAD!r}, so "
+                f"which one is the classifier is not known; name it so, or name the layers to be "
+                f"taken over, of {', '.join(paths)}."
+            )
         if name == "all":
             found += body
         elif end in ("first", "last") and count.isdigit():

@@ -1,7 +1,10 @@
 """Bad input to a run: one clear sentence, and nothing is written."""
 
+import os
+
 import pytest
 
+from randlabels import load_run
 from randlabels.errors import InputError
 from randlabels.training import loop
 
@@ -81,3 +84,13 @@ def test_damaged_records_of_the_earlier_run(tiny_config, tmp_path):
     with pytest.raises(InputError, match="records of .*earlier are damaged"):
         loop.train(later, tmp_path / "later")
     assert not (tmp_path / "later").exists()
+
+
+def test_a_workdir_whose_name_is_no_utf_8_is_refused(small, tmp_path):
+    """Its bytes come as surrogates, which Orbax cannot write."""
+    name = os.fsdecode(b"\xff\xfe")
+    with pytest.raises(InputError, match="is no text in UTF-8; give another name"):
+        loop.train(small, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    loop.train(small, tmp_path / "ü x 日本")
+    assert load_run(tmp_path / "ü x 日本").status["state"] == "done"

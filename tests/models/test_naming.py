@@ -65,3 +65,11 @@ def test_layers_to_set(chosen, expected):
 def test_wrong_choices_are_refused(chosen, message):
     with pytest.raises(InputError, match=message):
         layers_to_set(chosen, PATHS)
+
+
+@pytest.mark.parametrize("chosen", ["all", "first:1", "last:1", "conv9"])
+def test_without_a_head_layers_are_named_one_by_one(chosen):
+    """Else the classifier of random labels would be taken over."""
+    with pytest.raises(InputError, match=r"no layer named 'head'.* of conv1, Dense_0\.$"):
+        layers_to_set([chosen], ("conv1", "Dense_0"))
+    assert layers_to_set(["conv1"], ("conv1", "Dense_0")) == ("conv1",)
