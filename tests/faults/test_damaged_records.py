@@ -258,13 +258,21 @@ def test_a_run_in_training_is_read_up_to_where_it_is(small, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_a_kept_checkpoint_that_is_gone_is_missed(small, finished, copy, outcome, epoch):
+def test_a_kept_checkpoint_that_is_gone_is_missed(small, finished, copy, outcome, epoch, capsys):
     step = runs.checkpoint_steps(finished)[epoch]
     shutil.rmtree(copy / "checkpoints" / str(step))
     with pytest.raises(InputError, match=rf"the checkpoint of step {step} is missing"):
         load_run(copy)
     loop.train(small, copy)
     assert outcome(copy) == outcome(finished)
+    assert ("is trained from the start" in capsys.readouterr().err) == (epoch == 0)
+
+
+def test_a_run_begins_with_the_evaluation_of_its_start(small, tmp_path, capsys):
+    loop.train(small, tmp_path / "run")
+    assert "is trained from the start" not in capsys.readouterr().err
+    saved = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert saved == ["0", "3", "6", "9"]  # every epoch, and nothing before
 
 
 def test_a_checkpoint_of_a_run_with_the_same_config_is_noticed(
