@@ -381,7 +381,8 @@ def test_layers_too_large_are_refused_or_left_out(tmp_path, monkeypatch):
 
 
 def test_initialisation_needs_the_first_checkpoint(tmp_path):
-    run = write_run(tmp_path, small_config(**{"model.filters": 4}), steps=(4,))
+    changes = {"model.filters": 4, "train.checkpoint_epochs": (1,)}
+    run = write_run(tmp_path, small_config(**changes), steps=(4,))
     with pytest.raises(InputError, match="no checkpoint of its start"):
         alignment_of_run.alignment_of_run(run, ("head",), "initialisation", 3)
     first = alignment_of_run.alignment_of_run(run, (), "initialisation", 3)  # has no need of it

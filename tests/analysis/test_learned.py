@@ -204,6 +204,7 @@ def test_groups_without_networks_are_refused(planted, groups):
 
 
 def test_a_run_without_its_start_is_refused(tmp_path):
-    run = write_run(tmp_path, small_config(), steps=(2, 4))
+    config = small_config(**{"train.checkpoint_epochs": (1,)})
+    run = write_run(tmp_path, config, steps=(2, 4))
     with pytest.raises(InputError, match=r"did not keep its start.*checkpoint_epochs"):
         learned_alignment(run, 4, [[0]])
