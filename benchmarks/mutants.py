@@ -6,9 +6,9 @@ python -m benchmarks.mutants --count=200 --seed=0
 
 Every error is planted in a copy of the checkout, where the tests then run that execute its
 statement, those named like its module and the quickest first, up to the first that fails or the
---seconds that they took when nothing was planted. An error in a line that
-no test executes counts as not found. Results are appended to --output, a line each, and a second
-call goes on where the first was stopped; what was not found is printed with its diff.
+--seconds that they took when nothing was planted. An error in a line that no test executes counts
+as not found. Results are appended to --output, a line each, and a second call goes on where the
+first was stopped; what was not found is printed with its diff.
 """
 
 import argparse
@@ -270,17 +270,19 @@ def _fails(tree: Path, tests: Sequence[str]) -> str:
 
 
 def _print(results: Sequence[dict[str, Any]]) -> None:
-    for result in results:
-        if result["found"] in ("", "not executed"):
-            path, name, _ = result["mutant"]
-            print(f"{path}:{result['line']} {name} {result['found']}")
-            print("  - {}\n  + {}".format(*result["diff"]))
-    place = {id(r): r["mutant"][0].split("/")[1] for r in results}
-    total = Counter(place[id(r)] for r in results)
-    missed = Counter(place[id(r)] for r in results if r["found"] in ("", "not executed"))
+    missed = [result for result in results if result["found"] in ("", "not executed")]
+    for result in missed:
+        path, name, _ = result["mutant"]
+        print(f"{path}:{result['line']} {name} {result['found']}")
+        print("  - {}\n  + {}".format(*result["diff"]))
+    total, lost = _by_place(results), _by_place(missed)
     for name in sorted(total):
-        print(f"{name:10} {total[name] - missed[name]:4} of {total[name]:4} found")
-    print(f"{'all':10} {total.total() - missed.total():4} of {total.total():4} found")
+        print(f"{name:10} {total[name] - lost[name]:4} of {total[name]:4} found")
+    print(f"{'all':10} {total.total() - lost.total():4} of {total.total():4} found")
+
+
+def _by_place(results: Sequence[dict[str, Any]]) -> Counter[str]:
+    return Counter(result["mutant"][0].split("/")[1] for result in results)
 
 
 if __name__ == "__main__":

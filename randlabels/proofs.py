@@ -189,9 +189,8 @@ def _metrics(
 ) -> list[dict[str, Any]]:
     text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
     if newest is not None:
-        known = proven(text, newest["metrics"])
-        others = [proven(text, meta["metrics"]) for meta in files.metas.values()]
-        if known is None or None in others or (finished and known != text):
+        known = {step: proven(text, meta["metrics"]) for step, meta in files.metas.items()}
+        if None in known.values() or (finished and known[newest["step"]] != text):
             raise ValueError("metrics.jsonl does not fit the checkpoints")
     try:
         found = [json.loads(line) for line in text.splitlines()]
