@@ -13,6 +13,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from randlabels import interrupts
+from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
 ALL_LOST = 3  # exit code where nothing was wrong with the input, and yet no network is left
@@ -69,6 +70,7 @@ def run(main: Callable[[], None]) -> NoReturn:
             logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
             handler.setFormatter(Formatter("%(levelname)s: %(message)s"))
         try:
+            check_backend()
             main()
             sys.stdout.flush()  # where it cannot be written is noticed here
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it

@@ -2,8 +2,9 @@
 
 The lock is the operating system's, on the file `.lock` in the workdir, so that it ends with the
 process that holds it, however that ends. The file says who holds it; it is removed on release, and
-one that a killed process left behind holds nothing. Where the file system knows no locks, a lease
-stands in their place (`randlabels.lease`).
+one that a killed process left behind holds nothing. The folder is locked with it, so that whoever
+removes the file lets nobody in. Where the file system knows no locks, a lease stands in their place
+(`randlabels.lease`).
 """
 
 import contextlib
@@ -55,14 +56,35 @@ def _locked(workdir: Path) -> Iterator[None]:
             yield
         return
     try:
-        os.ftruncate(handle, 0)
-        os.write(handle, _signature().encode())
-        yield
+        with _folder_locked(workdir):
+            os.ftruncate(handle, 0)
+            os.write(handle, _signature().encode())
+            yield
     finally:
         # Before it is let go: whoever waits for this file finds that it is no longer the one.
         if _is_at(handle, path):
             with contextlib.suppress(OSError):
                 path.unlink()
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _folder_locked(workdir: Path) -> Iterator[None]:
+    """Lock the folder itself, on the file systems that lock folders.
+
+    Raises:
+        InputError: if another holds it, whose file was removed.
+    """
+    handle = os.open(workdir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _refusal(workdir, "") from None
+        except OSError:  # NFS, which locks only what is open for writing
+            pass
+        yield
+    finally:
         os.close(handle)
 
 

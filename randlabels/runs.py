@@ -26,7 +26,7 @@ from randlabels.networks import Network
 
 CHECKPOINTS = "checkpoints"
 
-_MENDED = "the command that trained it mends it."
+MENDED = "the command that trained it mends it."
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -185,12 +185,12 @@ def read_meta(checkpoint: Path) -> dict[str, Any]:
         meta = records.read_json(checkpoint / "meta" / "metadata")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {_MENDED}"
+            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {MENDED}"
         ) from error
     try:
         return proofs.opened(meta, int(checkpoint.name))
     except (ValueError, KeyError) as error:
-        raise InputError(f"The checkpoint {checkpoint} is damaged ({error}); {_MENDED}") from error
+        raise InputError(f"The checkpoint {checkpoint} is damaged ({error}); {MENDED}") from error
 
 
 def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
@@ -221,14 +221,12 @@ def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
             )
     except Exception as error:  # Orbax raises bare Exception, KeyError, ValueError and more
         raise InputError(
-            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {_MENDED}"
+            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {MENDED}"
         ) from error
     kept = {k: v for k, v in named_leaves(restored).items() if v is not ocp.PLACEHOLDER}
     for name in {*kept, *(name for name in digests if name.startswith(prefix))}:
         if name not in kept or digest(kept[name]) != digests.get(name):
-            raise InputError(
-                f"The checkpoint {checkpoint} is damaged (digest of {name}); {_MENDED}"
-            )
+            raise InputError(f"The checkpoint {checkpoint} is damaged (digest of {name}); {MENDED}")
     return _nest(kept)
 
 

@@ -176,22 +176,6 @@ def size_of(state: Any) -> int:
     return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(state))
 
 
-def restore_newest(workdir: Path, like: Any) -> tuple[int, Any] | None:
-    """The newest intact state as (step, host arrays), or None if nothing was saved yet.
-
-    Args:
-        workdir: of the run.
-        like: a state of the same structure.
-
-    Raises:
-        InputError: if there are checkpoints but all are damaged.
-    """
-    if not runs.checkpoint_steps(workdir):
-        return None
-    step = runs.newest_intact_step(workdir)
-    return step, restore(workdir, step, like)
-
-
 def restore(workdir: Path, step: int, like: Any) -> Any:
     """The state of a step as host arrays.
 

@@ -42,11 +42,7 @@ def tree_bytes(tree: Any) -> int:
 
 def _peak(jaxpr: Any) -> int:
     """Walk through the equations, each value living from where it is made to its last use."""
-    last = {
-        variable: place
-        for place, equation in enumerate(jaxpr.eqns)
-        for variable in _variables(equation.invars)
-    } | dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    last = _last_uses(jaxpr)
     ends = Counter[int]()
     live = peak = 0
     for place, equation in enumerate(jaxpr.eqns):
@@ -54,13 +50,32 @@ def _peak(jaxpr: Any) -> int:
         made = 0
         for variable in equation.outvars:
             until = last.get(variable, place)
-            fused = equation.primitive.name in _FUSED and until < len(jaxpr.eqns)
-            size = 0 if fused else _size(variable.aval)
+            size = 0 if _is_fused(equation, jaxpr, until) else _size(variable.aval)
             made += size
             ends[until] += size
         peak = max(peak, live + made + inner)
         live += made - ends[place]
     return peak
+
+
+def _last_uses(jaxpr: Any) -> dict[core.Var, int]:
+    """The place of the last equation that needs a value; that of a result is after the last.
+
+    What is fused is computed again by each of its readers, so that what it is made of has to be
+    there for all of them.
+    """
+    last = dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
+    for place, equation in reversed(list(enumerate(jaxpr.eqns))):
+        until = max((last.get(v, place) for v in equation.outvars), default=place)
+        needed = until if _is_fused(equation, jaxpr, until) else place
+        for variable in _variables(equation.invars):
+            last[variable] = max(last.get(variable, needed), needed)
+    return last
+
+
+def _is_fused(equation: Any, jaxpr: Any, until: int) -> bool:
+    """Whether the results of an equation, needed until a place, are compiled into their readers."""
+    return equation.primitive.name in _FUSED and until < len(jaxpr.eqns)
 
 
 def _variables(values: Any) -> Iterator[Any]:

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import disk, interrupts, owner, proofs, runs, states
+from randlabels.backend import check_backend
 from randlabels.data import splits
 from randlabels.folders import check_folder
 from randlabels.networks import Network
@@ -43,11 +44,12 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
         The run, as it can be read from the workdir.
 
     Raises:
-        InputError: if the config, the data or the workdir cannot be used (nothing is written
+        InputError: if the config, the data, JAX or the workdir cannot be used (nothing is written
             then), the workdir is in use, or the disk is full.
         AllLostError: if all networks diverged or died; the workdir is written all the same.
         Interrupted: if a signal has come; the run can be continued.
     """
+    check_backend()
     config = check(config)
     directory = Path(directory)
     check_folder("--workdir", directory)

@@ -179,7 +179,8 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
         InputError: if the networks start from others than they did.
     """
     for sentence in found.passed_over:
-        logging.warning("%s Trying the one before.", sentence)
+        wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
+        logging.warning("%s; it is mended.", wrong)
     if found.passed_over and found.step < 0:
         tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
     if found.networks:

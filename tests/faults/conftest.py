@@ -95,7 +95,7 @@ def front_door() -> Callable[..., subprocess.Popen[str]]:
         return subprocess.Popen(
             [sys.executable, "-m", "randlabels.main", *FLAGS, *flags, f"--workdir={workdir}"],
             cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            env={"JAX_PLATFORMS": "cpu"} | os.environ,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

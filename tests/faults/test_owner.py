@@ -88,6 +88,30 @@ def test_a_lock_that_is_removed_as_it_is_taken_is_taken_again(tmp_path, monkeypa
         pass
 
 
+def test_who_removes_the_lock_lets_nobody_in(holder, tmp_path):
+    (tmp_path / "run" / LOCK).unlink()
+    with pytest.raises(InputError, match="in use by another process"), owned(tmp_path / "run"):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+    holder.kill()
+    holder.wait()
+    with owned(tmp_path / "run"):
+        pass
+
+
+def test_a_file_system_that_locks_no_folders_locks_the_file(tmp_path, monkeypatch):
+    flock = fcntl.flock
+
+    def refuse_folders(handle, operation):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse_folders)
+    with owned(tmp_path), pytest.raises(InputError, match="in use by process"), owned(tmp_path):
+        pass
+
+
 def test_readers_do_not_wait(holder, finished, tmp_path):
     for path in finished.iterdir():
         if path.is_file():

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import pytest
 
+from randlabels import runs
 from randlabels.training import checkpoints, loop
 from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
@@ -38,7 +39,8 @@ def run_population(tmp_path) -> Callable[..., Result]:
         directory = tmp_path / f"population{next(numbers)}"
         directory.mkdir()
         loop.run_epochs(setup, directory)
-        _, state = checkpoints.restore_newest(directory, setup.state)
+        step = runs.newest_intact_step(directory)
+        state = checkpoints.restore(directory, step, setup.state)
         lines = (directory / "metrics.jsonl").read_text().splitlines()
         return Result(state["params"], setup.table, [json.loads(line) for line in lines])
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from randlabels import runs
 from randlabels.models import build
 from randlabels.training import checkpoints, loop
 from randlabels.training.check import check
@@ -69,7 +70,8 @@ def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, mon
         )
 
     def last(directory):
-        return checkpoints.restore_newest(directory, setup.state)
+        step = runs.newest_intact_step(directory)
+        return step, checkpoints.restore(directory, step, setup.state)
 
     for name in ("unbroken", "broken"):
         (tmp_path / name).mkdir()

@@ -154,6 +154,39 @@ def test_values_live_from_where_they_are_made_to_their_last_use():
     )
 
 
+def test_what_is_computed_again_needs_what_it_is_made_of():
+    def made_before(x, function):
+        return function(x @ x), x @ x @ x
+
+    def peak(function):
+        return peak_bytes(
+            lambda x: jnp.matmul(*made_before(x, function)), jnp.zeros((100, 100), jnp.float32)
+        )
+
+    assert peak(jnp.exp) == peak(lambda x: x)
+
+
+CONVS = {"train.batch_size": 32, "data.image_size": 32, "model.filters": 48}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"model.name": "conv_net", "model.channels": (32, 32)},
+        {"model.name": "conv_net", "model.channels": (32, 32), "model.conv": "lax"},
+        {"model.name": "resnet18", "model.width": 0.25, "model.widths": (32,)},
+    ],
+)
+def test_one_step_needs_what_the_compiler_gives_it(tiny_config, changes, monkeypatch):
+    traced = []
+    monkeypatch.setattr(memory, "peak_bytes", lambda *a: traced.append(a) or peak_bytes(*a))
+    step = plan_of(tiny_config(CONVS | changes)).step
+    ((function, *arguments),) = traced
+    compiled = jax.jit(function).lower(*arguments).compile().memory_analysis()
+    assert 0.7 * step < compiled.temp_size_in_bytes < 1.1 * step
+
+
 def test_the_plan_is_printed(tiny_config, tmp_path, capsys):
     loop.train(tiny_config(MLP | {"train.epochs": 1}), tmp_path / "run")
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "of memory" in line]

@@ -1,0 +1,35 @@
+"""What JAX makes of its environment variables is refused before anything is computed."""
+
+import re
+
+import jax
+import pytest
+
+from randlabels.errors import InputError
+from randlabels.training import loop
+
+
+@pytest.mark.parametrize(
+    ("variable", "sentence"),
+    [
+        ("JAX_PLATFORMS=nonsense", "JAX does not start: .*nonsense"),
+        ("JAX_NUM_CPU_DEVICES=0", "JAX does not start: "),
+        ("JAX_NUM_CPU_DEVICES=x", 'JAX does not start: Invalid value "x"'),
+        ("JAX_ENABLE_X64=1", "JAX_ENABLE_X64 is set"),
+        ("JAX_THREEFRY_PARTITIONABLE=0", "JAX_THREEFRY_PARTITIONABLE is off"),
+    ],
+)
+def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, variable, sentence):
+    monkeypatch.setenv(*variable.split("="))
+    process = front_door(tmp_path / "run")
+    (line,) = process.communicate(timeout=120)[1].splitlines()
+    assert re.match(f"randlabels: {sentence}", line)
+    assert process.returncode == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("changed", [jax.enable_x64(True), jax.threefry_partitionable(False)])
+def test_a_session_that_draws_other_numbers_trains_nothing(small, tmp_path, changed):
+    with changed, pytest.raises(InputError, match="drawn and rounded otherwise"):
+        loop.train(small, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
