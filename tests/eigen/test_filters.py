@@ -30,6 +30,12 @@ def test_centred_is_numpys_covariance():
     np.testing.assert_allclose(filter_covariance(w, centered=True), np.cov(w), rtol=1e-12)
 
 
+def test_centring_is_over_the_filters_of_each_network():
+    w = kernel(4, 5, 9)
+    found = filter_covariance(w, centered=True, spatial=False)
+    np.testing.assert_allclose(found, [np.cov(one) for one in w], rtol=1e-12)
+
+
 def test_spatial_kernels_flatten_row_column_channel():
     w = kernel(2, 3, 2, 3, 4, 5)  # [step, network, kh, kw, cin, m]
     flat = flatten_kernel(w)
