@@ -151,9 +151,9 @@ class TestsOfLines:
         """Test functions and their parameters, in the order in which they are to run."""
         (name,) = [f for f in self._data.measured_files() if f.endswith(path)] or [""]
         by_line = self._data.contexts_by_lineno(name) if name else {}
-        of_statement = _tests(by_line, _statement(ROOT / path, line))
+        of_statement = self._tests(by_line, _statement(ROOT / path, line))
         # What an import runs, as a constant or a decorator, is seen by whatever runs the module.
-        found = of_statement or _tests(by_line, range(max(by_line, default=0) + 1))
+        found = of_statement or self._tests(by_line, range(max(by_line, default=0) + 1))
         likely = f"test_{Path(path).stem}.py"
         ordered = sorted(found, key=lambda test: (likely not in test, self._times[test], test))
         until = itertools.accumulate(self._times[test] for test in ordered)
@@ -161,11 +161,13 @@ class TestsOfLines:
             t for t, s in zip(ordered, until, strict=True) if t == ordered[0] or s < self._seconds
         ]
 
-
-def _tests(by_line: dict[int, list[str]], lines: range) -> set[str]:
-    """Tests that execute one of the lines; "" is the context of imports."""
-    contexts = {context for number in lines for context in by_line.get(number, [])}
-    return {context.rpartition("|")[0] for context in contexts if context}  # "|run"
+    def _tests(self, by_line: dict[int, list[str]], lines: range) -> set[str]:
+        """Tests that execute one of the lines, or that share a file with one whose fixtures do."""
+        contexts = {context for number in lines for context in by_line.get(number, [])}
+        parts = [context.rpartition("|") for context in contexts if context]  # "" is of imports
+        files = {test.partition("::")[0] for test, _, phase in parts if phase == "setup"}
+        sharing = {test for test in self._times if test.partition("::")[0] in files}
+        return {test for test, _, _ in parts} | sharing
 
 
 def _statement(path: Path, line: int) -> range:

@@ -23,5 +23,7 @@ def check_backend() -> None:
         ) from error
     if jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise InputError(f"JAX_ENABLE_X64 is set, with which {_DRAWN}; unset it.")
+    if jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
+        raise InputError(f"JAX_RANDOM_SEED_OFFSET is set, with which {_DRAWN}; unset it.")
     if not jax.config.jax_threefry_partitionable:  # type: ignore[attr-defined]
         raise InputError(f"JAX_THREEFRY_PARTITIONABLE is off, with which {_DRAWN}; unset it.")

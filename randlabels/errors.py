@@ -13,7 +13,7 @@ class AllLostError(RuntimeError):
     """All networks of a run diverged or died; front doors print the sentence and exit with 3."""
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """The type and message of an exception of the user's own code, for a sentence about it."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 

@@ -9,6 +9,20 @@ from randlabels.errors import InputError, shown
 _LONGEST = 255  # bytes of one name, on the usual file systems
 
 
+def check_can_hold_checkpoints(folder: str | Path) -> None:
+    """Make sure that Orbax can write into a folder: it takes [ and \\ in its name for patterns.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    odd = [c for c in "[\\" if c in str(Path(folder).resolve())]
+    if odd:
+        raise InputError(
+            f"--workdir {shown(str(folder))} has {odd[0]} in its name or above it, where "
+            "checkpoints cannot be written; give another name."
+        )
+
+
 def check_folder(what: str, path: str | Path) -> None:
     """Make sure that a path is a folder of this machine, or nothing yet.
 

@@ -110,12 +110,17 @@ def parse(arguments: Sequence[str]) -> list[str]:
         arguments = _last_of_repeated(_with_paths(arguments))
     try:
         rest = flags.FLAGS(arguments)
-        if "config" in flags.FLAGS:
-            _ = flags.FLAGS.config.keys  # a missing file is noticed at the first use only
+        # The first use, at which a missing file is noticed.
+        if "config" in flags.FLAGS and not hasattr(flags.FLAGS.config, "keys"):
+            raise TypeError(f"get_config of {_config_file(arguments)} returns no ConfigDict")
     except OSError:
         _fail(f"there is no file {_config_file(arguments)} for --config.")
     except Exception as error:  # whatever a config file raises, and what ml_collections makes of it
         _fail(_unknown_field(arguments) or _last_line(error))
+    except SystemExit as error:
+        if error.code:  # --help, which absl ends so
+            raise
+        _fail(f"the config {_config_file(arguments)} ends Python; it shall define get_config().")
     return rest
 
 

@@ -131,6 +131,11 @@ def test_no_workdir_is_one_sentence():
             "config.optimizer.learning_rat is unknown; did you mean 'optimizer.learning_rate'?",
         ),
         ("x = (", "the config cannot be loaded: SyntaxError: '(' was never closed"),
+        ("import sys\nsys.exit(0)\n", "the config "),
+        (
+            "def get_config():\n    return 5\n",
+            "the config cannot be loaded: TypeError: get_config of ",
+        ),
     ],
 )
 def test_a_config_file_with_an_error_is_one_sentence(tmp_path, text, sentence):

@@ -4,6 +4,7 @@ Nothing of the package is edited: the modules lie in a folder of the test's.
 """
 
 import itertools
+import logging
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import pytest
 
 from randlabels import load_run
 from randlabels.data import sources
+from randlabels.data.tasks import open_task
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build
 from randlabels.training.check import check
 from randlabels.training.loop import train
+from randlabels.training.setup import measure
 
 ROOT = Path(__file__).parents[1]
 
@@ -220,9 +223,255 @@ def test_data_from_outside_are_checked(tiny_config, module, attribute, changes, 
 
 def test_what_a_generator_draws_is_checked(tiny_config, tmp_path, module):
     name = f"{module(STRIPES)}:wrong"
-    with pytest.raises(InputError, match=r"draws float64 \(0, 4, 4\) and labels float64 \(0,\) "):
+    with pytest.raises(InputError, match=r"draws float64 \(1, 4, 4\) and labels float64 \(1,\) "):
         train(tiny_config({"data.name": name, "data.image_size": 16}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+ODD_GENERATORS = """
+import itertools
+import os
+import sys
+
+import numpy as np
+
+from randlabels.data.generators import Generator
+
+calls = itertools.count(1)
+
+
+def images(count, size=8, channels=3):
+    return np.arange(count * size * size * channels).reshape(count, size, size, channels) % 251
+
+
+def set_of(draw, names=("one", "two"), **fields):
+    return Generator(draw, names, **fields)
+
+
+def plain(seed, count):
+    return images(count).astype(np.uint8), np.zeros(count, np.int32)
+
+
+def raising(seed, count):
+    raise RuntimeError("no such thing")
+
+
+def asked_for_none(seed, count):
+    assert count > 0
+    return plain(seed, count)
+
+
+def leaving(seed, count):
+    sys.exit(0)
+
+
+raises = set_of(raising)
+leaves = set_of(leaving)
+nothing = set_of(lambda seed, count: None)
+ragged = set_of(lambda seed, count: ([[1], [2, 3]], [0]))
+no_function = set_of(5)
+empty = set_of(lambda seed, count: (images(count)[..., :0].astype(np.uint8), plain(1, count)[1]))
+random = set_of(lambda seed, count: (
+    np.frombuffer(os.urandom(count * 192), np.uint8).reshape(count, 8, 8, 3), plain(1, count)[1]))
+beyond = set_of(lambda seed, count: (plain(1, count)[0], np.full(count, 2, np.int32)))
+below = set_of(lambda seed, count: (plain(1, count)[0], np.full(count, -1, np.int32)))
+of_parts = set_of(lambda seed, count: (
+    images(count, 8 if count in (1, 50) else 9).astype(np.uint8), plain(1, count)[1]))
+infinite = set_of(lambda seed, count: (
+    np.full((count, 4), np.inf, np.float32), plain(1, count)[1]), vectors=True)
+no_names = set_of(plain, None)
+text = set_of(plain, "ab")
+picky = set_of(asked_for_none)
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [
+        ("raises", "raises fails where 1 examples are asked for: RuntimeError: no such thing"),
+        ("leaves", "leaves fails where 1 examples are asked for: SystemExit: 0"),
+        ("nothing", "nothing fails where 1 .*TypeError"),
+        ("ragged", "ragged fails where 1 .*ValueError"),
+        ("no_function", "no_function fails where 1 .*TypeError"),
+        ("empty", r"empty draws uint8 \(1, 8, 8, 0\)"),
+        ("random", "random draws other inputs at each call"),
+        ("beyond", "beyond draws labels from 2 to 2; with its 2 class_names they shall be 0 to 1"),
+        ("below", "below draws labels from -1 to -1"),
+        ("of_parts", r"of_parts draws inputs of several shapes: \[\(8, 8, 3\), \(9, 9, 3\)\]"),
+        ("infinite", "infinite draws numbers that are not finite"),
+        ("no_names", "no_names', whose class_names are no tuple of texts"),
+        ("text", "text', whose class_names are no tuple of texts"),
+    ],
+)
+def test_a_generator_that_is_none_is_one_sentence(
+    tiny_config, tmp_path, module, attribute, message
+):
+    name = f"{module(ODD_GENERATORS)}:{attribute}"
+    model = {"model.name": "mlp", "model.filters": 48, "data.image_size": 16}
+    with pytest.raises(InputError, match=message) as error:
+        train(tiny_config(model | {"data.name": name}), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_generator_is_never_asked_for_nothing(tiny_config, module):
+    name = f"{module(ODD_GENERATORS)}:picky"
+    config = tiny_config({"data.name": name, "data.image_size": 16, "data.downstream_size": 0})
+    assert sources.measure(config.data).shape == (8, 8, 3)
+    assert sources.load(config.data).train_images.shape == (50, 8, 8, 3)
+
+
+FINITE = """
+import numpy as np
+
+from randlabels.data.generators import Generator
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
+IMAGES[:, 0, 0, 0] = np.arange(200)  # by which each is known
+
+
+def draw(seed, count):
+    chosen = np.random.default_rng(seed).permutation(200)[:count]
+    return IMAGES[chosen], (chosen % 2).astype(np.int32)
+
+
+finite = Generator(draw, ("even", "odd"), at_once=True)
+"""
+
+
+def test_a_finite_set_gives_no_image_twice_whatever_the_sizes(tiny_config, module):
+    name = f"{module(FINITE)}:finite"
+
+    def parts(downstream):
+        sizes = {"data.upstream_size": 60, "data.test_size": 30}
+        config = tiny_config(sizes | {"data.name": name, "data.downstream_size": downstream})
+        up, down = (open_task(config, task) for task in ("upstream", "downstream"))
+        assert (up.real_labels == up.images[:, 0, 0, 0] % 2).all()
+        return [set(x[:, 0, 0, 0].tolist()) for x in (up.images, down.images, up.test_images)]
+
+    up, down, test = parts(110)
+    assert len(up | down | test) == 200
+    fewer_up, fewer_down, fewer_test = parts(50)
+    assert (fewer_up, fewer_test) == (up, test)
+    assert fewer_down < down
+
+
+ODD_MODELS = """
+import flax.linen as nn
+import jax.numpy as jnp
+
+from randlabels.models.layers import Conv
+
+
+class Net(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = x.reshape(x.shape[0], -1)
+        return self.end(nn.Dense(self.num_classes)(x), train)
+
+    def end(self, x, train):
+        return x
+
+
+class Flat(Net):
+    def end(self, x, train):
+        return x[:, 0]
+
+
+class Wide(Net):
+    def end(self, x, train):
+        return jnp.tile(x, 2)
+
+
+class WideInTraining(Net):
+    def end(self, x, train):
+        return x[:, :2] if train else x
+
+
+class Whole(Net):
+    def end(self, x, train):
+        return x.astype(jnp.int32)
+
+
+class Pair(Net):
+    def end(self, x, train):
+        return x, x
+
+
+class Raising(Net):
+    def end(self, x, train):
+        raise RuntimeError("not today")
+
+
+class Noisy(Net):
+    def end(self, x, train):
+        return x + self.make_rng("noise") if train else x
+
+
+class Dropping(Net):
+    @nn.compact
+    def end(self, x, train):
+        return nn.Dropout(0.5, deterministic=not train)(x)
+
+
+class Remembering(Net):
+    @nn.compact
+    def end(self, x, train):
+        return x * self.variable("memory", "x", lambda: jnp.ones(())).value
+
+
+class Empty(nn.Module):
+    def __call__(self, x, train=False):
+        return jnp.zeros((len(x), 3))
+
+
+class Half(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = x.reshape(x.shape[0], -1)
+        return nn.Dense(self.num_classes, param_dtype=jnp.float16)(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Flat", r"returns float32 \(2,\) with train=False where logits, floats \(2, 3\), are"),
+        ("Wide", r"returns float32 \(2, 6\) with train=False"),
+        ("WideInTraining", r"returns float32 \(2, 2\) with train=True"),
+        ("Whole", r"returns int32 \(2, 3\)"),
+        ("Pair", "returns a tuple with train=False"),
+        ("Raising", r"cannot be applied to inputs \(8, 8, 3\): RuntimeError: not today"),
+        ("Noisy", "InvalidRngError.*keys are there for nn.Dropout, where config.model.dropout is"),
+        ("Dropping", "InvalidRngError.*keys are there for nn.Dropout"),
+        ("Remembering", "variables are kept in 'params' and 'batch_stats' alone"),
+        ("Empty", "cannot be applied .*KeyError: 'params'"),
+        ("Half", "has parameters of float16; keep them in float32"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_one_sentence(
+    tiny_config, tmp_path, module, name, message
+):
+    path = f"{module(ODD_MODELS)}:{name}"
+    with pytest.raises(InputError, match=message) as error:
+        train(tiny_config(PLAIN | {"model.name": path}), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("text", "said"), [(PLAIN_MODEL, True), (FULL_MODEL, False)])
+def test_a_model_that_cannot_be_analysed_is_told_at_the_start(
+    tiny_config, module, caplog, text, said
+):
+    changes = PLAIN if said else {"model.filters": 48}
+    config = check(tiny_config(changes | {"model.name": f"{module(text)}:Net"}))
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        measure(config)
+    assert ("it can be trained and transferred, but not analysed" in caplog.text) == said
 
 
 @pytest.mark.parametrize(

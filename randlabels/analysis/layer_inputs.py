@@ -9,11 +9,12 @@ from absl import logging
 
 from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Skipped
-from randlabels.data.tasks import open_task
+from randlabels.data.sketch import agree, sketch
+from randlabels.data.tasks import TaskData, open_task
 from randlabels.errors import InputError
 from randlabels.models import build, with_fields
 from randlabels.models.naming import get_layer
-from randlabels.runs import CHECKPOINTS, Run, read_state
+from randlabels.runs import CHECKPOINTS, Run, read_state, readable_metas
 from randlabels.saved_config import open_config
 
 # Inputs of a layer whose covariance still fits into memory (0.8 GB for each d x d).
@@ -28,12 +29,28 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
         task: "upstream" or "downstream"; "" is the one that the run learned.
 
     Raises:
-        InputError: if the data set is missing (DataError).
+        InputError: if the data set is missing (DataError), or gives other images than it did.
     """
     config = open_config(run.config)
     data = open_task(config, task)
+    _check_data(run, task, data)
     model = with_fields(build(config), dtype=jnp.float32)
     return LayerInputs(model, data.images, data.mean, data.std)
+
+
+def _check_data(run: Run, task: str, data: TaskData) -> None:
+    """Refuse data that are not those of the run, as far as its newest checkpoint knows them."""
+    newest = max(readable_metas(run.workdir).items(), default=(0, {}))[1]
+    known = newest.get("of", {}).get("data", {})
+    arrays = {"test_images": data.test_images}
+    if task in ("", run.config["train"]["task"]):
+        arrays["images"] = data.images
+    for name in known.keys() & arrays.keys():
+        if not agree(known[name], sketch(arrays[name])):
+            raise InputError(
+                f"the {name} of {data.source} are not those with which {run.workdir} was trained; "
+                "put them back."
+            )
 
 
 def layers_to_analyse(

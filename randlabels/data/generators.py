@@ -16,17 +16,22 @@ class Generator:
     """A data set that is drawn from a seed.
 
     Attributes:
-        draw: from (seed, number of examples n, *the values of `reads`) to inputs, uint8
-            [n, h, w, c] or float32 [n, d], and real classes, int32 [n].
+        draw: from (seed, number of examples n > 0, *the values of `reads`) to inputs, uint8
+            [n, h, w, c] or float32 [n, d], and real classes, int32 [n]. The same for the same
+            arguments.
         class_names: one for each real class.
         reads: the fields of config.data that `draw` takes, in its order.
         vectors: whether inputs are [n, d] and no images.
+        at_once: whether all parts of a set (upstream, test, downstream) are drawn by one call and
+            in this order, as a finite collection needs that shall give no example twice; else each
+            is drawn with a seed of its own.
     """
 
     draw: Callable[..., tuple[np.ndarray, np.ndarray]]
     class_names: tuple[str, ...]
     reads: tuple[str, ...] = ()
     vectors: bool = False
+    at_once: bool = False
 
 
 GENERATORS = {
@@ -54,6 +59,9 @@ def generator_named(name: str) -> Generator | None:
         raise InputError(
             f"config.data.name is {name!r}, which is no Generator of randlabels.data.generators."
         )
+    names = generator.class_names
+    if not isinstance(names, tuple) or not names or not all(isinstance(n, str) for n in names):
+        raise InputError(f"config.data.name is {name!r}, whose class_names are no tuple of texts.")
     return generator
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from randlabels.data.errors import DataError
 from randlabels.data.generators import Generator, generator_named
 from randlabels.data.splits import pixel_order, split_indices
+from randlabels.errors import InputError, in_one_line
 
 # Test examples have ids of their own, so that no test label repeats a training label.
 FIRST_TEST_ID = 2**30
@@ -100,7 +101,10 @@ def measure(data_config: Any) -> Extent:
     generator = generator_named(data_config.name)
     if generator is None:
         return _measure_stored(data_config, up, down, test)
-    inputs, _ = _draw(data_config, generator, 0, _UPSTREAM)
+    inputs, _ = _draw(data_config, generator, 1, _UPSTREAM)
+    again, _ = _draw(data_config, generator, 1, _UPSTREAM)
+    if not np.array_equal(inputs, again):
+        raise DataError(f"{data_config.name} draws other inputs at each call; draw from the seed.")
     shape, dtype = inputs.shape[1:], inputs.dtype
     size = math.prod(shape)
     drawn = max(up, down, test) if generator.vectors else CHUNK
@@ -187,14 +191,7 @@ def _shuffled(dataset: Dataset, seed: int) -> Dataset:
 
 
 def _generate(data_config: Any, generator: Generator) -> Dataset:
-    up, down, test = (
-        _draw(data_config, generator, size, stream)
-        for size, stream in (
-            (data_config.upstream_size, _UPSTREAM),
-            (data_config.downstream_size, _DOWNSTREAM),
-            (data_config.test_size, _TEST),
-        )
-    )
+    up, down, test = _draw_parts(data_config, generator)
     total = len(up[0]) + len(down[0])
     index = split_indices(data_config.seed, total, len(up[0]), len(down[0]))
     train = []
@@ -203,6 +200,25 @@ def _generate(data_config: Any, generator: Generator) -> Dataset:
         rows[index["upstream"]], rows[index["downstream"]] = upstream, downstream
         train.append(rows)
     return Dataset(data_config.name, train[0], train[1], *test, generator.class_names)
+
+
+def _draw_parts(data_config: Any, generator: Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Inputs and labels of the upstream, downstream and test examples of a generated set."""
+    up, _, test = sizes = [
+        getattr(data_config, f"{part}_size") for part in ("upstream", "downstream", "test")
+    ]
+    if generator.at_once:
+        inputs, labels = _draw(data_config, generator, sum(sizes), _UPSTREAM)
+        places = (slice(up), slice(up + test, None), slice(up, up + test))
+        return [(inputs[place], labels[place]) for place in places]
+    parts = [
+        _draw(data_config, generator, size, stream)
+        for size, stream in zip(sizes, (_UPSTREAM, _DOWNSTREAM, _TEST), strict=True)
+    ]
+    shapes = {inputs.shape[1:] for inputs, _ in parts}
+    if len(shapes) > 1:
+        raise DataError(f"{data_config.name} draws inputs of several shapes: {sorted(shapes)}.")
+    return parts
 
 
 def _draw(
@@ -214,16 +230,40 @@ def _draw(
     sequence = np.random.SeedSequence(data_config.seed, spawn_key=(stream,))
     seed = int(sequence.generate_state(1, np.uint64)[0])
     values = [getattr(data_config, field) for field in generator.reads]
-    inputs, labels = map(np.asarray, generator.draw(seed, size, *values))
+    count = max(size, 1)  # the shape of nothing is that of something
+    try:
+        inputs, labels = map(np.asarray, generator.draw(seed, count, *values))
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's function raises
+        raise DataError(
+            f"{data_config.name} fails where {count} examples are asked for: {in_one_line(error)}"
+        ) from error
+    _check_drawn(data_config.name, generator, inputs, labels, count)
+    return inputs[:size], labels[:size]
+
+
+def _check_drawn(
+    name: str, generator: Generator, inputs: np.ndarray, labels: np.ndarray, count: int
+) -> None:
+    """Whether what a generator drew is what it shall draw."""
     wanted = (np.float32, 2) if generator.vectors else (np.uint8, 4)
     kinds = (inputs.dtype, inputs.ndim, labels.dtype, labels.ndim)
-    if kinds != (*wanted, np.int32, 1) or not len(inputs) == len(labels) == size:
+    sizes_fit = len(inputs) == len(labels) == count and 0 not in inputs.shape
+    if kinds != (*wanted, np.int32, 1) or not sizes_fit:
         raise DataError(
-            f"{data_config.name} draws {inputs.dtype} {inputs.shape} and labels {labels.dtype} "
-            f"{labels.shape} where {size} examples are asked for; it shall draw images uint8 "
+            f"{name} draws {inputs.dtype} {inputs.shape} and labels {labels.dtype} "
+            f"{labels.shape} where {count} examples are asked for; it shall draw images uint8 "
             f"[n, h, w, c], or vectors float32 [n, d], and labels int32 [n]."
         )
-    return inputs, labels
+    if labels.min() < 0 or labels.max() >= len(generator.class_names):
+        raise DataError(
+            f"{name} draws labels from {labels.min()} to {labels.max()}; with its "
+            f"{len(generator.class_names)} class_names they shall be 0 to "
+            f"{len(generator.class_names) - 1}."
+        )
+    if generator.vectors and not np.isfinite(inputs).all():
+        raise DataError(f"{name} draws numbers that are not finite.")
 
 
 def _load_stored(data_config: Any) -> Dataset:

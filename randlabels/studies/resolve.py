@@ -4,6 +4,7 @@ Recipes are chosen on tuning seeds and judged on testing seeds, which differ in 
 weights, labels, the split into upstream and downstream images, the order of batches.
 """
 
+import contextlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from randlabels.config import flatten
-from randlabels.configs.base import changes_at
+from randlabels.configs.base import BUDGETS, changes_at
 from randlabels.data.generators import generator_named
 from randlabels.errors import InputError
+from randlabels.records import plain
+from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.studies.declare import Stage, Study
 
 # Added to the seeds of a config for verdicts. What is looked at to choose settings, levels or
@@ -89,6 +92,34 @@ def refuse_overlap(study: Study[Any], configs: Mapping[str, ConfigDict]) -> None
                 f"stage {name!r} of {study.name} has seed {min(used & tuned)}, on which settings "
                 "were chosen; give it other seeds, or use --seeds=tuning, which judges nothing."
             )
+
+
+def refuse_other_budget(
+    study: Study[Any], workdir: Path, budget: str, data_dir: str, seeds: str
+) -> None:
+    """Make sure that a workdir does not hold the study at another budget.
+
+    Raises:
+        InputError: if a stage that is there was trained as another budget has it.
+    """
+    saved = {}
+    for stage in study.stages:
+        with contextlib.suppress(InputError, OSError):  # not there, or mended later
+            saved[stage.name] = read_config(workdir / stage.name / "config.json")
+
+    def fits(at: str) -> bool:
+        configs = stage_configs(study, workdir, at, data_dir, seeds)
+        return not any(
+            differences(plain(flatten(configs[name])), with_defaults(theirs))
+            for name, theirs in saved.items()
+        )
+
+    others = [] if not saved or fits(budget) else [at for at in BUDGETS if fits(at)]
+    if others:
+        raise InputError(
+            f"--workdir {workdir} holds {study.name} at --budget={others[0]}; use another for "
+            f"--budget={budget}."
+        )
 
 
 def changed(stage: Stage, budget: str) -> dict[str, object]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from randlabels import disk, interrupts, owner, proofs, runs, states
 from randlabels.backend import check_backend
 from randlabels.data import splits
-from randlabels.folders import check_folder
+from randlabels.folders import check_can_hold_checkpoints, check_folder
 from randlabels.networks import Network
 from randlabels.training import checkpoints, mending, workdir
 from randlabels.training.check import check
@@ -53,6 +53,7 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
     config = check(config)
     directory = Path(directory)
     check_folder("--workdir", directory)
+    check_can_hold_checkpoints(directory)
     if disk.writable(directory) or not _is_finished(config, directory):
         with owner.owned(directory):
             workdir.claim(directory, config)
@@ -195,6 +196,7 @@ def _evidence(setup: Setup, journal: proofs.Journal) -> dict[str, Any]:
     return {
         "config": setup.config.to_dict(),
         "networks": [dataclasses.asdict(row) for row in setup.table],
+        "of": setup.identity,
         "metrics": journal.extent,
     }
 
@@ -231,6 +233,7 @@ def _resume(setup: Setup, directory: Path, watch: states.Watch) -> tuple[int, Tr
     """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
     kept = _kept(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
+    mending.check_identity(directory, found.of, setup.identity)
     mending.adopt(directory, found, setup.table)
     state = setup.state
     if found.step >= 0:

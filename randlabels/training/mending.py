@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import proofs, records, runs
+from randlabels.data import sketch
 from randlabels.errors import InputError
 from randlabels.networks import Network
 from randlabels.saved_config import differences, flat, with_defaults
@@ -30,6 +31,8 @@ class Agreed:
         step: of the checkpoint, -1 for the start.
         epoch: of the checkpoint, -1 for the start: nothing is done yet.
         networks: the table as it was then; () for the start.
+        of: the data and the model that were trained, as `Setup.identity`; {} for the start, and
+            where an earlier version did not note them.
         metrics: the lines of metrics.jsonl up to then.
         passed_over: one sentence for each checkpoint that cannot be gone on from.
         surplus: steps of these, and of what came after.
@@ -38,6 +41,7 @@ class Agreed:
     step: int = -1
     epoch: int = -1
     networks: tuple[Network, ...] = ()
+    of: dict[str, Any] = dataclasses.field(default_factory=dict)
     metrics: bytes = b""
     passed_over: tuple[str, ...] = ()
     surplus: tuple[int, ...] = ()
@@ -71,6 +75,7 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             step,
             meta["epoch"],
             tuple(Network.from_json(row) for row in meta["networks"]),
+            meta.get("of", {}),
             known,
             tuple(dict.fromkeys(passed_over)),
             (*spoiled, *(s for s in steps if s > step)),
@@ -167,6 +172,29 @@ def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoc
     return found.step == max(kept) and not found.passed_over
 
 
+def check_identity(workdir: Path, known: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Compare the data and the model of a run with those that it goes on with.
+
+    A warning says so if the model, one of the user's own, computes something else.
+
+    Raises:
+        InputError: if the data are others.
+    """
+    for name, values in known.get("data", {}).items():
+        if not sketch.agree(values, ours["data"][name]):
+            raise InputError(
+                f"the {name} are not those with which {workdir} was trained; put them back, or use "
+                "another --workdir."
+            )
+    was, now = known.get("model", {}), ours["model"]
+    if was and was["jax"] == now["jax"] and was["digest"] != now["digest"]:
+        logging.warning(
+            "the model computes something else than when %s was begun; it goes on with what it is "
+            "now. If that is not meant, put it back, and use another --workdir.",
+            workdir,
+        )
+
+
 def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
     """Say what does not agree, remove it, and give the table the states that it had.
 
@@ -180,7 +208,7 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
     """
     for sentence in found.passed_over:
         wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
-        logging.warning("%s; it is mended.", wrong)
+        logging.warning("%s; what does not fit is trained again.", wrong)
     if found.passed_over and found.step < 0:
         tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
     if found.networks:

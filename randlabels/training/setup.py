@@ -1,6 +1,7 @@
 """Everything that is known before the first step: task, population, layout, initial state."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from randlabels.analysis.layers import LayerInputs
-from randlabels.data import sources
+from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
@@ -20,6 +21,7 @@ from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.dropout import draws_by_example
 from randlabels.training.memory import Plan, check_memory, plan_memory
 from randlabels.training.optimizers import make_optimizer
+from randlabels.training.own_model import check_own_model, identity_of
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
@@ -45,6 +47,12 @@ class Task:
         chosen = np.linspace(0, len(self.images) - 1, min(count, len(self.images))).astype(int)
         return np.asarray(standardise(self.images[chosen], self.mean, self.std))
 
+    @functools.cached_property
+    def sketches(self) -> dict[str, Any]:
+        """By which the data are known again: of the labels, those of the first network."""
+        arrays = {"images": self.images, "labels": self.labels[0], "test_images": self.test_images}
+        return {name: sketch.sketch(array) for name, array in arrays.items()}
+
     def put(self, layout: Layout) -> dict[str, Examples]:
         """The examples on the devices: "train", and "test" where test labels mean something."""
         sets = {"train": put_examples(layout, self.images, self.labels, self.mean, self.std)}
@@ -68,6 +76,13 @@ class Setup:
     total_steps: int  # updates in the whole run
     state: Tree  # host arrays, leading axis `network`
     memory: Plan
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """{"data", "model"}: by which checkpoints know what they were trained on."""
+        shape = self.task.images.shape[1:]
+        model = identity_of(self.config, build(self.config), shape)
+        return {"data": self.task.sketches, "model": model}
 
 
 def prepare(config: ConfigDict) -> Setup:
@@ -109,8 +124,9 @@ def measure(config: ConfigDict) -> sources.Extent:
     Raises:
         InputError: if there are none, or the model takes no such inputs.
     """
-    extent = sources.measure(config.data)
-    check_inputs(config, build(config), extent.shape)
+    extent, model = sources.measure(config.data), build(config)
+    check_inputs(config, model, extent.shape)
+    check_own_model(config, model, extent.shape)
     return extent
 
 

@@ -107,6 +107,13 @@ def test_a_data_set(tmp_path):
     assert run_.status["state"] == "done"
 
 
+def test_images_of_your_own(tmp_path):
+    carry_out("Images of your own", tmp_path)
+    run_ = load_run(tmp_path / "runs" / "photos")
+    assert run_.config["data"]["name"] == "my_lab.photos:PHOTOS"
+    assert run_.status["state"] == "done"
+
+
 def test_an_arm(tmp_path):
     carry_out("An arm", tmp_path)
     run_ = load_run(tmp_path / "runs" / "rademacher")

@@ -130,6 +130,11 @@ def test_a_sparse_file_of_60_gb_is_answered_by_its_header(tmp_path):
     refused(tmp_path, None, "neither a plain file nor a folder|at most")
 
 
+def test_no_file_of_an_archive_may_be_larger_than_those_of_the_official_ones(tmp_path):
+    large = member("cifar-10-batches-bin/data_batch_1.bin", size=2**28 + 1)
+    refused(tmp_path, large + END, r"data_batch_1\.bin.* at most")
+
+
 def test_images_of_too_many_pixels_are_not_decoded(tmp_path):
     """A PNG whose header says 20,000 x 20,000; decoding it would take 1.2 GB."""
 

@@ -17,6 +17,7 @@ from randlabels.training import loop
         ("JAX_NUM_CPU_DEVICES=x", 'JAX does not start: Invalid value "x"'),
         ("JAX_ENABLE_X64=1", "JAX_ENABLE_X64 is set"),
         ("JAX_THREEFRY_PARTITIONABLE=0", "JAX_THREEFRY_PARTITIONABLE is off"),
+        ("JAX_RANDOM_SEED_OFFSET=7", "JAX_RANDOM_SEED_OFFSET is set"),
     ],
 )
 def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, variable, sentence):

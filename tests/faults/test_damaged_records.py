@@ -134,6 +134,17 @@ def test_what_is_made_anew_is_said(small, copy, capsys, damage):
     load_run(copy)
 
 
+def test_only_what_does_not_fit_is_made_anew(small, copy, other, capsys):
+    shutil.rmtree(copy / "checkpoints" / "9")
+    loop.train(small, copy)
+    assert "is made anew" not in capsys.readouterr().err
+    shutil.copy(other / "config.json", copy / "config.json")
+    loop.train(small, copy)
+    said = capsys.readouterr().err
+    assert f"config.json in {copy} is made anew" in said
+    assert said.count("is made anew") == 1
+
+
 def rename_to_another(folder):
     (folder / "3").rename(folder / "6")
 

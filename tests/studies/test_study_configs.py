@@ -10,9 +10,15 @@ from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import all_studies, find_study, study_modules
 from randlabels.studies.declare import Claim, Primary, Stage, Study, Tuning
-from randlabels.studies.resolve import TESTING_FROM, refuse_overlap, stage_configs
+from randlabels.studies.resolve import (
+    TESTING_FROM,
+    refuse_other_budget,
+    refuse_overlap,
+    stage_configs,
+)
 from randlabels.studies.run import run_study
 from randlabels.training.check import check
+from randlabels.training.workdir import write_config
 
 
 @pytest.mark.parametrize("budget", ["smoke", "short", "full"])
@@ -99,6 +105,19 @@ def test_testing_seeds_are_not_those_of_the_tuning(name, budget, tmp_path):
     tuning = stage_configs(study, tmp_path, budget, "datasets", seeds="tuning")
     for config in tuning.values():
         assert max(config.seed, config.labels.seed, config.data.seed) + 100 < TESTING_FROM
+
+
+@pytest.mark.parametrize("there", ["smoke", "short"])
+def test_a_workdir_of_another_budget_is_refused_by_its_name(there, tmp_path):
+    study = find_study("fig5")
+    for name, config in stage_configs(study, tmp_path, there, "datasets").items():
+        (tmp_path / name).mkdir()
+        write_config(tmp_path / name, check(config))
+    refuse_other_budget(study, tmp_path, there, "datasets", "testing")
+    with pytest.raises(InputError, match=f"holds fig5 at --budget={there}; use another for"):
+        refuse_other_budget(study, tmp_path, "full", "datasets", "testing")
+    (tmp_path / "upstream" / "config.json").write_text("[")  # mended by training
+    refuse_other_budget(study, tmp_path, there, "datasets", "testing")
 
 
 @pytest.mark.parametrize(

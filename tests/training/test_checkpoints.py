@@ -112,7 +112,7 @@ def test_the_newest_intact_checkpoint_is_used(small, finished, copy, damage, cap
     with caplog.at_level(logging.WARNING, logger="absl"):
         loop.train(small, copy)
     assert [epoch for epoch, *_ in started] == [4]  # after epoch 3
-    said = [r.getMessage() for r in caplog.records if "it is mended" in r.getMessage()]
+    said = [r.getMessage() for r in caplog.records if "is trained again" in r.getMessage()]
     assert len(said) == 1
     assert str(newest) in said[0]
     assert digests(copy) == digests(finished)

@@ -1,0 +1,54 @@
+"""A sketch knows data again whatever rounds them, and tells all others from them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from randlabels.data.sketch import agree, sketch
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (1200, 8, 8, 3)).astype(np.uint8)
+
+
+def test_the_same_data_agree_from_json_too():
+    known = json.loads(json.dumps(sketch(IMAGES)))
+    assert agree(known, sketch(IMAGES.copy()))
+    assert len(known["means"]) == 16
+    np.testing.assert_allclose(known["means"][0], IMAGES[:75].mean(), rtol=1e-7)
+
+
+def test_what_rounding_changes_agrees():
+    flipped = IMAGES.copy()
+    places = RNG.choice(flipped.size, flipped.size // 10_000, replace=False)
+    flipped.ravel()[places] ^= 1
+    assert agree(sketch(IMAGES), sketch(flipped))
+    vectors = RNG.standard_normal((500, 30)).astype(np.float32)
+    assert agree(sketch(vectors), sketch(np.nextafter(vectors, np.float32(9))))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        IMAGES[::-1],
+        IMAGES[:-1],
+        np.roll(IMAGES, 1, axis=0),
+        np.concatenate([IMAGES[:7], 255 - IMAGES[7:8], IMAGES[8:]]),
+        np.random.default_rng(1).permutation(IMAGES),
+    ],
+)
+def test_other_data_or_another_order_do_not(others):
+    assert not agree(sketch(IMAGES), sketch(others))
+
+
+def test_labels_of_which_one_changed_do_not_agree():
+    labels = RNG.integers(0, 10, 50_000).astype(np.int32)
+    changed = labels.copy()
+    changed[123] = (changed[123] + 1) % 10
+    assert agree(sketch(labels), sketch(labels))
+    assert not agree(sketch(labels), sketch(changed))
+
+
+def test_no_data_are_no_data():
+    assert agree(sketch(IMAGES[:0]), sketch(IMAGES[:0]))
+    assert not agree(sketch(IMAGES[:0]), sketch(IMAGES[:1]))

@@ -1,0 +1,145 @@
+"""Data or a model that changed since a run was begun are noticed, not mixed with what they were."""
+
+import json
+import logging
+import shutil
+import sys
+
+import pytest
+
+from randlabels import load_run, runs
+from randlabels.analysis.layer_inputs import open_inputs
+from randlabels.analyze import analyze
+from randlabels.errors import InputError
+from randlabels.training import loop
+
+OWN = """
+import flax.linen as nn
+import numpy as np
+
+from randlabels.data.generators import Generator
+from randlabels.models.layers import Dense
+
+SHIFT, ACTIVATION = 0, nn.relu
+
+
+def draw(seed, count):
+    rng = np.random.default_rng(seed + SHIFT)
+    images = rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+    return images, rng.integers(0, 3, count).astype(np.int32)
+
+
+own = Generator(draw, ("a", "b", "c"))
+
+
+class Net(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = ACTIVATION(Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1)))
+        return Dense(self.num_classes, 1.0, name="head")(x)
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module of the user's own, with a data set and a model."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"own_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    yield __import__(name)
+    del sys.modules[name]
+
+
+@pytest.fixture
+def config(tiny_config, own):
+    changes = {
+        "data.name": f"{own.__name__}:own",
+        "data.image_size": 16,
+        "model.name": f"{own.__name__}:Net",
+        "model.init_scale": 0.35,
+        "model.filters": 48,
+        "model.widths": (32,),
+        "train.epochs": 3,
+        "train.checkpoint_epochs": (0, 1, 2),
+    }
+    return tiny_config(changes)
+
+
+@pytest.fixture
+def cut(config, tmp_path):
+    """A run whose last epoch is yet to come."""
+    loop.train(config, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / runs.CHECKPOINTS / "9")
+    return tmp_path / "run"
+
+
+def test_other_images_are_refused_and_those_that_were_go_on(config, cut, own, monkeypatch):
+    before = runs.checkpoint_steps(cut)
+    monkeypatch.setattr(own, "SHIFT", 1)
+    with pytest.raises(InputError, match=r"the images are not those with which .*run was trained"):
+        loop.train(config, cut)
+    assert runs.checkpoint_steps(cut) == before
+    monkeypatch.setattr(own, "SHIFT", 0)
+    loop.train(config, cut)
+    assert load_run(cut).status["state"] == "done"
+
+
+def test_other_labels_are_refused(config, cut, own):
+    draw = own.own.draw
+    object.__setattr__(own.own, "draw", lambda *a: (draw(*a)[0], 2 - draw(*a)[1]))
+    config.labels.kind = "real"
+    config.labels.num_classes = 3
+    loop.train(config, cut.parent / "real")
+    object.__setattr__(own.own, "draw", draw)
+    shutil.rmtree(cut.parent / "real" / runs.CHECKPOINTS / "9")
+    with pytest.raises(InputError, match="the labels are not those with which"):
+        loop.train(config, cut.parent / "real")
+
+
+def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
+    loop.train(config, tmp_path / "run")
+    monkeypatch.setattr(own, "SHIFT", 1)
+    with pytest.raises(InputError, match="images of .*:own are not those with which .*put them"):
+        analyze(tmp_path / "run")
+    with pytest.raises(InputError, match="the test_images of .*:own are not those"):
+        open_inputs(load_run(tmp_path / "run"), "downstream")
+    monkeypatch.setattr(own, "SHIFT", 0)
+    analyze(tmp_path / "run")
+
+
+def test_a_model_that_computes_something_else_is_said(config, cut, own, caplog, monkeypatch):
+    monkeypatch.setattr(own, "ACTIVATION", own.nn.tanh)
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        loop.train(config, cut)
+    assert "the model computes something else than when" in caplog.text
+
+
+def test_the_same_model_is_not_said(config, cut, caplog):
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        loop.train(config, cut)
+    assert "computes something else" not in caplog.text
+
+
+def test_models_of_the_package_are_not_traced_for_it(finished):
+    newest = finished / runs.CHECKPOINTS / str(runs.checkpoint_steps(finished)[-1])
+    of = runs.read_meta(newest)["of"]
+    assert of["model"] == {}
+    assert set(of["data"]) == {"images", "labels", "test_images"}
+    assert len(json.dumps(of)) < 1500
+
+
+@pytest.mark.parametrize("name", ["a[1]", "b\\c"])
+def test_folders_in_which_no_checkpoints_can_be_written_are_refused(small, tmp_path, name):
+    (tmp_path / name).mkdir()
+    for folder in (tmp_path / name, tmp_path / name / "run"):
+        with pytest.raises(InputError, match=r"in its name or above it, where checkpoints cannot"):
+            loop.train(small, folder)
+    assert list((tmp_path / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a(1)", "b c", "d{e}", "f?*", "%s", "é"])
+def test_other_names_hold_checkpoints(small, tmp_path, name):
+    run = loop.train(small, tmp_path / name)
+    assert run.params(run.steps[-1])["head"]["kernel"].shape[0] == 2
