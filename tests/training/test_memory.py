@@ -46,6 +46,17 @@ def test_states_and_data_are_as_large_as_planned(tiny_config, changes):
     assert made.memory.checkpoint == tree_bytes(made.state)
 
 
+def test_loading_counts_the_images_whose_moments_are_taken(tiny_config):
+    few, many = (
+        plan_of(
+            tiny_config({"init.arms": ("aligned",), "init.layers": ("conv1",), "init.images": n})
+        )
+        for n in (10, 40)
+    )
+    image = 8 * 8 * 3 * 4  # bytes as floats
+    assert many.loading - few.loading == 30 * image
+
+
 def test_a_plan_grows_with_networks_and_devices(tiny_config):
     plan = plan_of(tiny_config())
     double = plan.of(4)
