@@ -107,7 +107,8 @@ class Plan:
         states += self.devices * self.on_device * _STATES_ON_DEVICE * self.state * self.shared
         device = "" if self.shared else f" and {_gb(self.device)} on each device"
         return (
-            f"{self.networks} networks of {_gb(self.state)} with their optimizers, in about "
+            f"{self.networks} network{'s' * (self.networks != 1)} of {_gb(self.state)} with "
+            f"optimizer, in about "
             f"{_gb(self.host)} of memory{device} (data {_gb(max(self.loading, self.data))}, states "
             f"{_gb(states)}, one step {_gb(step)}); {self.kept} checkpoints of "
             f"{_gb(self.checkpoint)}"
