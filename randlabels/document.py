@@ -21,6 +21,9 @@ def main() -> None:
     names = ", ".join(str(path.relative_to(documents.ROOT)) for path in stale)
     if _CHECK.value and stale:
         raise InputError(f"{names}: out of date; run `python -m randlabels.document`.")
+    pictures = documents.changed_pictures()
+    if pictures:
+        raise InputError(f"{pictures[0]} is not the picture of its record; record the study again.")
     print(f"Made anew: {names or 'nothing'}")
 
 

@@ -10,11 +10,17 @@ _LONGEST = 255  # bytes of one name, on the usual file systems
 
 
 def check_can_hold_checkpoints(folder: str | Path) -> None:
-    """Make sure that Orbax can write into a folder: it takes [ and \\ in its name for patterns.
+    """Make sure that a run can have its checkpoints in a folder.
 
     Raises:
-        InputError: if it cannot.
+        InputError: if its path has [ or \\, which Orbax takes for patterns, or if it is among the
+            checkpoints of another run.
     """
+    above = [p for p in Path(folder).resolve().parents if p.name == "checkpoints"]
+    if any((p.parent / "config.json").exists() for p in above):
+        raise InputError(
+            f"--workdir {shown(str(folder))} is among the checkpoints of another run; give another."
+        )
     odd = [c for c in "[\\" if c in str(Path(folder).resolve())]
     if odd:
         raise InputError(

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from randlabels.errors import InputError
+
 LEASE = ".lease"
 RENEWED_EVERY = 10.0  # seconds
 STALE_AFTER = 60.0  # seconds
@@ -33,6 +35,8 @@ def lease(
     """
     path = workdir / LEASE
     token = f"{signature}\n{uuid.uuid4().hex}"
+    if path.is_symlink():
+        raise InputError(f"{path} is no file that randlabels made; remove it.")
     while not _created(path, token):
         holder = _read(path)
         if holder is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from randlabels import records
-from randlabels.errors import InputError
+from randlabels.errors import InputError, in_one_line
 from randlabels.studies import study_modules
 from randlabels.studies.inference import benjamini_hochberg
 from randlabels.studies.record import RESULTS, ROOT, read_record
@@ -56,12 +56,34 @@ def refresh_all(write: bool = True) -> list[Path]:
     changed = []
     for path in document_paths():
         text = path.read_text()
-        new = refreshed(text, path.stem)
+        try:
+            new = refreshed(text, path.stem)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OSError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"a record that {path.name} reads is damaged ({in_one_line(error)}); record the "
+                "study again."
+            ) from error
         if new != text:
             changed.append(path)
             if write:
                 records.replace_text(path, new)
     return changed
+
+
+def changed_pictures() -> list[Path]:
+    """The recorded pictures that are missing, or not those of their record."""
+    known = {
+        RESULTS / file: digest
+        for study in study_modules()
+        for file, digest in (read_record(study) or {}).get("picture_digests", {}).items()
+    }
+    return [
+        path
+        for path, digest in known.items()
+        if not path.is_file() or records.file_digest(path) != digest
+    ]
 
 
 def refreshed(text: str, name: str, folder: Path = RESULTS) -> str:

@@ -233,7 +233,7 @@ def _resume(setup: Setup, directory: Path, watch: states.Watch) -> tuple[int, Tr
     """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
     kept = _kept(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
-    mending.check_identity(directory, found.of, setup.identity)
+    mending.check_identity(directory, setup.identity)
     mending.adopt(directory, found, setup.table)
     state = setup.state
     if found.step >= 0:

@@ -6,6 +6,7 @@ What came after is trained again.
 """
 
 import dataclasses
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import proofs, records, runs
-from randlabels.data import sketch
+from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.networks import Network
 from randlabels.saved_config import differences, flat, with_defaults
+
+_OF_A_CHECKPOINT = re.compile(r"state|meta|commit_success\.txt|_[A-Z_]+")  # what Orbax writes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +34,6 @@ class Agreed:
         step: of the checkpoint, -1 for the start.
         epoch: of the checkpoint, -1 for the start: nothing is done yet.
         networks: the table as it was then; () for the start.
-        of: the data and the model that were trained, as `Setup.identity`; {} for the start, and
-            where an earlier version did not note them.
         metrics: the lines of metrics.jsonl up to then.
         passed_over: one sentence for each checkpoint that cannot be gone on from.
         surplus: steps of these, and of what came after.
@@ -41,7 +42,6 @@ class Agreed:
     step: int = -1
     epoch: int = -1
     networks: tuple[Network, ...] = ()
-    of: dict[str, Any] = dataclasses.field(default_factory=dict)
     metrics: bytes = b""
     passed_over: tuple[str, ...] = ()
     surplus: tuple[int, ...] = ()
@@ -75,7 +75,6 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             step,
             meta["epoch"],
             tuple(Network.from_json(row) for row in meta["networks"]),
-            meta.get("of", {}),
             known,
             tuple(dict.fromkeys(passed_over)),
             (*spoiled, *(s for s in steps if s > step)),
@@ -172,20 +171,28 @@ def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoc
     return found.step == max(kept) and not found.passed_over
 
 
-def check_identity(workdir: Path, known: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Compare the data and the model of a run with those that it goes on with.
+def check_identity(workdir: Path, ours: dict[str, Any]) -> None:
+    """Compare what a run was trained on, as its newest readable checkpoint knows it, with what is.
 
     A warning says so if the model, one of the user's own, computes something else.
 
+    Args:
+        workdir: of the run.
+        ours: `Setup.identity`.
+
     Raises:
-        InputError: if the data are others.
+        InputError: if the data, or the run that networks started from, are others.
     """
-    for name, values in known.get("data", {}).items():
-        if not sketch.agree(values, ours["data"][name]):
-            raise InputError(
-                f"the {name} are not those with which {workdir} was trained; put them back, or use "
-                "another --workdir."
-            )
+    metas = runs.readable_metas(workdir)
+    known = metas[max(metas)].get("of", {}) if metas else {}  # an earlier version noted nothing
+    other = [f"the {k}" for k, v in known.get("data", {}).items() if not agree(v, ours["data"][k])]
+    if known.get("sources", ours["sources"]) != ours["sources"]:
+        other.append("the weights in config.init.run")
+    if other:
+        raise InputError(
+            f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
+            "another --workdir."
+        )
     was, now = known.get("model", {}), ours["model"]
     if was and was["jax"] == now["jax"] and was["digest"] != now["digest"]:
         logging.warning(
@@ -247,6 +254,8 @@ def _read_metrics(workdir: Path) -> bytes:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
+        if not all(_OF_A_CHECKPOINT.fullmatch(part.name) for part in path.iterdir()):
+            raise InputError(f"{path} holds what is of no checkpoint; move it to another place.")
         shutil.rmtree(path)
     else:
         path.unlink()

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
@@ -88,12 +89,17 @@ def _application(config: ConfigDict, model: nn.Module, train: bool) -> Any:
 def identity_of(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> dict[str, str]:
     """By which a model of the user's own is known again; {} for those of the package.
 
-    The digest is of what JAX traces in training: comments and names do not change it, another
-    version of JAX may.
+    The digest is of what JAX traces in training and in evaluation, with the arrays that it holds:
+    comments and names do not change it, another version of JAX may.
     """
     if not is_import_path(config.model.name):
         return {}
     variables, _ = _shapes(config, model, shape)
     x = jax.ShapeDtypeStruct((_BATCH, *shape), jnp.float32)
-    traced = str(jax.make_jaxpr(_application(config, model, True))(variables, x))
-    return {"digest": hashlib.sha256(traced.encode()).hexdigest(), "jax": jax.__version__}
+    digest = hashlib.sha256()
+    for train in (False, True):
+        traced = jax.make_jaxpr(_application(config, model, train))(variables, x)
+        digest.update(str(traced).encode())
+        for held in traced.consts:
+            digest.update(np.asarray(held).tobytes())
+    return {"digest": digest.hexdigest(), "jax": jax.__version__}

@@ -49,8 +49,8 @@ class Task:
 
     @functools.cached_property
     def sketches(self) -> dict[str, Any]:
-        """By which the data are known again: of the labels, those of the first network."""
-        arrays = {"images": self.images, "labels": self.labels[0], "test_images": self.test_images}
+        """By which the data are known again."""
+        arrays = {"images": self.images, "labels": self.labels, "test_images": self.test_images}
         return {name: sketch.sketch(array) for name, array in arrays.items()}
 
     def put(self, layout: Layout) -> dict[str, Examples]:
@@ -76,13 +76,14 @@ class Setup:
     total_steps: int  # updates in the whole run
     state: Tree  # host arrays, leading axis `network`
     memory: Plan
+    sources: dict[str, str]  # {step: digest of the checkpoint} of the run that networks start from
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """{"data", "model"}: by which checkpoints know what they were trained on."""
+        """{"data", "model", "sources"}: by which checkpoints know what they were trained on."""
         shape = self.task.images.shape[1:]
         model = identity_of(self.config, build(self.config), shape)
-        return {"data": self.task.sketches, "model": model}
+        return {"data": self.task.sketches, "model": model, "sources": self.sources}
 
 
 def prepare(config: ConfigDict) -> Setup:
@@ -115,6 +116,7 @@ def prepare(config: ConfigDict) -> Setup:
         total_steps=total_steps,
         state=_initial_state(config, table, variables, total_steps),
         memory=memory,
+        sources=earlier.digests(config) if earlier else {},
     )
 
 

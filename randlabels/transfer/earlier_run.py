@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import logging
 from ml_collections import ConfigDict
 
 from randlabels.analysis.layer_inputs import open_inputs, read_variables
@@ -16,8 +17,9 @@ from randlabels.data.generators import generator_named
 from randlabels.eigen import descending_eigh, energy_profile, flatten_kernel
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer
+from randlabels.proofs import FINISHED
 from randlabels.records import plain
-from randlabels.runs import Run, load_run, newest_intact_step
+from randlabels.runs import CHECKPOINTS, Run, load_run, newest_intact_step, read_meta
 from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.transfer.arm_rules import arms_that_read
 from randlabels.transfer.drawn import TrainedLayer
@@ -116,9 +118,18 @@ class EarlierRun:
         Raises:
             InputError: if it is missing or damaged.
         """
+        return Checkpoint(self, read_variables(self.run, self._found(step)))
+
+    @functools.cache  # noqa: B019 as above
+    def _found(self, step: int) -> int:
         newest = self.run.steps[-1] if self.run.steps else step
-        found = newest_intact_step(self.run.workdir, newest if step < 0 else step)
-        return Checkpoint(self, read_variables(self.run, found))
+        return newest_intact_step(self.run.workdir, newest if step < 0 else step)
+
+    def digests(self, config: ConfigDict) -> dict[str, str]:
+        """{step: digest of its meta} of the checkpoints that a config's networks start from."""
+        folder = self.run.workdir / CHECKPOINTS
+        steps = sorted({self._found(step) for step in source_steps(config)})
+        return {str(step): read_meta(folder / str(step)).get("digest", "") for step in steps}
 
     @functools.cached_property
     def inputs(self) -> LayerInputs:
@@ -152,6 +163,18 @@ def open_earlier_run(config: ConfigDict) -> EarlierRun | None:
             f"config.init.run {config.init.run} cannot be transferred: " + "; ".join(differing)
         )
     earlier = EarlierRun(run)
-    for step in dict(config.population.sweep).get("init.step", (config.init.step,)):
+    for step in source_steps(config):
         earlier.checkpoint(step)
+    if -1 in source_steps(config) and run.status["state"] not in FINISHED:
+        logging.warning(
+            "%s is not finished (%s); networks start from its newest checkpoint, of step %d.",
+            run.workdir,
+            run.status["state"],
+            run.steps[-1],
+        )
     return earlier
+
+
+def source_steps(config: ConfigDict) -> tuple[int, ...]:
+    """The steps of the earlier run that networks start from, as the config gives them."""
+    return tuple(dict(config.population.sweep).get("init.step", (config.init.step,)))

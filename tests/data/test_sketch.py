@@ -14,8 +14,17 @@ IMAGES = RNG.integers(0, 256, (1200, 8, 8, 3)).astype(np.uint8)
 def test_the_same_data_agree_from_json_too():
     known = json.loads(json.dumps(sketch(IMAGES)))
     assert agree(known, sketch(IMAGES.copy()))
-    assert len(known["means"]) == 16
-    np.testing.assert_allclose(known["means"][0], IMAGES[:75].mean(), rtol=1e-7)
+    assert len(known["sums"]) == 4
+    size = np.sqrt(np.square(IMAGES.astype(float)).sum())
+    np.testing.assert_allclose(known["within"], 1e-4 * size, rtol=1e-6)
+
+
+def test_a_sum_is_that_of_all_values_with_signs():
+    found = np.array([sketch(np.eye(5000)[[i]].T)["sums"] for i in (0, 1, 4999)])
+    assert (np.abs(found) == 1).all()
+    values = np.zeros(5000)
+    values[[0, 1, 4999]] = 3, 4, 5
+    np.testing.assert_allclose(sketch(values)["sums"], np.array([3, 4, 5]) @ found)
 
 
 def test_what_rounding_changes_agrees():
@@ -25,6 +34,8 @@ def test_what_rounding_changes_agrees():
     assert agree(sketch(IMAGES), sketch(flipped))
     vectors = RNG.standard_normal((500, 30)).astype(np.float32)
     assert agree(sketch(vectors), sketch(np.nextafter(vectors, np.float32(9))))
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    assert agree(sketch(centred), sketch(np.nextafter(centred, np.float32(9))))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +46,11 @@ def test_what_rounding_changes_agrees():
         np.roll(IMAGES, 1, axis=0),
         np.concatenate([IMAGES[:7], 255 - IMAGES[7:8], IMAGES[8:]]),
         np.random.default_rng(1).permutation(IMAGES),
+        IMAGES[..., ::-1],
+        IMAGES[:, :, ::-1],
+        IMAGES.swapaxes(1, 2),
+        np.random.default_rng(1).permuted(IMAGES.reshape(1200, -1), axis=1).reshape(IMAGES.shape),
+        IMAGES.reshape(1200, 8, 4, 6),
     ],
 )
 def test_other_data_or_another_order_do_not(others):
@@ -52,3 +68,14 @@ def test_labels_of_which_one_changed_do_not_agree():
 def test_no_data_are_no_data():
     assert agree(sketch(IMAGES[:0]), sketch(IMAGES[:0]))
     assert not agree(sketch(IMAGES[:0]), sketch(IMAGES[:1]))
+
+
+def test_every_other_image_of_many_is_noticed():
+    rng = np.random.default_rng(2)
+    many = rng.integers(0, 256, (50_000, 48)).astype(np.uint8)
+    known = sketch(many)
+    for place in rng.integers(0, 50_000, 20):
+        kept = many[place].copy()
+        many[place] = rng.integers(0, 256, 48)
+        assert not agree(known, sketch(many))
+        many[place] = kept

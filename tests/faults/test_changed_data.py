@@ -5,6 +5,8 @@ import logging
 import shutil
 import sys
 
+import flax.linen as nn
+import numpy as np
 import pytest
 
 from randlabels import load_run, runs
@@ -20,7 +22,7 @@ import numpy as np
 from randlabels.data.generators import Generator
 from randlabels.models.layers import Dense
 
-SHIFT, ACTIVATION = 0, nn.relu
+SHIFT, ACTIVATION, SCALE, AT_THE_END = 0, nn.relu, np.ones(6, np.float32), 1.0
 
 
 def draw(seed, count):
@@ -38,6 +40,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x, train=False):
         x = ACTIVATION(Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1)))
+        x = x * SCALE if train else x * SCALE * AT_THE_END
         return Dense(self.num_classes, 1.0, name="head")(x)
 """
 
@@ -78,7 +81,7 @@ def cut(config, tmp_path):
 def test_other_images_are_refused_and_those_that_were_go_on(config, cut, own, monkeypatch):
     before = runs.checkpoint_steps(cut)
     monkeypatch.setattr(own, "SHIFT", 1)
-    with pytest.raises(InputError, match=r"the images are not those with which .*run was trained"):
+    with pytest.raises(InputError, match=r"the images are not those with which .*run was begun"):
         loop.train(config, cut)
     assert runs.checkpoint_steps(cut) == before
     monkeypatch.setattr(own, "SHIFT", 0)
@@ -109,8 +112,14 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
     analyze(tmp_path / "run")
 
 
-def test_a_model_that_computes_something_else_is_said(config, cut, own, caplog, monkeypatch):
-    monkeypatch.setattr(own, "ACTIVATION", own.nn.tanh)
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [("ACTIVATION", nn.tanh), ("SCALE", np.full(6, 2, np.float32)), ("AT_THE_END", 3.0)],
+)
+def test_a_model_that_computes_something_else_is_said(
+    config, cut, own, caplog, monkeypatch, what, value
+):
+    monkeypatch.setattr(own, what, value)
     with caplog.at_level(logging.WARNING, logger="absl"):
         loop.train(config, cut)
     assert "the model computes something else than when" in caplog.text
@@ -128,6 +137,60 @@ def test_models_of_the_package_are_not_traced_for_it(finished):
     assert of["model"] == {}
     assert set(of["data"]) == {"images", "labels", "test_images"}
     assert len(json.dumps(of)) < 1500
+
+
+@pytest.fixture
+def tuned(small, finished, tmp_path):
+    """A source, and a run that was fine-tuned from it, whose last epoch is yet to come."""
+    shutil.copytree(finished, tmp_path / "source")
+    config = small.copy_and_resolve_references()
+    config.train.task = "downstream"
+    config.init.arms, config.init.run = ("pretrained",), str(tmp_path / "source")
+    loop.train(config, tmp_path / "tuned")
+    shutil.rmtree(tmp_path / "tuned" / runs.CHECKPOINTS / "9")
+    return config
+
+
+def test_a_source_that_was_trained_anew_is_refused(small, tuned, tmp_path):
+    loop.train(tuned, tmp_path / "tuned")  # the same source goes on
+    shutil.rmtree(tmp_path / "tuned" / runs.CHECKPOINTS / "9")
+    shutil.rmtree(tmp_path / "source")
+    changed = small.copy_and_resolve_references()
+    changed.optimizer.learning_rate = 0.04
+    loop.train(changed, tmp_path / "source")
+    for step in (0, 3):  # where training goes on, and where it would begin again
+        with pytest.raises(InputError, match=r"the weights in config.init.run are not those with"):
+            loop.train(tuned, tmp_path / "tuned")
+        shutil.rmtree(tmp_path / "tuned" / runs.CHECKPOINTS / str(step))
+
+
+def test_a_source_that_is_not_finished_is_said(tuned, tmp_path, caplog):
+    shutil.rmtree(tmp_path / "source" / runs.CHECKPOINTS / "9")
+    status = json.loads((tmp_path / "source" / "status.json").read_text())
+    (tmp_path / "source" / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        loop.train(tuned, tmp_path / "other")
+    assert "source is not finished (interrupted); networks start from its newest" in caplog.text
+    assert "of step 6." in caplog.text
+
+
+def test_what_is_no_checkpoint_is_not_removed(small, copy):
+    shutil.rmtree(copy / runs.CHECKPOINTS / "9")
+    (copy / runs.CHECKPOINTS / "99").mkdir()
+    (copy / runs.CHECKPOINTS / "99" / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match="99 holds what is of no checkpoint; move it"):
+        loop.train(small, copy)
+    assert (copy / runs.CHECKPOINTS / "99" / "thesis.txt").read_text() == "years"
+    with pytest.raises(InputError, match="is among the checkpoints of another run"):
+        loop.train(small, copy / runs.CHECKPOINTS / "98")
+
+
+def test_an_analysis_that_is_elsewhere_is_refused(copy, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "analysis").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="analysis is a link; remove it"):
+        analyze(copy)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a[1]", "b\\c"])

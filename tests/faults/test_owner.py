@@ -160,6 +160,13 @@ def test_a_lease_is_renewed_and_a_stale_one_taken_over(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("without_locks")
+def test_a_link_is_no_lease(tmp_path):
+    (tmp_path / lease.LEASE).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is no file that randlabels made"), owned(tmp_path):
+        pass
+
+
 def test_who_lost_the_lease_ends_at_once(tmp_path):
     code = (
         "import fcntl, pathlib, sys, time\n"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from randlabels.errors import InputError
 from randlabels.studies import documents, study_modules
+from randlabels.studies import record as record_module
 from randlabels.studies.record import RESULTS, ROOT
 
 STUDY_DOCUMENTS = sorted(RESULTS.glob("*.md"))
@@ -57,6 +59,31 @@ def relative(path):
 
 def test_every_generated_part_is_what_the_records_make_of_it():
     assert documents.refresh_all(write=False) == []
+
+
+def test_a_damaged_record_is_one_sentence(monkeypatch):
+    whole = documents.read_record("fig6")
+    for field, value in (("claims", []), ("stages", []), ("tables", None), ("finished", 3)):
+        damaged = {"fig6": whole | {field: value}}
+        monkeypatch.setattr(
+            documents,
+            "read_record",
+            lambda name, *a, d=damaged: d.get(name) or record_module.read_record(name, *a),
+        )
+        with pytest.raises(InputError, match="is damaged .*; record the study again") as error:
+            documents.refresh_all(write=False)
+        assert "\n" not in str(error.value)
+
+
+def test_pictures_that_are_not_those_of_the_records_are_found(tmp_path, monkeypatch):
+    assert documents.changed_pictures() == []
+    for path in RESULTS.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    monkeypatch.setattr(documents, "RESULTS", tmp_path)
+    first, second, *_ = sorted(tmp_path.glob("fig*.png"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-1])
+    assert sorted(documents.changed_pictures()) == [first, second]
 
 
 def test_front_door_4_checks():

@@ -9,6 +9,7 @@ import pytest
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.studies import all_studies, find_study, study_modules
+from randlabels.studies import run as running
 from randlabels.studies.declare import Claim, Primary, Stage, Study, Tuning
 from randlabels.studies.resolve import (
     TESTING_FROM,
@@ -183,6 +184,17 @@ def study_of(optional):
         figures=lambda reading: {},
         tables=lambda reading: {},
     )
+
+
+def test_what_comes_after_a_stage_that_is_left_out_is_run(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr(running, "_train", lambda stage, *_: trained.append(stage.name))
+    last = Stage("last", "simple_cnn.dead_leaves")
+    study = study_of(optional=True)
+    with pytest.raises(InputError, match="last holds no run"):
+        run_study(dataclasses.replace(study, stages=(*study.stages, last)), tmp_path, "smoke")
+    assert trained == ["missing", "reading", "last"]
+    assert not last.optional
 
 
 def test_a_missing_data_set_ends_a_study_unless_the_stage_is_optional(tmp_path, capfd):
