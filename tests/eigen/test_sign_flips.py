@@ -163,7 +163,7 @@ def test_flips_of_one_set_do_not_depend_on_what_else_is_asked_for():
 
 
 def test_maps_that_span_decades_lose_no_digits():
-    """M does not depend on the units of the coordinates; inverses of float64 do, but for scaling."""
+    """M does not depend on the units of coordinates; inverses in float64 do, but for scaling."""
     filters = np.random.default_rng(0).standard_normal((DIM, FILTERS))
     wide = np.geomspace(1e5, 1e-5, DIM)[:, None] * filters
     found, expected = (flip_filters(np.eye(DIM), kernel, 20) for kernel in (wide, filters))
