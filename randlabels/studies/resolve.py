@@ -94,18 +94,24 @@ def refuse_overlap(study: Study[Any], configs: Mapping[str, ConfigDict]) -> None
             )
 
 
-def refuse_other_budget(
-    study: Study[Any], workdir: Path, budget: str, data_dir: str, seeds: str
-) -> None:
-    """Make sure that a workdir does not hold the study at another budget.
+def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, seeds: str) -> None:
+    """Make sure that what a workdir holds of a study is of this budget and was made there.
 
     Raises:
-        InputError: if a stage that is there was trained as another budget has it.
+        InputError: if a stage was trained as another budget has it, or starts from a run of
+            another folder.
     """
     saved = {}
     for stage in study.stages:
         with contextlib.suppress(InputError, OSError):  # not there, or mended later
             saved[stage.name] = read_config(workdir / stage.name / "config.json")
+    for stage in study.stages:
+        read = Path(saved.get(stage.name, {}).get("init.run", ""))
+        if stage.reads and read.name == stage.reads and read.parent != workdir:
+            raise InputError(
+                f"--workdir {workdir} was made as {read.parent}, which its runs name; give it that "
+                "name again, or use another."
+            )
 
     def fits(at: str) -> bool:
         configs = stage_configs(study, workdir, at, data_dir, seeds)

@@ -26,7 +26,7 @@ from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
-from randlabels.studies.resolve import refuse_other_budget, refuse_overlap, stage_configs
+from randlabels.studies.resolve import check_workdir, refuse_overlap, stage_configs
 from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 
@@ -53,7 +53,7 @@ def run_study(
     if seeds == "testing":
         refuse_overlap(study, configs)
     with owned(workdir):
-        refuse_other_budget(study, workdir, budget, data_dir, seeds)
+        check_workdir(study, workdir, budget, data_dir, seeds)
         return _run_stages(study, workdir, budget, seeds, configs)
 
 

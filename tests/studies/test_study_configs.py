@@ -13,7 +13,7 @@ from randlabels.studies import run as running
 from randlabels.studies.declare import Claim, Primary, Stage, Study, Tuning
 from randlabels.studies.resolve import (
     TESTING_FROM,
-    refuse_other_budget,
+    check_workdir,
     refuse_overlap,
     stage_configs,
 )
@@ -114,11 +114,22 @@ def test_a_workdir_of_another_budget_is_refused_by_its_name(there, tmp_path):
     for name, config in stage_configs(study, tmp_path, there, "datasets").items():
         (tmp_path / name).mkdir()
         write_config(tmp_path / name, check(config))
-    refuse_other_budget(study, tmp_path, there, "datasets", "testing")
+    check_workdir(study, tmp_path, there, "datasets", "testing")
     with pytest.raises(InputError, match=f"holds fig5 at --budget={there}; use another for"):
-        refuse_other_budget(study, tmp_path, "full", "datasets", "testing")
+        check_workdir(study, tmp_path, "full", "datasets", "testing")
     (tmp_path / "upstream" / "config.json").write_text("[")  # mended by training
-    refuse_other_budget(study, tmp_path, there, "datasets", "testing")
+    check_workdir(study, tmp_path, there, "datasets", "testing")
+
+
+def test_a_study_that_was_moved_is_refused_before_anything_is_done(tmp_path):
+    study, made, moved = find_study("fig5"), tmp_path / "made", tmp_path / "moved"
+    for name, config in stage_configs(study, made, "smoke", "datasets").items():
+        (made / name).mkdir(parents=True)
+        write_config(made / name, check(config))
+    check_workdir(study, made, "smoke", "datasets", "testing")
+    made.rename(moved)
+    with pytest.raises(InputError, match=f"moved was made as {made}, which its runs name"):
+        check_workdir(study, moved, "smoke", "datasets", "testing")
 
 
 @pytest.mark.parametrize(
