@@ -21,11 +21,15 @@ _FUSED = frozenset(
     )
 )  # fmt: skip
 
+_RESHAPES = ("reshape", "squeeze", "transpose")
+_PRODUCTS = ("dot_general", "conv_general_dilated")
+_LOOPS = ("scan", "while")
+
 
 def peak_bytes(function: Callable[..., Any], *arguments: Any) -> int:
     """The most that is alive at once while a function runs, beside its arguments.
 
-    A bound from shapes alone: nothing is computed or compiled. Values that one loop makes and the
+    An estimate from shapes alone: nothing is computed or compiled. Values that one loop makes and the
     next reads at the same place are taken to be fused into it.
 
     Args:
@@ -42,23 +46,44 @@ def tree_bytes(tree: Any) -> int:
 
 def _peak(jaxpr: Any) -> int:
     """Walk through the equations, each value living from where it is made to its last use."""
-    last = _last_uses(jaxpr)
+    fused = _fused_places(jaxpr)
+    last = _last_uses(jaxpr, fused)
     ends = Counter[int]()
     live = peak = 0
     for place, equation in enumerate(jaxpr.eqns):
         inner = max((_peak(body) for body in _bodies(equation)), default=0)
         made = 0
         for variable in equation.outvars:
-            until = last.get(variable, place)
-            size = 0 if _is_fused(equation, jaxpr, until) else _size(variable.aval)
+            size = 0 if place in fused else _size(variable.aval)
             made += size
-            ends[until] += size
-        peak = max(peak, live + made + inner)
+            ends[last.get(variable, place)] += size
+        if equation.primitive.name in _LOOPS:  # what is made is stacked beside the turns
+            inner += made
+        peak = max(peak, live + max(made, inner))
         live += made - ends[place]
     return peak
 
 
-def _last_uses(jaxpr: Any) -> dict[core.Var, int]:
+def _fused_places(jaxpr: Any) -> set[int]:
+    """The equations whose results are compiled into their readers.
+
+    Results of the whole are not, nor what a product of matrices or a convolution reads, unless it
+    is there already, in another shape.
+    """
+    kept = set(_variables(jaxpr.outvars))
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in _PRODUCTS:
+            kept.update(_variables(equation.invars))
+    results = set(_variables(jaxpr.outvars))
+    return {
+        place
+        for place, equation in enumerate(jaxpr.eqns)
+        if equation.primitive.name in _FUSED
+        and not (results if equation.primitive.name in _RESHAPES else kept) & {*equation.outvars}
+    }
+
+
+def _last_uses(jaxpr: Any, fused: set[int]) -> dict[core.Var, int]:
     """The place of the last equation that needs a value; that of a result is after the last.
 
     What is fused is computed again by each of its readers, so that what it is made of has to be
@@ -67,15 +92,10 @@ def _last_uses(jaxpr: Any) -> dict[core.Var, int]:
     last = dict.fromkeys(_variables(jaxpr.outvars), len(jaxpr.eqns))
     for place, equation in reversed(list(enumerate(jaxpr.eqns))):
         until = max((last.get(v, place) for v in equation.outvars), default=place)
-        needed = until if _is_fused(equation, jaxpr, until) else place
+        needed = until if place in fused else place
         for variable in _variables(equation.invars):
             last[variable] = max(last.get(variable, needed), needed)
     return last
-
-
-def _is_fused(equation: Any, jaxpr: Any, until: int) -> bool:
-    """Whether the results of an equation, needed until a place, are compiled into their readers."""
-    return equation.primitive.name in _FUSED and until < len(jaxpr.eqns)
 
 
 def _variables(values: Any) -> Iterator[Any]:

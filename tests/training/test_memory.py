@@ -195,7 +195,7 @@ def test_one_step_needs_what_the_compiler_gives_it(tiny_config, changes, monkeyp
     step = plan_of(tiny_config(CONVS | changes)).step
     ((function, *arguments),) = traced
     compiled = jax.jit(function).lower(*arguments).compile().memory_analysis()
-    assert 0.7 * step < compiled.temp_size_in_bytes < 1.1 * step
+    assert 0.85 * step < compiled.temp_size_in_bytes < 1.15 * step
 
 
 def test_the_plan_is_printed(tiny_config, tmp_path, capsys):
