@@ -29,8 +29,8 @@ _LOOPS = ("scan", "while")
 def peak_bytes(function: Callable[..., Any], *arguments: Any) -> int:
     """The most that is alive at once while a function runs, beside its arguments.
 
-    An estimate from shapes alone: nothing is computed or compiled. Values that one loop makes and the
-    next reads at the same place are taken to be fused into it.
+    An estimate from shapes alone: nothing is computed or compiled. Values that one loop makes and
+    the next reads at the same place are taken to be fused into it.
 
     Args:
         function: of arrays.
