@@ -140,6 +140,11 @@ def readable_metas(workdir: Path) -> dict[int, dict[str, Any]]:
     return metas
 
 
+def newest_meta(workdir: Path) -> dict[str, Any]:
+    """That of the newest checkpoint whose meta is whole; {} if there is none."""
+    return max(readable_metas(workdir).items(), default=(0, {}))[1]
+
+
 def checkpoint_steps(workdir: Path) -> tuple[int, ...]:
     """The steps of the committed checkpoints below a workdir, ascending."""
     folder = workdir / CHECKPOINTS

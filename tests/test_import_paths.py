@@ -228,6 +228,14 @@ def test_what_a_generator_draws_is_checked(tiny_config, tmp_path, module):
     assert not (tmp_path / "run").exists()
 
 
+def refused(config, workdir, message):
+    """Training is refused in one sentence, and leaves nothing."""
+    with pytest.raises(InputError, match=message) as error:
+        train(config, workdir)
+    assert "\n" not in str(error.value)
+    assert not workdir.exists()
+
+
 ODD_GENERATORS = """
 import itertools
 import os
@@ -308,10 +316,7 @@ def test_a_generator_that_is_none_is_one_sentence(
 ):
     name = f"{module(ODD_GENERATORS)}:{attribute}"
     model = {"model.name": "mlp", "model.filters": 48, "data.image_size": 16}
-    with pytest.raises(InputError, match=message) as error:
-        train(tiny_config(model | {"data.name": name}), tmp_path / "run")
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "run").exists()
+    refused(tiny_config(model | {"data.name": name}), tmp_path / "run", message)
 
 
 def test_a_generator_is_never_asked_for_nothing(tiny_config, module):
@@ -457,10 +462,7 @@ def test_a_model_that_cannot_be_trained_is_one_sentence(
     tiny_config, tmp_path, module, name, message
 ):
     path = f"{module(ODD_MODELS)}:{name}"
-    with pytest.raises(InputError, match=message) as error:
-        train(tiny_config(PLAIN | {"model.name": path}), tmp_path / "run")
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "run").exists()
+    refused(tiny_config(PLAIN | {"model.name": path}), tmp_path / "run", message)
 
 
 @pytest.mark.parametrize(("text", "said"), [(PLAIN_MODEL, True), (FULL_MODEL, False)])

@@ -14,7 +14,7 @@ from randlabels.data.tasks import TaskData, open_task
 from randlabels.errors import InputError
 from randlabels.models import build, with_fields
 from randlabels.models.naming import get_layer
-from randlabels.runs import CHECKPOINTS, Run, read_state, readable_metas
+from randlabels.runs import CHECKPOINTS, Run, newest_meta, read_state
 from randlabels.saved_config import open_config
 
 # Inputs of a layer whose covariance still fits into memory (0.8 GB for each d x d).
@@ -40,8 +40,7 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
 
 def _check_data(run: Run, task: str, data: TaskData) -> None:
     """Refuse data that are not those of the run, as far as its newest checkpoint knows them."""
-    newest = max(readable_metas(run.workdir).items(), default=(0, {}))[1]
-    known = newest.get("of", {}).get("data", {})
+    known = newest_meta(run.workdir).get("of", {}).get("data", {})
     arrays = {"test_images": data.test_images}
     if task in ("", run.config["train"]["task"]):
         arrays["images"] = data.images

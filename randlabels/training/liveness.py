@@ -70,11 +70,9 @@ def _fused_places(jaxpr: Any) -> set[int]:
     Results of the whole are not, nor what a product of matrices or a convolution reads, unless it
     is there already, in another shape.
     """
-    kept = set(_variables(jaxpr.outvars))
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in _PRODUCTS:
-            kept.update(_variables(equation.invars))
     results = set(_variables(jaxpr.outvars))
+    products = [one for one in jaxpr.eqns if one.primitive.name in _PRODUCTS]
+    kept = results.union(*(_variables(one.invars) for one in products))
     return {
         place
         for place, equation in enumerate(jaxpr.eqns)

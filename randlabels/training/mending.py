@@ -154,8 +154,7 @@ class _Search:
 
 def config_of_checkpoints(workdir: Path) -> dict[str, Any] | None:
     """The config that the newest readable checkpoint was trained with, None if there is none."""
-    metas = runs.readable_metas(workdir)
-    return metas[max(metas)].get("config") if metas else None
+    return runs.newest_meta(workdir).get("config")
 
 
 def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: int) -> bool:
@@ -183,8 +182,7 @@ def check_identity(workdir: Path, ours: dict[str, Any]) -> None:
     Raises:
         InputError: if the data, or the run that networks started from, are others.
     """
-    metas = runs.readable_metas(workdir)
-    known = metas[max(metas)].get("of", {}) if metas else {}  # an earlier version noted nothing
+    known = runs.newest_meta(workdir).get("of", {})  # an earlier version noted nothing
     other = [f"the {k}" for k, v in known.get("data", {}).items() if not agree(v, ours["data"][k])]
     if known.get("sources", ours["sources"]) != ours["sources"]:
         other.append("the weights in config.init.run")
