@@ -32,7 +32,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 TINY = {
     "data.upstream_size": 50,
     "data.downstream_size": 48,
-    "data.test_size": 21,
+    "data.test_size": 50,  # as many as upstream: one program evaluates both
     "data.image_size": 8,
     "labels.num_classes": 3,
     "model.init_scale": 1.0,

@@ -154,29 +154,40 @@ def check_memory(plan: Plan, config: ConfigDict, layout: Layout) -> None:
     Raises:
         InputError: one sentence that says what to reduce, or how many networks fit.
     """
-    _check(plan, config, "host", available_memory(), "of memory")
+    # Another layout than this one, such as for networks that do not divide over the devices, may
+    # take more: the number that is named divides.
+    networks_apart = len(layout.devices) if layout.mode == "networks" else 1
+    seeds_apart = networks_apart // math.gcd(
+        plan.networks // config.population.seeds, networks_apart
+    )
+    _check(plan, config, seeds_apart, "host", available_memory(), "of memory")
     if not plan.shared:
         for device in layout.devices:
             free = _free_on(device)
-            _check(plan, config, "device", free, f"on {device.device_kind}")
+            _check(plan, config, seeds_apart, "device", free, f"on {device.device_kind}")
 
 
-def _check(plan: Plan, config: ConfigDict, where: str, free: float, place: str) -> None:
+def _check(
+    plan: Plan, config: ConfigDict, seeds_apart: int, where: str, free: float, place: str
+) -> None:
     needed = getattr(plan, where)
     if needed <= free:
         return
     per_seed = plan.networks // config.population.seeds
+    numbers = range(seeds_apart, config.population.seeds, seeds_apart)
 
     def need(seeds: int) -> int:
         return int(getattr(plan.of(seeds * per_seed), where))
 
-    fits = bisect.bisect_right(range(1, config.population.seeds), free, key=need)
+    fits = bisect.bisect_right(numbers, free, key=need)
     said = f"This run needs about {_gb(needed)} {place}, and {_gb(free)} are free; "
     if fits:
+        seeds = numbers[fits - 1]
         raise InputError(
-            f"{said}{fits * per_seed} networks fit: set config.population.seeds to {fits} or less."
+            f"{said}{seeds * per_seed} networks fit: set config.population.seeds to {seeds}."
         )
-    raise InputError(f"{said}not even one seed fits: {_advice(plan.of(per_seed))}.")
+    least = f"{seeds_apart} seeds fit" if seeds_apart > 1 else "one seed fits"
+    raise InputError(f"{said}not even {least}: {_advice(plan.of(seeds_apart * per_seed))}.")
 
 
 def _advice(plan: Plan) -> str:

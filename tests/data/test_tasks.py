@@ -30,7 +30,7 @@ def test_tasks_are_disjoint_parts_of_one_data_set(tiny_config):
 def test_each_network_learns_the_labels_of_its_row(tiny_config):
     noise = (("labels.noise", (0.0, 1.0)),)
     config = {"labels.kind": "noisy", "labels.num_classes": 5, "population.sweep": noise}
-    config = check(tiny_config(config | {"labels.test": "same"}))
+    config = check(tiny_config(config | {"labels.test": "same", "data.test_size": 21}))
     data, table = open_task(config), network_table(config)
     labels, test_labels = labels_of_networks(config.labels, data, table)
     assert (labels.shape, test_labels.shape) == ((4, 50), (4, 21))

@@ -10,13 +10,12 @@ import scipy.linalg
 
 from randlabels.eigen import closed_form_limit, fit_closed_form, misalignment, misalignment_floor
 from randlabels.figures.closed_form_maps import CheckpointMap, pool
-from randlabels.runs import Run, load_run
+from randlabels.runs import Run
 from randlabels.studies import find_study
 from randlabels.studies.families.label_kinds import paper_steps
 from randlabels.studies.paper import fig2, fig3, fig4
 from randlabels.studies.questions import kernel_size
 from randlabels.studies.readouts.groups import data_basis, disjoint_groups, pooled_filters
-from randlabels.studies.run import load_results, run_study
 from randlabels.studies.verdicts import judge
 
 
@@ -103,31 +102,14 @@ def test_correction_for_the_floor_recovers_the_misalignment_of_infinitely_many_f
 
 
 @pytest.fixture(scope="module")
-def workdirs(tmp_path_factory, quick):
-    """A smoke run of each study; fig4 continues from the stages of fig2."""
-    root = tmp_path_factory.mktemp("studies")
-    with quick():
-        for name in ("fig2", "fig3", "kernel_size"):
-            run_study(find_study(name), root / name, "smoke")
-        for stage in ("random", "real"):
-            shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
-        run_study(find_study("fig4"), root / "fig4", "smoke")
-    return root
-
-
-@pytest.fixture(scope="module")
-def read(workdirs):
-    """The results of a study's smoke run, and its reading of them."""
-
-    found = {}
-
-    def read(study):
-        if study.name not in found:
-            results = load_results(study, workdirs / study.name)
-            found[study.name] = results, study.read(results)
-        return found[study.name]
-
-    return read
+def smoke(tmp_path_factory, run_smoke):
+    """{study: (results, reading)} of a smoke run of each; fig4 continues from stages of fig2."""
+    root, found = tmp_path_factory.mktemp("studies"), {}
+    for name in ("fig2", "fig3", "kernel_size"):
+        found[name] = run_smoke(find_study(name), root / name)
+    for stage in ("random", "real"):
+        shutil.copytree(root / "fig2" / stage, root / "fig4" / stage)
+    return found | {"fig4": run_smoke(find_study("fig4"), root / "fig4")}
 
 
 def values_of(study, reading):
@@ -146,20 +128,20 @@ def sigma_ws(filters):
 
 
 @pytest.mark.parametrize("name", ["fig2", "fig3", "fig4", "kernel_size"])
-def test_every_claim_is_judged_and_every_figure_drawn(workdirs, read, name):
+def test_every_claim_is_judged_and_every_figure_drawn(smoke, name):
     study = find_study(name)
-    verdicts = json.loads((workdirs / name / "verdicts.json").read_text())["verdicts"]
+    results, reading = smoke[name]
+    verdicts = json.loads((results.workdir / "verdicts.json").read_text())["verdicts"]
     assert [verdict["name"] for verdict in verdicts] == [claim.name for claim in study.claims]
     assert all(verdict["seeds"] >= 2 for verdict in verdicts if "peak_moves" not in verdict["name"])
-    _, reading = read(study)
-    page = (workdirs / name / "report.html").read_text()
+    page = (results.workdir / "report.html").read_text()
     assert page.count("data:image/png") == len(study.figures(reading))
     rows = [row for table in study.tables(reading).values() for row in table]
     assert all(str(cell) in page for cell in rows[0].values())
 
 
-def test_fig2_measures_what_its_filters_say(read):
-    results, reading = read(fig2.STUDY)
+def test_fig2_measures_what_its_filters_say(smoke):
+    results, reading = smoke["fig2"]
     run = results.runs["real"]
     filters = first_kernels(run, run.steps[-1]).reshape(3, 27, 32).astype(float)
     expected = misalignment(data_basis(run).vectors, sigma_ws(filters))
@@ -171,8 +153,8 @@ def test_fig2_measures_what_its_filters_say(read):
     np.testing.assert_allclose(values["at_floor_real"], np.quantile(end.floor, 0.975) - end.data)
 
 
-def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs, read):
-    results, reading = read(fig2.STUDY)
+def test_fig2_compares_label_kinds_in_a_table_of_its_own(smoke):
+    results, reading = smoke["fig2"]
     step = results.runs["real"].steps[-1]
     pooled = [
         sigma_ws(first_kernels(results.runs[kind], step).reshape(3, 27, 32).astype(float)).mean(0)
@@ -183,23 +165,23 @@ def test_fig2_compares_label_kinds_in_a_table_of_its_own(workdirs, read):
     assert found.pooled == pytest.approx(expected, rel=1e-6)
     tables = fig2.STUDY.tables(reading)
     assert [row["step"] for row in tables["distances"]] == [step] * 3
-    page = (workdirs / "fig2" / "report.html").read_text()
+    page = (results.workdir / "report.html").read_text()
     assert page.count("<th>Σ_w of</th>") == page.count("<th>for infinitely many networks</th>") == 1
     assert f"{found.pooled:.3f}" in tables["distances"][-1].values()
     rows = [*tables["pooled"], *tables["distances"]]
     assert all(str(cell) in page for row in rows for cell in row.values())
 
 
-def test_both_label_kinds_start_from_the_same_weights(read):
-    results, _ = read(fig2.STUDY)
+def test_both_label_kinds_start_from_the_same_weights(smoke):
+    results, _ = smoke["fig2"]
     runs = [results.runs[kind] for kind in ("random", "real")]
     np.testing.assert_array_equal(*(first_kernels(run, 0) for run in runs))
     first, second = (run.params(run.steps[-1])["head"]["kernel"] for run in runs)
     assert not np.array_equal(first, second)
 
 
-def test_learned_maps_hold_the_weights_less_the_initial_ones(read):
-    results, reading = read(fig4.STUDY)
+def test_learned_maps_hold_the_weights_less_the_initial_ones(smoke):
+    results, reading = smoke["fig4"]
     run = results.runs["random"]
     start, end = (
         first_kernels(run, step).reshape(3, 27, 32).astype(float) for step in (0, run.steps[-1])
@@ -209,10 +191,10 @@ def test_learned_maps_hold_the_weights_less_the_initial_ones(read):
     np.testing.assert_allclose(found.single, np.sqrt(np.square(along).mean(-1)), rtol=1e-6)
 
 
-def test_wide_resnet_patches_are_padded_as_its_first_layer_pads_them(workdirs):
+def test_wide_resnet_patches_are_padded_as_its_first_layer_pads_them(smoke):
     from randlabels.analysis.layer_inputs import open_inputs
 
-    run = load_run(workdirs / "fig3" / "random")
+    run = smoke["fig3"][0].runs["random"]
     images = np.concatenate(list(open_inputs(run).batches())).astype(float)
     padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
@@ -222,8 +204,8 @@ def test_wide_resnet_patches_are_padded_as_its_first_layer_pads_them(workdirs):
     np.testing.assert_allclose(data_basis(run).values, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_overlaps_agree_with_projections(read):
-    results, reading = read(fig3.STUDY)
+def test_overlaps_agree_with_projections(smoke):
+    results, reading = smoke["fig3"]
     run = results.runs["random"]
     groups = disjoint_groups(range(2), 120, 1.5 * reading.dim)
     found = reading.epochs[run.steps[-1] // run.steps_per_epoch]
@@ -237,8 +219,8 @@ def test_overlaps_agree_with_projections(read):
     np.testing.assert_allclose(above, found[:, 4] - 5 / 75)
 
 
-def test_kernel_sizes_have_the_same_groups_and_their_own_floor(read):
-    _, found = read(kernel_size.STUDY)
+def test_kernel_sizes_have_the_same_groups_and_their_own_floor(smoke):
+    _, found = smoke["kernel_size"]
     assert [of_size.dim for of_size in found.values()] == [27, 75, 147]
     assert {len(of_size.corrected_data) for of_size in found.values()} == {3}
     floors = [of_size.end.floor for of_size in found.values()]
@@ -248,8 +230,8 @@ def test_kernel_sizes_have_the_same_groups_and_their_own_floor(read):
         assert abs(of_size.start.data.mean() - floor.mean()) < 4 * floor.std()
 
 
-def test_kernel_size_judges_the_end_of_training_against_its_start(read):
-    results, reading = read(kernel_size.STUDY)
+def test_kernel_size_judges_the_end_of_training_against_its_start(smoke):
+    results, reading = smoke["kernel_size"]
     run = results.runs["kernel_5"]
     kernels = [first_kernels(run, step) for step in (0, run.steps[-1])]
     sigma_w = sigma_ws(np.stack(kernels).reshape(2, 3, 75, 224).astype(float))
@@ -262,8 +244,8 @@ def test_kernel_size_judges_the_end_of_training_against_its_start(read):
     np.testing.assert_allclose(margin, found.end.random.min(1) - end, rtol=1e-4)
 
 
-def test_kernel_sizes_with_different_numbers_of_groups_are_compared_where_both_have_one(read):
-    _, reading = read(kernel_size.STUDY)
+def test_kernel_sizes_with_different_numbers_of_groups_are_compared_where_both_have_one(smoke):
+    _, reading = smoke["kernel_size"]
     start, end = (
         dataclasses.replace(of, data=of.data[:2], random=of.random[:2])
         for of in (reading[7].start, reading[7].end)

@@ -11,7 +11,6 @@ from randlabels.data.errors import DataError
 from randlabels.runs import load_run
 from randlabels.studies import find_study
 from randlabels.studies.families.one_change import Setting, alignment_cells, question
-from randlabels.studies.run import load_results, run_study
 
 UPSTREAM = {"optimizer.learning_rate": 0.02, "train.epochs": 3}  # beyond the last kept epoch, 2
 TINY = {"model.filters": 32, "data.image_size": 8, "model.widths": (4,), "train.batch_size": 32}
@@ -28,14 +27,17 @@ STUDY = question(
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory, quick):
-    """The study, run once at the smoke budget; one data set is not prepared."""
-    folder = tmp_path_factory.mktemp("asked")
-    with pytest.MonkeyPatch.context() as patch, quick():
+def smoke(tmp_path_factory, run_smoke):
+    """Results and reading of the study at the smoke budget; one data set is not prepared."""
+    with pytest.MonkeyPatch.context() as patch:
         for reader in ("read", "measure"):
             patch.setattr(f"randlabels.data.stored.{reader}", _nothing)
-        run_study(STUDY, folder, "smoke")
-    return folder
+        return run_smoke(STUDY, tmp_path_factory.mktemp("asked"))
+
+
+@pytest.fixture(scope="module")
+def workdir(smoke):
+    return smoke[0].workdir
 
 
 def _nothing(name, data_dir):
@@ -51,8 +53,8 @@ def test_both_runs_of_a_setting_have_its_changes(workdir):
 
 
 @pytest.fixture(scope="module")
-def reading(workdir):
-    return STUDY.read(load_results(STUDY, workdir))
+def reading(smoke):
+    return smoke[1]
 
 
 def test_values_of_claims_are_those_of_the_runs(workdir, reading):

@@ -77,17 +77,21 @@ def refused(config, tmp_path, message):
     return str(caught.value)
 
 
-def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkeypatch):
-    """Of two arms, so that networks are twice the seeds."""
+@pytest.mark.parametrize(("room", "apart"), [(10**7, 4), (4 * 10**7, 4), (10**7, 1)])
+def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkeypatch, room, apart):
+    """Of two arms, so that networks are twice the seeds, and four seeds divide over 8 devices."""
     config = tiny_config({"init.arms": ("scratch", "orthogonal")})
-    room = memory.PROGRAM + 10**7
+    room += memory.PROGRAM
     monkeypatch.setattr(memory, "available_memory", lambda: room)
+    if apart == 1:  # one device
+        devices = jax.local_devices()[:1]
+        monkeypatch.setattr(jax, "local_devices", lambda: devices)
     config.population.seeds = 500
     said = refused(config, tmp_path, "networks fit: set config.population.seeds to")
-    networks, seeds = map(int, re.search(r"; (\d+) networks fit: .* to (\d+) or", said).groups())
+    networks, seeds = map(int, re.search(r"; (\d+) networks fit: .* to (\d+)\.", said).groups())
     assert networks == 2 * seeds
     assert 0 < seeds < 500
-    for count, fits in ((seeds, True), (seeds + 1, False)):
+    for count, fits in ((seeds, True), (seeds + apart, False)):
         config.population.seeds = count
         layout = setup.choose_layout("auto", 2 * count, 16, tuple(jax.local_devices()))
         vectorize = setup.choose_vectorize("auto", False, 2 * count, layout)
@@ -97,6 +101,14 @@ def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkey
         else:
             with pytest.raises(InputError, match="networks fit"):
                 setup.plan(check(config), 2 * count, layout, vectorize, extent)
+
+
+def test_where_fewer_networks_fit_than_there_are_devices_it_says_so(
+    tiny_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.PROGRAM + 10**5)
+    config = tiny_config({"population.seeds": 496})
+    refused(config, tmp_path, "not even 8 seeds fit: ")
 
 
 @pytest.mark.parametrize(
