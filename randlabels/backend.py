@@ -2,6 +2,21 @@
 
 from randlabels.errors import InputError
 
+# Settings of JAX that its environment variables change, and what they have to be.
+_BREAKING = {
+    "jax_debug_infs": False,
+    "jax_debug_nans": False,  # networks that diverge are counted
+    "jax_no_execution": False,
+    "jax_numpy_rank_promotion": "allow",
+    "jax_transfer_guard": None,
+}
+_USUAL = {
+    "jax_default_matmul_precision": None,
+    "jax_enable_x64": False,
+    "jax_random_seed_offset": 0,
+    "jax_threefry_partitionable": True,
+} | _BREAKING
+_BROKEN = "training would end in the middle"
 _DRAWN = "numbers would be drawn and rounded otherwise than those of other runs"
 
 
@@ -21,9 +36,8 @@ def check_backend() -> None:
         raise InputError(
             f"JAX does not start: {said}; see to the environment variables JAX_*."
         ) from error
-    if jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-        raise InputError(f"JAX_ENABLE_X64 is set, with which {_DRAWN}; unset it.")
-    if jax.config.jax_random_seed_offset:  # type: ignore[attr-defined]
-        raise InputError(f"JAX_RANDOM_SEED_OFFSET is set, with which {_DRAWN}; unset it.")
-    if not jax.config.jax_threefry_partitionable:  # type: ignore[attr-defined]
-        raise InputError(f"JAX_THREEFRY_PARTITIONABLE is off, with which {_DRAWN}; unset it.")
+    for name, usual in _USUAL.items():
+        found = getattr(jax.config, name)
+        if found != usual:
+            why = _BROKEN if name in _BREAKING else _DRAWN
+            raise InputError(f"{name.upper()} is {found}, with which {why}; unset it.")

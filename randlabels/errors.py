@@ -1,7 +1,15 @@
 """The one exception for bad input: front doors print its sentence, anything else is a bug."""
 
+import sysconfig
+import traceback
+from pathlib import Path
 from typing import Any
 
+_NOT_THE_USERS = (
+    str(Path(__file__).parent),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    "<",  # importlib's own
+)
 _SHOWN = 80  # characters of a value in a sentence
 
 
@@ -14,8 +22,11 @@ class AllLostError(RuntimeError):
 
 
 def in_one_line(error: BaseException) -> str:
-    """The type and message of an exception of the user's own code, for a sentence about it."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """The type, message and place of an exception of the user's own code, for a sentence."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    return f"{said} ({Path(users[-1].filename).name}, line {users[-1].lineno})" if users else said
 
 
 def shown(value: Any) -> str:

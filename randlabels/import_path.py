@@ -27,7 +27,7 @@ def load(field: str, name: str) -> Any:
     path, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(path)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{path}.".startswith(f"{missing}."):
             raise InputError(

@@ -171,8 +171,9 @@ def test_facts_hold_for_models_from_outside(tiny_config, tmp_path, module):
         ("x = 1", "x", r":x', which is no class of flax.linen modules"),
         ("def x(): pass", "x", r":x', which is no class of flax.linen modules"),
         ("raise RuntimeError('no\\nlicence')", "x",
-         r"but importing '.*' fails: RuntimeError: no licence"),
+         r"but importing '.*' fails: RuntimeError: no licence \(\w+\.py, line 1\)$"),
         ("import nothing_of_this_name", "x", r"importing '.*' fails: ModuleNotFoundError: No mod"),
+        ("raise SystemExit(0)", "x", r"importing '.*' fails: SystemExit: 0"),
         ("def x(:", "x", r"importing '.*' fails: SyntaxError"),
         (PLAIN_MODEL.replace(", train=False", ""), "Net", "takes no argument `train`"),
         (FULL_MODEL.replace("slope: float = 0.1", "slope: float").replace(
@@ -223,7 +224,7 @@ def test_data_from_outside_are_checked(tiny_config, module, attribute, changes, 
 
 def test_what_a_generator_draws_is_checked(tiny_config, tmp_path, module):
     name = f"{module(STRIPES)}:wrong"
-    with pytest.raises(InputError, match=r"draws float64 \(1, 4, 4\) and labels float64 \(1,\) "):
+    with pytest.raises(InputError, match=r"draws float64 \(32, 4, 4\) and labels float64 \(32,\) "):
         train(tiny_config({"data.name": name, "data.image_size": 16}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -284,25 +285,35 @@ random = set_of(lambda seed, count: (
 beyond = set_of(lambda seed, count: (plain(1, count)[0], np.full(count, 2, np.int32)))
 below = set_of(lambda seed, count: (plain(1, count)[0], np.full(count, -1, np.int32)))
 of_parts = set_of(lambda seed, count: (
-    images(count, 8 if count in (1, 50) else 9).astype(np.uint8), plain(1, count)[1]))
+    images(count, 8 if count in (32, 50) else 9).astype(np.uint8), plain(1, count)[1]))
 infinite = set_of(lambda seed, count: (
     np.full((count, 4), np.inf, np.float32), plain(1, count)[1]), vectors=True)
 no_names = set_of(plain, None)
 text = set_of(plain, "ab")
 picky = set_of(asked_for_none)
+guessed = set_of(lambda seed, count: (
+    plain(1, count)[0], np.frombuffer(os.urandom(count), np.uint8).astype(np.int32) % 2))
+no_fields = set_of(plain, reads=None)
+one_field = set_of(plain, reads="image_size")
 """
 
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
     [
-        ("raises", "raises fails where 1 examples are asked for: RuntimeError: no such thing"),
-        ("leaves", "leaves fails where 1 examples are asked for: SystemExit: 0"),
-        ("nothing", "nothing fails where 1 .*TypeError"),
-        ("ragged", "ragged fails where 1 .*ValueError"),
-        ("no_function", "no_function fails where 1 .*TypeError"),
-        ("empty", r"empty draws uint8 \(1, 8, 8, 0\)"),
+        (
+            "raises",
+            "raises fails where 32 examples .*: RuntimeError: no such thing .*line 26",
+        ),
+        ("leaves", "leaves fails where 32 examples are asked for: SystemExit: 0"),
+        ("nothing", "nothing fails where 32 .*TypeError"),
+        ("ragged", "ragged fails where 32 .*ValueError"),
+        ("no_function", "no_function fails where 32 .*TypeError"),
+        ("empty", r"empty draws uint8 \(32, 8, 8, 0\)"),
         ("random", "random draws other inputs at each call"),
+        ("guessed", "guessed draws other labels at each call; use its seed"),
+        ("no_fields", "no_fields', whose reads is no tuple of field names"),
+        ("one_field", "one_field', whose reads is no tuple of field names"),
         ("beyond", "beyond draws labels from 2 to 2; with its 2 class_names they shall be 0 to 1"),
         ("below", "below draws labels from -1 to -1"),
         ("of_parts", r"of_parts draws inputs of several shapes: \[\(8, 8, 3\), \(9, 9, 3\)\]"),
@@ -432,6 +443,34 @@ class Empty(nn.Module):
         return jnp.zeros((len(x), 3))
 
 
+class Late(Net):
+    @nn.compact
+    def end(self, x, train):
+        if train:
+            self.variable("batch_stats", "steps", lambda: jnp.zeros(())).value += 1
+        return x
+
+
+class Growing(Net):
+    @nn.compact
+    def end(self, x, train):
+        mean = self.variable("batch_stats", "mean", lambda: jnp.zeros(()))
+        if train:
+            mean.value = x.mean(0)
+        return x
+
+
+class Paired(Net):
+    def end(self, x, train):
+        return x.reshape(2, -1, x.shape[-1]).mean(1)
+
+
+class Choosy(Net):
+    def __post_init__(self):
+        super().__post_init__()
+        raise ValueError("not with these")
+
+
 class Half(nn.Module):
     num_classes: int
 
@@ -450,11 +489,18 @@ class Half(nn.Module):
         ("WideInTraining", r"returns float32 \(2, 2\) with train=True"),
         ("Whole", r"returns int32 \(2, 3\)"),
         ("Pair", "returns a tuple with train=False"),
-        ("Raising", r"cannot be applied to inputs \(8, 8, 3\): RuntimeError: not today"),
+        ("Raising", r"cannot be applied to 2 inputs \(8, 8, 3\): RuntimeError: not today"),
         ("Noisy", "InvalidRngError.*keys are there for nn.Dropout, where config.model.dropout is"),
         ("Dropping", "InvalidRngError.*keys are there for nn.Dropout"),
         ("Remembering", "variables are kept in 'params' and 'batch_stats' alone"),
         ("Empty", "cannot be applied .*KeyError: 'params'"),
+        ("Late", r"changes the shape or type of batch_stats\['steps'\] in training, or makes"),
+        ("Growing", r"changes the shape or type of batch_stats\['mean'\] in training"),
+        (
+            "Paired",
+            r"returns float32 \(2, 3\) with train=False where logits, floats \(16, 3\), are",
+        ),
+        ("Choosy", "cannot be made: ValueError: not with these"),
         ("Half", "has parameters of float16; keep them in float32"),
     ],
 )

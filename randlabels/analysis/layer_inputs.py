@@ -10,11 +10,14 @@ from absl import logging
 from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Skipped
 from randlabels.data.sketch import agree, sketch
+from randlabels.data.sources import measure
 from randlabels.data.tasks import TaskData, open_task
 from randlabels.errors import InputError
+from randlabels.import_path import is_import_path
 from randlabels.models import build, with_fields
 from randlabels.models.naming import get_layer
-from randlabels.runs import CHECKPOINTS, Run, newest_meta, read_state
+from randlabels.models.own import changed, check_variables, identity_of
+from randlabels.runs import CHECKPOINTS, Run, read_state, readable_metas
 from randlabels.saved_config import open_config
 
 # Inputs of a layer whose covariance still fits into memory (0.8 GB for each d x d).
@@ -34,22 +37,58 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
     config = open_config(run.config)
     data = open_task(config, task)
     _check_data(run, task, data)
+    check_model(run)
     model = with_fields(build(config), dtype=jnp.float32)
     return LayerInputs(model, data.images, data.mean, data.std)
 
 
 def _check_data(run: Run, task: str, data: TaskData) -> None:
-    """Refuse data that are not those of the run, as far as its newest checkpoint knows them."""
-    known = newest_meta(run.workdir).get("of", {}).get("data", {})
-    arrays = {"test_images": data.test_images}
+    """Refuse data that are not those of the run, as far as its checkpoints know them."""
+    arrays = {
+        "test images": data.test_images,
+        "channel moments": np.stack([data.mean, data.std]),
+    }
     if task in ("", run.config["train"]["task"]):
         arrays["images"] = data.images
-    for name in known.keys() & arrays.keys():
-        if not agree(known[name], sketch(arrays[name])):
-            raise InputError(
-                f"the {name} of {data.source} are not those with which {run.workdir} was trained; "
-                "put them back."
+    ours = {name: sketch(array) for name, array in arrays.items()}
+    for known in _known(run, "data"):
+        for name in sorted(known.keys() & ours.keys()):
+            if not agree(known[name], ours[name]):
+                raise InputError(
+                    f"the {name} of {data.source} are not those with which {run.workdir} was "
+                    "trained; put them back."
+                )
+
+
+def check_model(run: Run) -> None:
+    """Say so where a model of the user's own computes something else than in training.
+
+    Raises:
+        InputError: if it has other parameters than it had, or cannot be applied any more.
+    """
+    config = open_config(run.config)
+    if not is_import_path(config.model.name):
+        return
+    now = identity_of(config, build(config), measure(config.data).shape)
+    for was in _known(run, "model"):
+        check_variables(was, now, run.workdir)
+        if changed(was, now, "evaluation"):
+            logging.warning(
+                "the model %s computes something else than when %s was trained; if that is not "
+                "meant, put it back.",
+                config.model.name,
+                run.workdir,
             )
+
+
+def _known(run: Run, part: str) -> list[dict[str, Any]]:
+    """What the checkpoints of a run know of the "data" or the "model", each that differs once."""
+    known: list[dict[str, Any]] = []
+    for meta in readable_metas(run.workdir).values():
+        of = meta.get("of", {}).get(part, {})
+        if of not in known:
+            known.append(of)
+    return known
 
 
 def layers_to_analyse(

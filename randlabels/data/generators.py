@@ -62,6 +62,9 @@ def generator_named(name: str) -> Generator | None:
     names = generator.class_names
     if not isinstance(names, tuple) or not names or not all(isinstance(n, str) for n in names):
         raise InputError(f"config.data.name is {name!r}, whose class_names are no tuple of texts.")
+    reads = generator.reads
+    if not isinstance(reads, tuple) or not all(isinstance(field, str) for field in reads):
+        raise InputError(f"config.data.name is {name!r}, whose reads is no tuple of field names.")
     return generator
 
 

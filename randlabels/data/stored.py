@@ -60,10 +60,10 @@ def find_builder(name: str, data_dir: str) -> Any:
 
     from randlabels.data.generators import GENERATORS
 
+    generated = ", ".join(GENERATORS)
+    use = f"use {generated}, a TFDS name, or your own as my_package.my_module:NAME."
     if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
-        raise DataError(
-            f"there is no data set named {shown(name)}; use dead_leaves or a TFDS name."
-        )
+        raise DataError(f"there is no data set named {shown(name)}; {use}")
     folder = os.path.expanduser(data_dir)
     check_folder("data_dir", folder)
     try:
@@ -73,7 +73,7 @@ def find_builder(name: str, data_dir: str) -> Any:
         stored = tfds.list_builders(with_community_datasets=False)
         known = (*GENERATORS, *stored)
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "use dead_leaves, gaussian or a TFDS name."
+        hint = f"did you mean {near[0]!r}?" if near else use
         raise DataError(f"there is no data set named {name!r}; {hint}") from error
     except ImportError as error:
         raise DataError(

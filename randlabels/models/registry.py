@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from randlabels.config import Fields, Reader, check_choice
-from randlabels.errors import InputError
+from randlabels.errors import InputError, in_one_line
 from randlabels.import_path import is_import_path, load
 from randlabels.models.facts import facts_of
 from randlabels.models.layers import ACTIVATIONS
@@ -121,7 +121,14 @@ def _make(
             f"config.model.name is {settings['name']!r}, whose field {missing[0]!r} has no "
             f"default and is no field of config.model."
         )
-    return model(**{name: values[name] for name in field_names(model) & set(values)})
+    try:
+        return model(**{name: values[name] for name in field_names(model) & set(values)})
+    except (Exception, SystemExit) as error:  # in a __post_init__ of the user's own
+        if not is_import_path(settings["name"]):
+            raise
+        raise InputError(
+            f"config.model.name is {settings['name']!r}, which cannot be made: {in_one_line(error)}"
+        ) from error
 
 
 def check_inputs(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:

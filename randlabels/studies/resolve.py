@@ -106,7 +106,7 @@ def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, 
         with contextlib.suppress(InputError, OSError):  # not there, or mended later
             saved[stage.name] = read_config(workdir / stage.name / "config.json")
     for stage in study.stages:
-        read = Path(saved.get(stage.name, {}).get("init.run", ""))
+        read = Path(str(saved.get(stage.name, {}).get("init.run", "")))
         if stage.reads and read.name == stage.reads and read.parent != workdir:
             raise InputError(
                 f"--workdir {workdir} was made as {read.parent}, which its runs name; give it that "

@@ -87,10 +87,11 @@ def _train(config: ConfigDict, directory: Path) -> None:
             setup = prepare(config)
             tqdm.write(f"{directory.name}: {setup.memory}.", file=sys.stderr)
             _check_space(setup, directory)
+            found = agreed(setup, directory)
             workdir.write_config(directory, config)
             mark("running")
             with _failure_noted(directory, mark):
-                run_epochs(setup, directory)
+                run_epochs(setup, directory, found)
         except KeyboardInterrupt:
             mark_interrupted()
             raise
@@ -122,15 +123,34 @@ def _kept(config: ConfigDict, per_epoch: int) -> list[int]:
     return [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
 
 
-def run_epochs(setup: Setup, directory: Path) -> None:
-    """Train from the newest checkpoint (or the start) to the end; write states into the table.
+def agreed(setup: Setup, directory: Path) -> mending.Agreed:
+    """The newest point at which all files of a workdir agree; nothing is written.
+
+    Raises:
+        InputError: if what the run was trained on there is not what the setup has.
+    """
+    kept = _kept(setup.config, setup.steps_per_epoch)
+    found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
+    mending.check_identity(directory, found, setup.identity, setup.table)
+    return found
+
+
+def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
+    """Train from a checkpoint (or the start) to the end; write states into the table.
+
+    Args:
+        setup: of the run.
+        directory: its workdir.
+        found: from where it goes on, see `agreed`.
 
     Raises:
         Interrupted: if a signal has come; then what was trained is saved.
     """
     settings, per_epoch = setup.config.train, setup.steps_per_epoch
     watch = states.Watch(setup.table, _chance(setup))
-    first, state, journal = _resume(setup, directory, watch)  # epoch 0: evaluation of the start
+    first, state, journal = _resume(
+        setup, directory, found, watch
+    )  # epoch 0: evaluation of the start
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
@@ -229,11 +249,10 @@ def _chance(setup: Setup) -> states.Chance:
     return states.Chance.of(setup.task.labels, float(equal[0]))
 
 
-def _resume(setup: Setup, directory: Path, watch: states.Watch) -> tuple[int, Tree, proofs.Journal]:
+def _resume(
+    setup: Setup, directory: Path, found: mending.Agreed, watch: states.Watch
+) -> tuple[int, Tree, proofs.Journal]:
     """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
-    kept = _kept(setup.config, setup.steps_per_epoch)
-    found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
-    mending.check_identity(directory, setup.identity)
     mending.adopt(directory, found, setup.table)
     state = setup.state
     if found.step >= 0:

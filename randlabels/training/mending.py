@@ -9,7 +9,7 @@ import dataclasses
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from randlabels import proofs, records, runs
 from randlabels.data.sketch import agree
 from randlabels.errors import InputError
+from randlabels.models.own import changed, check_variables
 from randlabels.networks import Network
 from randlabels.saved_config import differences, flat, with_defaults
 
@@ -34,6 +35,7 @@ class Agreed:
         step: of the checkpoint, -1 for the start.
         epoch: of the checkpoint, -1 for the start: nothing is done yet.
         networks: the table as it was then; () for the start.
+        of: what it was trained on, as `Setup.identity` was then; {} for the start.
         metrics: the lines of metrics.jsonl up to then.
         passed_over: one sentence for each checkpoint that cannot be gone on from.
         surplus: steps of these, and of what came after.
@@ -42,6 +44,7 @@ class Agreed:
     step: int = -1
     epoch: int = -1
     networks: tuple[Network, ...] = ()
+    of: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     metrics: bytes = b""
     passed_over: tuple[str, ...] = ()
     surplus: tuple[int, ...] = ()
@@ -75,6 +78,7 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             step,
             meta["epoch"],
             tuple(Network.from_json(row) for row in meta["networks"]),
+            meta.get("of", {}),  # an earlier version noted nothing
             known,
             tuple(dict.fromkeys(passed_over)),
             (*spoiled, *(s for s in steps if s > step)),
@@ -170,29 +174,42 @@ def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoc
     return found.step == max(kept) and not found.passed_over
 
 
-def check_identity(workdir: Path, ours: dict[str, Any]) -> None:
-    """Compare what a run was trained on, as its newest readable checkpoint knows it, with what is.
+def check_identity(
+    workdir: Path, found: Agreed, ours: dict[str, Any], table: Sequence[Network]
+) -> None:
+    """Compare what a run was trained on, as the checkpoint from which it goes on knows it.
 
+    Where it is trained from the start, it is the newest of the checkpoints that would be removed.
     A warning says so if the model, one of the user's own, computes something else.
 
     Args:
         workdir: of the run.
+        found: what `agreed` found.
         ours: `Setup.identity`.
+        table: of the run.
 
     Raises:
-        InputError: if the data, or the run that networks started from, are others.
+        InputError: if the data, the networks' sources, or the run that networks started from, are
+            others, or the model has other parameters.
     """
-    known = runs.newest_meta(workdir).get("of", {})  # an earlier version noted nothing
-    other = [f"the {k}" for k, v in known.get("data", {}).items() if not agree(v, ours["data"][k])]
+    known = found.of if found.step >= 0 else runs.newest_meta(workdir).get("of", {})
+    theirs, data = known.get("data", {}), ours["data"]
+    other = [f"the {k}" for k in theirs.keys() & data.keys() if not agree(theirs[k], data[k])]
     if known.get("sources", ours["sources"]) != ours["sources"]:
         other.append("the weights in config.init.run")
     if other:
         raise InputError(
-            f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
+            f"{min(other)} are not those with which {workdir} was begun; put them back, or use "
             "another --workdir."
         )
+    if found.networks and _rows(table) != _rows(found.networks):
+        raise InputError(
+            f"the networks of {workdir} would start from others than they did, since "
+            "config.init.run has changed; use a new --workdir."
+        )
     was, now = known.get("model", {}), ours["model"]
-    if was and was["jax"] == now["jax"] and was["digest"] != now["digest"]:
+    check_variables(was, now, workdir)
+    if changed(was, now, "train") or changed(was, now, "evaluation"):
         logging.warning(
             "the model computes something else than when %s was begun; it goes on with what it is "
             "now. If that is not meant, put it back, and use another --workdir.",
@@ -209,7 +226,7 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
         table: of the run, which is changed.
 
     Raises:
-        InputError: if the networks start from others than they did.
+        InputError: if what would be removed is no checkpoint.
     """
     for sentence in found.passed_over:
         wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
@@ -217,11 +234,6 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
     if found.passed_over and found.step < 0:
         tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
     if found.networks:
-        if _rows(table) != _rows(found.networks):
-            raise InputError(
-                f"the networks of {workdir} would start from others than they did, since "
-                "config.init.run has changed; use a new --workdir."
-            )
         table[:] = found.networks
         if _rows(_saved_table(workdir)) != _rows(table):
             tqdm.write(f"networks.json in {workdir} is made anew.", file=sys.stderr)

@@ -1,25 +1,17 @@
-"""A model of the user's own, applied to shapes as in training, before anything is written."""
+"""Checks a model of the user's own on shapes, as it is trained, before anything is written."""
 
-import hashlib
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
 from randlabels.analysis.layers import find_layers
-from randlabels.errors import InputError, in_one_line
+from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
-from randlabels.training.dropout import dropout_rngs
-
-_BATCH = 2
-_HINTS = {
-    "InvalidRngError": "; keys are there for nn.Dropout, where config.model.dropout is above 0",
-    "ScopeCollectionNotFound": "; variables are kept in 'params' and 'batch_stats' alone",
-}
+from randlabels.models.own import shapes_of
 
 
 def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
@@ -28,31 +20,17 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
     A warning says so if its layers cannot be analysed.
 
     Raises:
-        InputError: if applying it fails, or gives anything but floats [batch, num_classes].
+        InputError: if applying it fails, or gives anything but floats [batch, num_classes], or if
+            its parameters are not float32, or training would change the shape of its state.
     """
     if not is_import_path(config.model.name):
         return
     given = f"config.model.name is {config.model.name!r}, which"
-    try:
-        variables, outputs = _shapes(config, model, shape)
-    except (Exception, SystemExit) as error:  # whatever the user's model raises
-        hint = _HINTS.get(type(error).__name__, "")
-        raise InputError(
-            f"{given} cannot be applied to inputs {shape}: {in_one_line(error)}{hint}"
-        ) from error
-    wrong = [leaf.dtype for leaf in jax.tree.leaves(variables["params"]) if leaf.dtype != "float32"]
-    if wrong:
-        raise InputError(f"{given} has parameters of {wrong[0]}; keep them in float32.")
-    wanted = (_BATCH, config.labels.num_classes)
-    for train, logits in outputs.items():
-        is_array = isinstance(logits, jax.ShapeDtypeStruct)
-        if is_array and logits.shape == wanted and jnp.issubdtype(logits.dtype, jnp.floating):
-            continue
-        found = f"{logits.dtype} {logits.shape}" if is_array else f"a {type(logits).__name__}"
-        raise InputError(
-            f"{given} returns {found} with train={train} where logits, floats {wanted}, are asked "
-            "for."
-        )
+    for batch in (2, config.train.batch_size):
+        variables, applied = shapes_of(config, model, shape, batch)
+        for train, (logits, _) in applied.items():
+            _check_logits(given, logits, (batch, config.labels.num_classes), train)
+        _check_variables(given, variables, applied[True][1])
     if not find_layers(model, shape):
         logging.warning(
             "%s has no Conv or Dense of randlabels.models.layers: it can be trained and "
@@ -61,45 +39,27 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
         )
 
 
-def _shapes(
-    config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
-) -> tuple[dict[str, Any], dict[bool, Any]]:
-    """Shapes of the variables of a model, and {train: those of what it returns}."""
-    x = jax.ShapeDtypeStruct((_BATCH, *shape), jnp.float32)
-    made = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), x)
-    variables = {"params": made["params"], "batch_stats": made.get("batch_stats", {})}
-    return variables, {
-        train: jax.eval_shape(_application(config, model, train), variables, x)
-        for train in (False, True)
-    }
+def _check_logits(given: str, logits: Any, wanted: tuple[int, int], train: bool) -> None:
+    is_array = isinstance(logits, jax.ShapeDtypeStruct)
+    if is_array and logits.shape == wanted and jnp.issubdtype(logits.dtype, jnp.floating):
+        return
+    found = f"{logits.dtype} {logits.shape}" if is_array else f"a {type(logits).__name__}"
+    raise InputError(
+        f"{given} returns {found} with train={train} where logits, floats {wanted}, are asked for."
+    )
 
 
-def _application(config: ConfigDict, model: nn.Module, train: bool) -> Any:
-    """(variables, x [batch, ...]) -> logits, as in training or in evaluation."""
-
-    def apply(variables: Any, x: jax.Array) -> Any:
-        if not train:
-            return model.apply(variables, x)
-        rngs = dropout_rngs(config, jnp.uint32(0), jnp.int32(0))
-        return model.apply(variables, x, train=True, mutable=["batch_stats"], rngs=rngs)[0]
-
-    return apply
-
-
-def identity_of(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> dict[str, str]:
-    """By which a model of the user's own is known again; {} for those of the package.
-
-    The digest is of what JAX traces in training and in evaluation, with the arrays that it holds:
-    comments and names do not change it, another version of JAX may.
-    """
-    if not is_import_path(config.model.name):
-        return {}
-    variables, _ = _shapes(config, model, shape)
-    x = jax.ShapeDtypeStruct((_BATCH, *shape), jnp.float32)
-    digest = hashlib.sha256()
-    for train in (False, True):
-        traced = jax.make_jaxpr(_application(config, model, train))(variables, x)
-        digest.update(str(traced).encode())
-        for held in traced.consts:
-            digest.update(np.asarray(held).tobytes())
-    return {"digest": digest.hexdigest(), "jax": jax.__version__}
+def _check_variables(given: str, variables: Any, updated: Any) -> None:
+    wrong = [leaf.dtype for leaf in jax.tree.leaves(variables["params"]) if leaf.dtype != "float32"]
+    if wrong:
+        raise InputError(f"{given} has parameters of {wrong[0]}; keep them in float32.")
+    before, after = (
+        {jax.tree_util.keystr(path): (leaf.shape, leaf.dtype) for path, leaf in leaves}
+        for leaves in map(jax.tree_util.tree_leaves_with_path, (variables["batch_stats"], updated))
+    )
+    if before != after:
+        name = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))[0]
+        raise InputError(
+            f"{given} changes the shape or type of batch_stats{name} in training, or makes it "
+            "there; make it at initialisation, as it stays."
+        )

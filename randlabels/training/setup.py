@@ -16,12 +16,13 @@ from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
+from randlabels.models.own import identity_of
 from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.dropout import draws_by_example
 from randlabels.training.memory import Plan, check_memory, plan_memory
 from randlabels.training.optimizers import make_optimizer
-from randlabels.training.own_model import check_own_model, identity_of
+from randlabels.training.own_model import check_own_model
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
@@ -50,8 +51,15 @@ class Task:
     @functools.cached_property
     def sketches(self) -> dict[str, Any]:
         """By which the data are known again."""
-        arrays = {"images": self.images, "labels": self.labels, "test_images": self.test_images}
-        return {name: sketch.sketch(array) for name, array in arrays.items()}
+        arrays = {
+            "images": self.images,
+            "labels": self.labels,
+            "test images": self.test_images,
+            "test labels": self.test_labels,
+            # Of the images of both tasks, of which only one is here.
+            "channel moments": np.stack([self.mean, self.std]),
+        }
+        return {name: sketch.sketch(x) for name, x in arrays.items() if x is not None}
 
     def put(self, layout: Layout) -> dict[str, Examples]:
         """The examples on the devices: "train", and "test" where test labels mean something."""

@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from randlabels.analysis.layer_inputs import open_inputs, read_variables
+from randlabels.analysis.layer_inputs import check_model, open_inputs, read_variables
 from randlabels.analysis.layers import LayerInputs
 from randlabels.config import flatten
 from randlabels.data.generators import generator_named
@@ -162,6 +162,7 @@ def open_earlier_run(config: ConfigDict) -> EarlierRun | None:
         raise InputError(
             f"config.init.run {config.init.run} cannot be transferred: " + "; ".join(differing)
         )
+    check_model(run)
     earlier = EarlierRun(run)
     for step in source_steps(config):
         earlier.checkpoint(step)

@@ -14,22 +14,46 @@ IMAGES = RNG.integers(0, 256, (1200, 8, 8, 3)).astype(np.uint8)
 def test_the_same_data_agree_from_json_too():
     known = json.loads(json.dumps(sketch(IMAGES)))
     assert agree(known, sketch(IMAGES.copy()))
-    assert len(known["sums"]) == 4
+    assert len(known["weighted"]) == 4
     size = np.sqrt(np.square(IMAGES.astype(float)).sum())
     np.testing.assert_allclose(known["within"], 1e-4 * size, rtol=1e-6)
 
 
-def test_a_sum_is_that_of_all_values_with_signs():
-    found = np.array([sketch(np.eye(5000)[[i]].T)["sums"] for i in (0, 1, 4999)])
-    assert (np.abs(found) == 1).all()
+def test_a_sum_is_that_of_all_values_with_weights():
+    found = np.array([sketch(np.eye(5000)[[i]].T)["weighted"] for i in (0, 1, 4999)])
     values = np.zeros(5000)
     values[[0, 1, 4999]] = 3, 4, 5
-    np.testing.assert_allclose(sketch(values)["sums"], np.array([3, 4, 5]) @ found)
+    np.testing.assert_allclose(sketch(values)["weighted"], np.array([3, 4, 5]) @ found, rtol=1e-6)
+
+
+def test_weights_differ_with_mean_0_and_variance_1():
+    of_rows = np.array([sketch(row)["weighted"] for row in np.eye(2000)])
+    assert len(np.unique(of_rows)) == of_rows.size
+    # Each is a weight of a row times the one weight of the only place.
+    of_rows /= np.abs(of_rows).max(axis=0) / np.sqrt(3)
+    np.testing.assert_allclose(of_rows.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose(of_rows.var(axis=0), 1, atol=0.1)
+    assert np.abs(np.corrcoef(of_rows.T) - np.eye(4)).max() < 0.1
+
+
+def test_any_two_images_that_change_places_are_noticed():
+    few = IMAGES[:40]
+    for i in range(40):
+        for j in range(i):
+            swapped = few.copy()
+            swapped[[i, j]] = few[[j, i]]
+            assert not agree(sketch(few), sketch(swapped)), (i, j)
+
+
+def test_sketches_of_earlier_versions_are_compared_by_their_shapes_alone():
+    old = {"shape": [1200, 8, 8, 3], "sums": [1.0, 2.0, 3.0, 4.0], "within": 0.1}
+    assert agree(old, sketch(IMAGES))
+    assert not agree(old, sketch(IMAGES[1:]))
 
 
 def test_what_rounding_changes_agrees():
     flipped = IMAGES.copy()
-    places = RNG.choice(flipped.size, flipped.size // 10_000, replace=False)
+    places = RNG.choice(flipped.size, flipped.size // 100_000, replace=False)
     flipped.ravel()[places] ^= 1
     assert agree(sketch(IMAGES), sketch(flipped))
     vectors = RNG.standard_normal((500, 30)).astype(np.float32)

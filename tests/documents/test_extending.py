@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
+from randlabels.analysis.records import load_alignment
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text()
@@ -112,6 +113,9 @@ def test_images_of_your_own(tmp_path):
     run_ = load_run(tmp_path / "runs" / "photos")
     assert run_.config["data"]["name"] == "my_lab.photos:PHOTOS"
     assert run_.status["state"] == "done"
+    assert load_alignment(tmp_path / "runs" / "photos").records
+    arms = {row.arm for row in load_run(tmp_path / "runs" / "photos_real").networks}
+    assert arms == {"scratch", "pretrained"}
 
 
 def test_an_arm(tmp_path):

@@ -15,9 +15,17 @@ from randlabels.training import loop
         ("JAX_PLATFORMS=nonsense", "JAX does not start: .*nonsense"),
         ("JAX_NUM_CPU_DEVICES=0", "JAX does not start: "),
         ("JAX_NUM_CPU_DEVICES=x", 'JAX does not start: Invalid value "x"'),
-        ("JAX_ENABLE_X64=1", "JAX_ENABLE_X64 is set"),
-        ("JAX_THREEFRY_PARTITIONABLE=0", "JAX_THREEFRY_PARTITIONABLE is off"),
-        ("JAX_RANDOM_SEED_OFFSET=7", "JAX_RANDOM_SEED_OFFSET is set"),
+        ("JAX_ENABLE_X64=1", "JAX_ENABLE_X64 is True"),
+        ("JAX_THREEFRY_PARTITIONABLE=0", "JAX_THREEFRY_PARTITIONABLE is False"),
+        ("JAX_RANDOM_SEED_OFFSET=7", "JAX_RANDOM_SEED_OFFSET is 7"),
+        (
+            "JAX_DEFAULT_MATMUL_PRECISION=bfloat16",
+            "JAX_DEFAULT_MATMUL_PRECISION is bfloat16, with w",
+        ),
+        ("JAX_NUMPY_RANK_PROMOTION=raise", "JAX_NUMPY_RANK_PROMOTION is raise, .* end in the mid"),
+        ("JAX_TRANSFER_GUARD=disallow", "JAX_TRANSFER_GUARD is disallow"),
+        ("JAX_DEBUG_NANS=1", "JAX_DEBUG_NANS is True"),
+        ("JAX_NO_EXECUTION=1", "JAX_NO_EXECUTION is True"),
     ],
 )
 def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, variable, sentence):

@@ -1,11 +1,13 @@
 """Data or a model that changed since a run was begun are noticed, not mixed with what they were."""
 
+import importlib
 import json
 import logging
 import shutil
 import sys
 
 import flax.linen as nn
+import jax
 import numpy as np
 import pytest
 
@@ -13,10 +15,12 @@ from randlabels import load_run, runs
 from randlabels.analysis.layer_inputs import open_inputs
 from randlabels.analyze import analyze
 from randlabels.errors import InputError
+from randlabels.models.own import changed, identity_of
 from randlabels.training import loop
 
 OWN = """
 import flax.linen as nn
+import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -81,9 +85,10 @@ def cut(config, tmp_path):
 def test_other_images_are_refused_and_those_that_were_go_on(config, cut, own, monkeypatch):
     before = runs.checkpoint_steps(cut)
     monkeypatch.setattr(own, "SHIFT", 1)
-    with pytest.raises(InputError, match=r"the images are not those with which .*run was begun"):
+    with pytest.raises(InputError, match=r"the channel moments are not those with which .*run was"):
         loop.train(config, cut)
     assert runs.checkpoint_steps(cut) == before
+    assert json.loads((cut / "status.json").read_text())["state"] == "done"  # as it was
     monkeypatch.setattr(own, "SHIFT", 0)
     loop.train(config, cut)
     assert load_run(cut).status["state"] == "done"
@@ -101,12 +106,91 @@ def test_other_labels_are_refused(config, cut, own):
         loop.train(config, cut.parent / "real")
 
 
+PHOTOS = """
+import numpy as np
+
+from randlabels.data.generators import Generator
+
+rng = np.random.default_rng(5)
+images = rng.integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
+labels = rng.integers(0, 3, 200).astype(np.int32)
+own = Generator(lambda seed, count: (images[:count], labels[:count]), ("a", "b", "c"), at_once=True)
+"""
+
+
+@pytest.fixture
+def photos(tiny_config, own, tmp_path):
+    """A finished run of stored photos, the module that holds them, and its config."""
+    (tmp_path / f"{own.__name__}.py").write_text(OWN + PHOTOS)
+    module = importlib.reload(own)
+    config = tiny_config(
+        {
+            "data.name": f"{own.__name__}:own",
+            "data.image_size": 16,
+            "labels.kind": "real",
+            "train.checkpoint_epochs": (0, 1),
+        }
+    )
+    loop.train(config, tmp_path / "run")
+    return module, config, tmp_path / "run"
+
+
+def _swap_photos(module):
+    module.images[[3, 7]] = module.images[[7, 3]]
+
+
+def _darken_the_other_task(module):
+    module.images[100:148] //= 2  # what comes after the test
+
+
+def _relabel_the_test(module):
+    module.labels[50:100] = (module.labels[50:100] + 1) % 3
+
+
+def _swap_labels(module):
+    module.labels[:50] = np.roll(module.labels[:50], 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "analysed"),
+    [
+        (_swap_photos, "images", True),
+        (_darken_the_other_task, "channel moments", True),
+        (_relabel_the_test, "test labels", False),
+        (_swap_labels, "labels", False),
+    ],
+)
+def test_what_changed_of_stored_photos_is_named(photos, change, named, analysed):
+    module, config, run = photos
+    change(module)
+    if analysed:
+        with pytest.raises(InputError, match=f"the {named} of .*:own are not those with which"):
+            open_inputs(load_run(run))
+    shutil.rmtree(run / runs.CHECKPOINTS / "6")
+    with pytest.raises(InputError, match=f"^the {named} are not those with which"):
+        loop.train(config, run)
+
+
+def test_a_checkpoint_of_other_photos_does_not_vouch_for_them(photos, tmp_path):
+    module, config, run = photos
+    expected = load_run(run).params(6)["conv1"]["kernel"]
+    shutil.rmtree(run / runs.CHECKPOINTS / "6")
+    module.images[:] = module.images[::-1].copy()
+    loop.train(config, tmp_path / "other")
+    shutil.copytree(tmp_path / "other" / runs.CHECKPOINTS / "6", run / runs.CHECKPOINTS / "6")
+    with pytest.raises(InputError, match="are not those with which"):
+        loop.train(config, run)
+    module.images[:] = module.images[::-1].copy()
+    found = loop.train(config, run).params(6)["conv1"]["kernel"]
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
     loop.train(config, tmp_path / "run")
     monkeypatch.setattr(own, "SHIFT", 1)
-    with pytest.raises(InputError, match="images of .*:own are not those with which .*put them"):
+    with pytest.raises(InputError, match="of .*:own are not those with which .*put them"):
         analyze(tmp_path / "run")
-    with pytest.raises(InputError, match="the test_images of .*:own are not those"):
+    with pytest.raises(InputError, match="the channel moments of .*:own are not those"):
         open_inputs(load_run(tmp_path / "run"), "downstream")
     monkeypatch.setattr(own, "SHIFT", 0)
     analyze(tmp_path / "run")
@@ -131,11 +215,77 @@ def test_the_same_model_is_not_said(config, cut, caplog):
     assert "computes something else" not in caplog.text
 
 
+def test_a_model_with_other_parameters_is_refused(config, cut, own, tmp_path):
+    loop.train(config, tmp_path / "whole run")
+    (tmp_path / f"{own.__name__}.py").write_text(OWN.replace("Dense(6, ", "Dense(7, "))
+    importlib.reload(own)
+    own.SCALE = np.ones(7, np.float32)
+    changed = r"the model has params/dense1/bias \(7,\) where it was \(6,\) when .*run was begun"
+    with pytest.raises(InputError, match=changed):
+        loop.train(config, cut)
+    with pytest.raises(InputError, match=changed):
+        open_inputs(load_run(tmp_path / "whole run"))
+
+
+def test_analysis_and_transfer_say_that_a_model_computes_something_else(
+    config, own, tmp_path, caplog, monkeypatch
+):
+    loop.train(config, tmp_path / "run")
+    tuned = config.copy_and_resolve_references()
+    tuned.train.task = "downstream"
+    tuned.init.arms, tuned.init.run = ("pretrained",), str(tmp_path / "run")
+    said = f"the model {config.model.name} computes something else than when"
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        open_inputs(load_run(tmp_path / "run"))
+        assert said not in caplog.text
+        monkeypatch.setattr(own, "AT_THE_END", 3.0)
+        open_inputs(load_run(tmp_path / "run"))
+        assert said in caplog.text
+        caplog.clear()
+        loop.train(tuned, tmp_path / "tuned")
+    assert said in caplog.text
+
+
+KEYED = """
+KEY = jax.random.key(7)
+
+
+class Keyed(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1))
+        return Dense(self.num_classes, 1.0, name="head")(x + jax.random.normal(KEY, x.shape))
+"""
+
+
+def test_a_key_that_a_model_holds_is_part_of_what_it_computes(config, own, tmp_path):
+    (tmp_path / f"{own.__name__}.py").write_text("import jax\n" + OWN + KEYED)
+    importlib.reload(own)
+    config.model.name = f"{own.__name__}:Keyed"
+    shape = (8, 8, 3)
+
+    def known():
+        return identity_of(config, own.Keyed(3), shape)
+
+    first = known()
+    assert known() == first
+    own.KEY = jax.random.key(8)
+    assert changed(first, known(), "train")
+    assert changed(first, known(), "evaluation")
+
+
 def test_models_of_the_package_are_not_traced_for_it(finished):
     newest = finished / runs.CHECKPOINTS / str(runs.checkpoint_steps(finished)[-1])
     of = runs.read_meta(newest)["of"]
     assert of["model"] == {}
-    assert set(of["data"]) == {"images", "labels", "test_images"}
+    assert set(of["data"]) == {
+        "images",
+        "labels",
+        "test images",
+        "channel moments",
+    }
     assert len(json.dumps(of)) < 1500
 
 

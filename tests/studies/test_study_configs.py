@@ -1,6 +1,7 @@
 """Every stage of every study is a config that training accepts, at every budget."""
 
 import dataclasses
+import json
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ from randlabels.studies.resolve import (
 )
 from randlabels.studies.run import run_study
 from randlabels.training.check import check
+from randlabels.training.workdir import claim as claim_workdir
 from randlabels.training.workdir import write_config
 
 
@@ -119,6 +121,21 @@ def test_a_workdir_of_another_budget_is_refused_by_its_name(there, tmp_path):
         check_workdir(study, tmp_path, "full", "datasets", "testing")
     (tmp_path / "upstream" / "config.json").write_text("[")  # mended by training
     check_workdir(study, tmp_path, there, "datasets", "testing")
+
+
+@pytest.mark.parametrize("run", [None, 5, ["a"]])
+def test_a_config_whose_earlier_run_is_no_path_is_refused(tmp_path, run):
+    study = find_study("quickstart")
+    configs = stage_configs(study, tmp_path, "smoke", "")
+    for name, config in configs.items():
+        (tmp_path / name).mkdir()
+        write_config(tmp_path / name, check(config))
+    saved = json.loads((tmp_path / "real" / "config.json").read_text())
+    saved["init"]["run"] = run
+    (tmp_path / "real" / "config.json").write_text(json.dumps(saved))
+    check_workdir(study, tmp_path, "smoke", "", "testing")
+    with pytest.raises(InputError, match="init.run"):
+        claim_workdir(tmp_path / "real", check(configs["real"]))
 
 
 def test_a_study_that_was_moved_is_refused_before_anything_is_done(tmp_path):

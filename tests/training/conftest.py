@@ -38,7 +38,7 @@ def run_population(tmp_path) -> Callable[..., Result]:
         setup = dataclasses.replace(setup, layout=layout)
         directory = tmp_path / f"population{next(numbers)}"
         directory.mkdir()
-        loop.run_epochs(setup, directory)
+        loop.run_epochs(setup, directory, loop.agreed(setup, directory))
         step = runs.newest_intact_step(directory)
         state = checkpoints.restore(directory, step, setup.state)
         lines = (directory / "metrics.jsonl").read_text().splitlines()

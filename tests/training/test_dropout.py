@@ -59,6 +59,10 @@ def test_devices_change_results_by_rounding_alone(tiny_config, run_population):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-6), params, expected)
 
 
+def train(setup, directory):
+    loop.run_epochs(setup, directory, loop.agreed(setup, directory))
+
+
 def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, monkeypatch):
     changes = DROPPING | {"population.seeds": 3, "train.epochs": 3, "train.resume_seconds": 0.0}
     setup = prepare(check(tiny_config(changes)))
@@ -75,7 +79,7 @@ def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, mon
 
     for name in ("unbroken", "broken"):
         (tmp_path / name).mkdir()
-    loop.run_epochs(on("networks", 1), tmp_path / "unbroken")
+    train(on("networks", 1), tmp_path / "unbroken")
     original = loop._batches
 
     def failing(setup, epoch):
@@ -86,9 +90,9 @@ def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, mon
     monkeypatch.setattr(loop, "_batches", failing)
     for mode, num_devices in (("batch", 8), ("networks", 3)):
         with pytest.raises(RuntimeError, match="power failure"):
-            loop.run_epochs(on(mode, num_devices), tmp_path / "broken")
+            train(on(mode, num_devices), tmp_path / "broken")
     monkeypatch.setattr(loop, "_batches", original)
-    loop.run_epochs(on("networks", 1), tmp_path / "broken")
+    train(on("networks", 1), tmp_path / "broken")
     (step, state), (end, expected) = (last(tmp_path / name) for name in ("broken", "unbroken"))
     assert step == end == 9
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-6), state, expected)
