@@ -50,8 +50,8 @@ UPSTREAM = (
     ),
 )
 
-# {setting: {arm: its best rate from each checkpoint}} at short, as `python -m benchmarks.best_rates`
-# shows them on tuning seeds.
+# {setting: {arm: its best rate from each checkpoint}} at short, on tuning seeds, as
+# `python -m benchmarks.best_rates` shows them.
 BEST_RATES: Mapping[str, Mapping[str, tuple[float, ...]]] = {
     "positive": {
         "scratch": (0.001,) * 3,
@@ -226,7 +226,7 @@ STUDY = Study(
     },
     tuning=dataclasses.replace(
         two_settings.TUNING,
-        note=f"{two_settings.TUNING.note} The best rate of each start here was chosen, of four from "
-        ".001 to .03, on seeds 0, 1, 1000 and 1001.",
+        note=f"{two_settings.TUNING.note} The best rate of each start here was "
+        "chosen, of four from .001 to .03, on seeds 0, 1, 1000 and 1001.",
     ),
 )
