@@ -58,11 +58,11 @@ def analyze(
     with owned(workdir):
         run = load_run(workdir)
         refuse_if_all_lost(workdir, run.networks)
-        _warn(run)
-        alignment = alignment_of_run(run, layers, inputs, random_bases)
         path = alignment_path(workdir)
         if path.parent.is_symlink():  # two runs would write into one folder
             raise InputError(f"{path.parent} is a link; remove it.")
+        _warn(run)
+        alignment = alignment_of_run(run, layers, inputs, random_bases)
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
         alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would

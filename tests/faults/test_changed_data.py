@@ -193,7 +193,7 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="the channel moments of .*:own are not those"):
         open_inputs(load_run(tmp_path / "run"), "downstream")
     monkeypatch.setattr(own, "SHIFT", 0)
-    analyze(tmp_path / "run")
+    analyze(tmp_path / "run", random_bases=2)
 
 
 @pytest.mark.parametrize(
