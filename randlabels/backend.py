@@ -2,19 +2,27 @@
 
 from randlabels.errors import InputError
 
-# Settings of JAX that its environment variables change, and what they have to be.
-_BREAKING = {
-    "jax_debug_infs": False,
-    "jax_debug_nans": False,  # networks that diverge are counted
-    "jax_no_execution": False,
-    "jax_numpy_rank_promotion": "allow",
-    "jax_transfer_guard": None,
-}
+# Settings of JAX that its environment variables change, and what they may be.
+_BREAKING: dict[str, tuple[object, ...]] = {
+    "jax_debug_infs": (False,),
+    "jax_debug_nans": (False,),  # networks that diverge are counted
+    "jax_no_execution": (False,),
+    "jax_no_tracing": (False,),
+    "jax_numpy_rank_promotion": ("allow", "warn"),
+} | dict.fromkeys(
+    [
+        "jax_transfer_guard",
+        "jax_transfer_guard_device_to_device",
+        "jax_transfer_guard_device_to_host",
+        "jax_transfer_guard_host_to_device",
+    ],
+    (None, "allow", "log"),
+)
 _USUAL = {
-    "jax_default_matmul_precision": None,
-    "jax_enable_x64": False,
-    "jax_random_seed_offset": 0,
-    "jax_threefry_partitionable": True,
+    "jax_default_matmul_precision": (None, "default"),
+    "jax_enable_x64": (False,),
+    "jax_random_seed_offset": (0,),
+    "jax_threefry_partitionable": (True,),
 } | _BREAKING
 _BROKEN = "training would end in the middle"
 _DRAWN = "numbers would be drawn and rounded otherwise than those of other runs"
@@ -38,6 +46,6 @@ def check_backend() -> None:
         ) from error
     for name, usual in _USUAL.items():
         found = getattr(jax.config, name)
-        if found != usual:
+        if found not in usual:
             why = _BROKEN if name in _BREAKING else _DRAWN
             raise InputError(f"{name.upper()} is {found}, with which {why}; unset it.")

@@ -1,13 +1,14 @@
 """The one exception for bad input: front doors print its sentence, anything else is a bug."""
 
+import os
 import sysconfig
 import traceback
 from pathlib import Path
 from typing import Any
 
 _NOT_THE_USERS = (
-    str(Path(__file__).parent),
-    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    f"{Path(__file__).parent}{os.sep}",
+    *(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")),
     "<",  # importlib's own
 )
 _SHOWN = 80  # characters of a value in a sentence

@@ -465,6 +465,22 @@ class Paired(Net):
         return x.reshape(2, -1, x.shape[-1]).mean(1)
 
 
+class Even(Net):
+    def end(self, x, train):
+        if len(x) % 2:
+            raise ValueError("even batches only")
+        return x
+
+
+class Spread(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        kernel = nn.with_partitioning(nn.initializers.lecun_normal(), (None, "model"))
+        return nn.Dense(self.num_classes, kernel_init=kernel)(x.reshape(x.shape[0], -1))
+
+
 class Choosy(Net):
     def __post_init__(self):
         super().__post_init__()
@@ -484,12 +500,12 @@ class Half(nn.Module):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Flat", r"returns float32 \(2,\) with train=False where logits, floats \(2, 3\), are"),
-        ("Wide", r"returns float32 \(2, 6\) with train=False"),
-        ("WideInTraining", r"returns float32 \(2, 2\) with train=True"),
-        ("Whole", r"returns int32 \(2, 3\)"),
+        ("Flat", r"returns float32 \(1,\) with train=False where logits, floats \(1, 3\), are"),
+        ("Wide", r"returns float32 \(1, 6\) with train=False"),
+        ("WideInTraining", r"returns float32 \(1, 2\) with train=True"),
+        ("Whole", r"returns int32 \(1, 3\)"),
         ("Pair", "returns a tuple with train=False"),
-        ("Raising", r"cannot be applied to 2 inputs \(8, 8, 3\): RuntimeError: not today"),
+        ("Raising", r"cannot be applied to 1 inputs \(8, 8, 3\): RuntimeError: not today"),
         ("Noisy", "InvalidRngError.*keys are there for nn.Dropout, where config.model.dropout is"),
         ("Dropping", "InvalidRngError.*keys are there for nn.Dropout"),
         ("Remembering", "variables are kept in 'params' and 'batch_stats' alone"),
@@ -498,8 +514,13 @@ class Half(nn.Module):
         ("Growing", r"changes the shape or type of batch_stats\['mean'\] in training"),
         (
             "Paired",
-            r"returns float32 \(2, 3\) with train=False where logits, floats \(16, 3\), are",
+            "cannot be applied to 1 inputs",
         ),
+        (
+            "Even",
+            r"cannot be applied to 1 inputs .*: ValueError: even batches only \(\w+\.py, line",
+        ),
+        ("Spread", "has partitioned parameters; leave out nn.with_partitioning"),
         ("Choosy", "cannot be made: ValueError: not with these"),
         ("Half", "has parameters of float16; keep them in float32"),
     ],

@@ -71,7 +71,7 @@ def check_model(run: Run) -> None:
         return
     now = identity_of(config, build(config), measure(config.data).shape)
     for was in _known(run, "model"):
-        check_variables(was, now, run.workdir)
+        check_variables(was, now, run.workdir, "put it back")
         if changed(was, now, "evaluation"):
             logging.warning(
                 "the model %s computes something else than when %s was trained; if that is not "

@@ -11,6 +11,7 @@ import numpy as np
 
 _NUMBERS = 4
 _WITHIN = 1e-4  # of the size that the numbers have for values in random order
+_WITHIN_EXACT = 1e-8  # of labels, which nothing rounds
 _AT_ONCE = 4096  # rows
 
 
@@ -23,7 +24,7 @@ def sketch(values: np.ndarray) -> dict[str, Any]:
     rounding changes it by less than 10^-5.
 
     Args:
-        values: numbers [n, ...].
+        values: numbers [n, ...]; signed integers are labels.
     """
     rows = values.reshape(len(values), math.prod(values.shape[1:]))
     of_rows, of_places = _weights(len(rows), 0), _weights(rows.shape[1], 1)
@@ -32,10 +33,11 @@ def sketch(values: np.ndarray) -> dict[str, Any]:
         part = rows[start : start + _AT_ONCE].astype(np.float64)
         sums += np.einsum("ik,ik->k", part @ of_places, of_rows[start : start + _AT_ONCE])
         squares += float(np.vdot(part, part))
+    within = _WITHIN_EXACT if values.dtype.kind == "i" else _WITHIN
     return {
         "shape": list(values.shape),
         "weighted": [float(f"{value:.9g}") for value in sums],
-        "within": _WITHIN * float(f"{np.sqrt(squares):.9g}"),
+        "within": within * float(f"{np.sqrt(squares):.9g}"),
     }
 
 

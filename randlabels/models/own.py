@@ -1,7 +1,7 @@
 """A model of the user's own: the shapes of what it makes, and by what it is known again."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -63,8 +63,9 @@ def _application(config: ConfigDict, model: nn.Module, train: bool) -> Callable[
 def identity_of(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
     """By which a model of the user's own is known again; {} for those of the package.
 
-    The digests are of what JAX traces in training and in evaluation, with the arrays that it holds:
-    comments and names do not change them, another version of JAX may.
+    The digests are of what JAX traces in training, with gradients, and in evaluation, and of the
+    arrays that it holds: comments and names do not change them, another version of JAX may. What a
+    callback into Python computes is not seen.
 
     Raises:
         InputError: if the model cannot be applied to inputs [*shape].
@@ -76,19 +77,43 @@ def identity_of(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) ->
     leaves = flatten_dict(variables, sep="/").items()
     return {
         "variables": {name: list(leaf.shape) for name, leaf in leaves if hasattr(leaf, "shape")},
-        "train": _digest(_application(config, model, True), variables, x),
+        "train": _digest(_gradient(_application(config, model, True)), variables, x),
         "evaluation": _digest(_application(config, model, False), variables, x),
         "jax": jax.__version__,
     }
 
 
+def _gradient(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of the sum of all logits, which has rules for derivatives of the user's own."""
+
+    def summed(params: Tree, rest: Tree, x: jax.Array) -> Any:
+        logits, new = apply(rest | {"params": params}, x)
+        return jnp.sum(logits.astype(jnp.float32)), (logits, new)
+
+    return lambda variables, x: jax.grad(summed, has_aux=True)(variables["params"], variables, x)
+
+
 def _digest(function: Callable[..., Any], *arguments: Any) -> str:
     traced = jax.make_jaxpr(function)(*arguments)
     digest = hashlib.sha256(str(traced).encode())
-    for held in traced.consts:
+    for held in _held(traced):
         is_key = isinstance(held, jax.Array) and jnp.issubdtype(held.dtype, jax.dtypes.prng_key)
         digest.update(np.asarray(jax.random.key_data(held) if is_key else held).tobytes())
     return digest.hexdigest()
+
+
+def _held(part: Any) -> Iterator[Any]:
+    """The arrays that a jaxpr holds, in those of functions in it, too."""
+    if isinstance(part, (tuple, list)):
+        for one in part:
+            yield from _held(one)
+    elif hasattr(part, "consts") and hasattr(part, "jaxpr"):
+        yield from part.consts
+        yield from _held(part.jaxpr)
+    elif hasattr(part, "eqns"):
+        for equation in part.eqns:
+            yield from (v.val for v in equation.invars if np.ndim(getattr(v, "val", 0)))
+            yield from _held(tuple(equation.params.values()))
 
 
 def changed(was: dict[str, Any], now: dict[str, Any], part: str) -> bool:
@@ -103,8 +128,14 @@ def changed(was: dict[str, Any], now: dict[str, Any], part: str) -> bool:
     return known and bool(was[part] != now[part])
 
 
-def check_variables(was: dict[str, Any], now: dict[str, Any], workdir: Any) -> None:
+def check_variables(was: dict[str, Any], now: dict[str, Any], workdir: Any, advice: str) -> None:
     """Make sure that a model has the parameters that it had in a run.
+
+    Args:
+        was: its identity in the run, {} where it is not known.
+        now: what it is.
+        workdir: of the run.
+        advice: what to do otherwise.
 
     Raises:
         InputError: if one is missing, new, or of another shape.
@@ -115,6 +146,6 @@ def check_variables(was: dict[str, Any], now: dict[str, Any], workdir: Any) -> N
     name = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))[0]
     raise InputError(
         f"the model has {name} {tuple(new[name]) if name in new else 'no more'} where it was "
-        f"{tuple(old[name]) if name in old else 'not there'} when {workdir} was begun; put it "
-        "back, or use another --workdir."
+        f"{tuple(old[name]) if name in old else 'not there'} when {workdir} was begun; "
+        f"{advice}."
     )

@@ -190,8 +190,10 @@ def check_identity(
 
     Raises:
         InputError: if the data, the networks' sources, or the run that networks started from, are
-            others, or the model has other parameters.
+            others, the model has other parameters, or what would be removed is no checkpoint.
     """
+    for step in found.surplus:
+        _check_removable(workdir / runs.CHECKPOINTS / str(step))
     known = found.of if found.step >= 0 else runs.newest_meta(workdir).get("of", {})
     theirs, data = known.get("data", {}), ours["data"]
     other = [f"the {k}" for k in theirs.keys() & data.keys() if not agree(theirs[k], data[k])]
@@ -208,7 +210,7 @@ def check_identity(
             "config.init.run has changed; use a new --workdir."
         )
     was, now = known.get("model", {}), ours["model"]
-    check_variables(was, now, workdir)
+    check_variables(was, now, workdir, "put it back, or use another --workdir")
     if changed(was, now, "train") or changed(was, now, "evaluation"):
         logging.warning(
             "the model computes something else than when %s was begun; it goes on with what it is "
@@ -224,9 +226,6 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
         workdir: of the run, which is owned.
         found: what `agreed` found.
         table: of the run, which is changed.
-
-    Raises:
-        InputError: if what would be removed is no checkpoint.
     """
     for sentence in found.passed_over:
         wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
@@ -262,10 +261,15 @@ def _read_metrics(workdir: Path) -> bytes:
         return b""
 
 
+def _check_removable(path: Path) -> None:
+    if path.is_symlink() or not path.is_dir():
+        return
+    if not all(_OF_A_CHECKPOINT.fullmatch(part.name) for part in path.iterdir()):
+        raise InputError(f"{path} holds what is of no checkpoint; move it to another place.")
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        if not all(_OF_A_CHECKPOINT.fullmatch(part.name) for part in path.iterdir()):
-            raise InputError(f"{path} holds what is of no checkpoint; move it to another place.")
         shutil.rmtree(path)
     else:
         path.unlink()

@@ -26,7 +26,7 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
     if not is_import_path(config.model.name):
         return
     given = f"config.model.name is {config.model.name!r}, which"
-    for batch in (2, config.train.batch_size):
+    for batch in (1, 2, config.train.batch_size):  # it is initialised on one example
         variables, applied = shapes_of(config, model, shape, batch)
         for train, (logits, _) in applied.items():
             _check_logits(given, logits, (batch, config.labels.num_classes), train)
@@ -50,6 +50,9 @@ def _check_logits(given: str, logits: Any, wanted: tuple[int, int], train: bool)
 
 
 def _check_variables(given: str, variables: Any, updated: Any) -> None:
+    boxed = jax.tree.leaves(variables, is_leaf=lambda x: isinstance(x, nn.meta.AxisMetadata))
+    if any(isinstance(leaf, nn.meta.AxisMetadata) for leaf in boxed):
+        raise InputError(f"{given} has partitioned parameters; leave out nn.with_partitioning.")
     wrong = [leaf.dtype for leaf in jax.tree.leaves(variables["params"]) if leaf.dtype != "float32"]
     if wrong:
         raise InputError(f"{given} has parameters of {wrong[0]}; keep them in float32.")

@@ -89,6 +89,16 @@ def test_labels_of_which_one_changed_do_not_agree():
     assert not agree(sketch(labels), sketch(changed))
 
 
+def test_one_label_among_a_thousand_classes_is_noticed():
+    labels = RNG.integers(0, 1000, (4, 50_000)).astype(np.int32)
+    known = sketch(labels)
+    for place in RNG.integers(0, 50_000, 20):
+        labels[2, place] += 1
+        assert not agree(known, sketch(labels))
+        labels[2, place] -= 1
+    assert agree(known, sketch(labels))
+
+
 def test_no_data_are_no_data():
     assert agree(sketch(IMAGES[:0]), sketch(IMAGES[:0]))
     assert not agree(sketch(IMAGES[:0]), sketch(IMAGES[:1]))

@@ -5,6 +5,7 @@ import re
 import jax
 import pytest
 
+from randlabels.backend import check_backend
 from randlabels.errors import InputError
 from randlabels.training import loop
 
@@ -26,6 +27,7 @@ from randlabels.training import loop
         ("JAX_TRANSFER_GUARD=disallow", "JAX_TRANSFER_GUARD is disallow"),
         ("JAX_DEBUG_NANS=1", "JAX_DEBUG_NANS is True"),
         ("JAX_NO_EXECUTION=1", "JAX_NO_EXECUTION is True"),
+        ("JAX_NO_TRACING=1", "JAX_NO_TRACING is True"),
     ],
 )
 def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, variable, sentence):
@@ -35,6 +37,14 @@ def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, va
     assert re.match(f"randlabels: {sentence}", line)
     assert process.returncode == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "harmless", [jax.transfer_guard("allow"), jax.numpy_rank_promotion("warn")]
+)
+def test_settings_that_change_nothing_are_not_refused(harmless):
+    with harmless:
+        check_backend()
 
 
 @pytest.mark.parametrize("changed", [jax.enable_x64(True), jax.threefry_partitionable(False)])

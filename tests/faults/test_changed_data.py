@@ -248,6 +248,29 @@ def test_analysis_and_transfer_say_that_a_model_computes_something_else(
 
 KEYED = """
 KEY = jax.random.key(7)
+TABLE, SLOPE = np.ones(6, np.float32), 1.0
+
+
+@jax.jit
+def look_up(x):
+    return x * jnp.asarray(TABLE)
+
+
+@jax.custom_vjp
+def through(x):
+    return jnp.sign(x)
+
+
+through.defvjp(lambda x: (jnp.sign(x), None), lambda _, g: (SLOPE * g,))
+
+
+class Ruled(nn.Module):
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1))
+        return Dense(self.num_classes, 1.0, name="head")(through(look_up(x)))
 
 
 class Keyed(nn.Module):
@@ -260,8 +283,35 @@ class Keyed(nn.Module):
 """
 
 
+IMPORTS = "import jax\nimport jax.numpy as jnp\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "parts"),
+    [
+        ("TABLE", np.arange(6, dtype=np.float32), {"train", "evaluation"}),
+        ("SLOPE", 2.0, {"train"}),
+    ],
+)
+def test_rules_of_derivatives_and_what_inner_functions_hold_are_part_of_it(
+    config, own, tmp_path, what, value, parts
+):
+    (tmp_path / f"{own.__name__}.py").write_text(IMPORTS + OWN + KEYED)
+    config.model.name = f"{own.__name__}:Ruled"
+
+    def known(**changes):
+        module = importlib.reload(own)  # as in another process
+        for name, changed_to in changes.items():
+            setattr(module, name, changed_to)
+        return identity_of(config, module.Ruled(3), (8, 8, 3))
+
+    first, now = known(), known(**{what: value})
+    assert known() == first
+    assert {part for part in ("train", "evaluation") if changed(first, now, part)} == parts
+
+
 def test_a_key_that_a_model_holds_is_part_of_what_it_computes(config, own, tmp_path):
-    (tmp_path / f"{own.__name__}.py").write_text("import jax\n" + OWN + KEYED)
+    (tmp_path / f"{own.__name__}.py").write_text(IMPORTS + OWN + KEYED)
     importlib.reload(own)
     config.model.name = f"{own.__name__}:Keyed"
     shape = (8, 8, 3)
@@ -331,6 +381,8 @@ def test_what_is_no_checkpoint_is_not_removed(small, copy):
     with pytest.raises(InputError, match="99 holds what is of no checkpoint; move it"):
         loop.train(small, copy)
     assert (copy / runs.CHECKPOINTS / "99" / "thesis.txt").read_text() == "years"
+    assert json.loads((copy / "status.json").read_text())["state"] == "done"  # as it was
+    assert (copy / runs.CHECKPOINTS / "0").exists()
     with pytest.raises(InputError, match="is among the checkpoints of another run"):
         loop.train(small, copy / runs.CHECKPOINTS / "98")
 

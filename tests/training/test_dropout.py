@@ -114,6 +114,8 @@ class Drawing(nn.Module):
             x = nn.Dropout(0.5, broadcast_dims=(0,), deterministic=not train)(x)
         elif self.how == "transposed":
             x = nn.Dropout(0.5, deterministic=not train)(x.T).T
+        elif self.how == "in pairs" and train:
+            x = nn.Dropout(0.5, deterministic=False)(x.reshape(len(x) // 2, -1)).reshape(x.shape)
         elif train:
             x = x + jax.random.normal(self.make_rng("dropout"), x.shape)
         return nn.Dense(2)(x)
@@ -122,16 +124,16 @@ class Drawing(nn.Module):
 @pytest.mark.parametrize(
     ("how", "expected"),
     [("called", True), ("channels", True), ("shared", False), ("transposed", False),
-     ("noise", False)],
+     ("in pairs", False), ("noise", False)],
 )  # fmt: skip
 def test_what_a_model_draws_is_found_out(how, expected):
     model = Drawing(how)
     assert draws_by_example(model, (4,)) == expected
-    variables = model.init(jax.random.key(0), jnp.ones((3, 4)))
-    with masks_by_example(jnp.arange(3)):
+    variables = model.init(jax.random.key(0), jnp.ones((4, 4)))
+    with masks_by_example(jnp.arange(4)):
         key = jax.random.key(1)
-        trained = model.apply(variables, jnp.ones((3, 4)), train=True, rngs={"dropout": key})
-    assert np.abs(trained - model.apply(variables, jnp.ones((3, 4)))).max() > 1e-3
+        trained = model.apply(variables, jnp.ones((4, 4)), train=True, rngs={"dropout": key})
+    assert np.abs(trained - model.apply(variables, jnp.ones((4, 4)))).max() > 1e-3
 
 
 def test_own_models_draw_by_example(tiny_config):
