@@ -157,6 +157,7 @@ def source(request, tmp_path):
     return tmp_path / "site"
 
 
+@pytest.mark.slow
 def test_configs_by_name_beside_a_folder_of_the_users_own(tmp_path, source):
     """From another directory, with a `configs` package there that is not ours."""
     own = tmp_path / "user" / "configs"
@@ -207,6 +208,7 @@ def test_a_data_set_that_is_missing_is_said_at_once(tmp_path):
     assert took < 60  # under 5 s on a machine that does nothing else; a download tries for 200 s
 
 
+@pytest.mark.slow
 def test_a_run_of_which_nothing_is_left_has_an_exit_code_of_its_own(tmp_path):
     arguments = with_base(
         "--config.optimizer.learning_rate=1000.0",
@@ -221,6 +223,7 @@ def test_a_run_of_which_nothing_is_left_has_an_exit_code_of_its_own(tmp_path):
     assert len(load_run(tmp_path / "run").metrics) > 1
 
 
+@pytest.mark.slow
 def test_a_run_from_the_command_line(tmp_path):
     """A sweep and tuples as overrides; nothing but the bar and the last line is printed."""
     arguments = with_base(

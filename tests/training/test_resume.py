@@ -82,6 +82,7 @@ def reached(workdir):
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_ten_times_a_run_ends_bit_identical(start, tmp_path):
     finish(start(tmp_path / "unbroken"))
