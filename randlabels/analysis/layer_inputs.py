@@ -44,16 +44,15 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
 
 def _check_data(run: Run, task: str, data: TaskData) -> None:
     """Refuse data that are not those of the run, as far as its checkpoints know them."""
-    arrays = {
+    own_task = task in ("", run.config["train"]["task"])
+    arrays = ({"images": data.images} if own_task else {}) | {
         "test images": data.test_images,
         "channel moments": np.stack([data.mean, data.std]),
     }
-    if task in ("", run.config["train"]["task"]):
-        arrays["images"] = data.images
     ours = {name: sketch(array) for name, array in arrays.items()}
     for known in _known(run, "data"):
-        for name in sorted(known.keys() & ours.keys()):
-            if not agree(known[name], ours[name]):
+        for name in ours:
+            if name in known and not agree(known[name], ours[name]):
                 raise InputError(
                     f"the {name} of {data.source} are not those with which {run.workdir} was "
                     "trained; put them back."

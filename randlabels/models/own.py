@@ -1,7 +1,7 @@
 """A model of the user's own: the shapes of what it makes, and by what it is known again."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -128,6 +128,11 @@ def changed(was: dict[str, Any], now: dict[str, Any], part: str) -> bool:
     return known and bool(was[part] != now[part])
 
 
+def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The first name, in alphabetical order, of which two mappings hold different things."""
+    return min(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
 def check_variables(was: dict[str, Any], now: dict[str, Any], workdir: Any, advice: str) -> None:
     """Make sure that a model has the parameters that it had in a run.
 
@@ -143,7 +148,7 @@ def check_variables(was: dict[str, Any], now: dict[str, Any], workdir: Any, advi
     old, new = (identity.get("variables", {}) for identity in (was, now))
     if not old or not new or old == new:
         return
-    name = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))[0]
+    name = first_difference(old, new)
     raise InputError(
         f"the model has {name} {tuple(new[name]) if name in new else 'no more'} where it was "
         f"{tuple(old[name]) if name in old else 'not there'} when {workdir} was begun; "

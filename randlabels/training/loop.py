@@ -131,7 +131,7 @@ def agreed(setup: Setup, directory: Path) -> mending.Agreed:
     """
     kept = _kept(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
-    mending.check_identity(directory, found, setup.identity, setup.table)
+    mending.check_resumable(directory, found, setup.identity, setup.table)
     return found
 
 
@@ -148,9 +148,8 @@ def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
     """
     settings, per_epoch = setup.config.train, setup.steps_per_epoch
     watch = states.Watch(setup.table, _chance(setup))
-    first, state, journal = _resume(
-        setup, directory, found, watch
-    )  # epoch 0: evaluation of the start
+    # Epoch 0 is the evaluation of the start.
+    first, state, journal = _resume(setup, directory, found, watch)
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}

@@ -174,13 +174,14 @@ def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoc
     return found.step == max(kept) and not found.passed_over
 
 
-def check_identity(
+def check_resumable(
     workdir: Path, found: Agreed, ours: dict[str, Any], table: Sequence[Network]
 ) -> None:
-    """Compare what a run was trained on, as the checkpoint from which it goes on knows it.
+    """Make sure that a run can go on: trained on the same, and what is removed are checkpoints.
 
-    Where it is trained from the start, it is the newest of the checkpoints that would be removed.
-    A warning says so if the model, one of the user's own, computes something else.
+    What it was trained on is what the checkpoint from which it goes on knows; where it is trained
+    from the start, what the newest of the checkpoints that would be removed knows. A warning says
+    so if the model, one of the user's own, computes something else.
 
     Args:
         workdir: of the run.
@@ -196,12 +197,12 @@ def check_identity(
         _check_removable(workdir / runs.CHECKPOINTS / str(step))
     known = found.of if found.step >= 0 else runs.newest_meta(workdir).get("of", {})
     theirs, data = known.get("data", {}), ours["data"]
-    other = [f"the {k}" for k in theirs.keys() & data.keys() if not agree(theirs[k], data[k])]
+    other = [f"the {k}" for k in data if k in theirs and not agree(theirs[k], data[k])]
     if known.get("sources", ours["sources"]) != ours["sources"]:
         other.append("the weights in config.init.run")
     if other:
         raise InputError(
-            f"{min(other)} are not those with which {workdir} was begun; put them back, or use "
+            f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
             "another --workdir."
         )
     if found.networks and _rows(table) != _rows(found.networks):

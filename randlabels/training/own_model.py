@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from randlabels.analysis.layers import find_layers
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
-from randlabels.models.own import shapes_of
+from randlabels.models.own import first_difference, shapes_of
 
 
 def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
@@ -61,8 +61,7 @@ def _check_variables(given: str, variables: Any, updated: Any) -> None:
         for leaves in map(jax.tree_util.tree_leaves_with_path, (variables["batch_stats"], updated))
     )
     if before != after:
-        name = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))[0]
         raise InputError(
-            f"{given} changes the shape or type of batch_stats{name} in training, or makes it "
-            "there; make it at initialisation, as it stays."
+            f"{given} changes the shape or type of batch_stats{first_difference(before, after)} in "
+            "training, or makes it there; make it at initialisation, as it stays."
         )

@@ -85,7 +85,7 @@ def cut(config, tmp_path):
 def test_other_images_are_refused_and_those_that_were_go_on(config, cut, own, monkeypatch):
     before = runs.checkpoint_steps(cut)
     monkeypatch.setattr(own, "SHIFT", 1)
-    with pytest.raises(InputError, match=r"the channel moments are not those with which .*run was"):
+    with pytest.raises(InputError, match=r"the images are not those with which .*run was begun"):
         loop.train(config, cut)
     assert runs.checkpoint_steps(cut) == before
     assert json.loads((cut / "status.json").read_text())["state"] == "done"  # as it was
@@ -188,9 +188,9 @@ def test_a_checkpoint_of_other_photos_does_not_vouch_for_them(photos, tmp_path):
 def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
     loop.train(config, tmp_path / "run")
     monkeypatch.setattr(own, "SHIFT", 1)
-    with pytest.raises(InputError, match="of .*:own are not those with which .*put them"):
+    with pytest.raises(InputError, match="images of .*:own are not those with which .*put them"):
         analyze(tmp_path / "run")
-    with pytest.raises(InputError, match="the channel moments of .*:own are not those"):
+    with pytest.raises(InputError, match="the test images of .*:own are not those"):
         open_inputs(load_run(tmp_path / "run"), "downstream")
     monkeypatch.setattr(own, "SHIFT", 0)
     analyze(tmp_path / "run", random_bases=2)
