@@ -63,7 +63,7 @@ def main() -> None:
     print()
     for verdict in finding.verdicts:
         if verdict.outcome != "estimate":
-            print(f"{verdict.outcome:>12}  {verdict.statement}")
+            print(f"{verdict.outcome:>12}  {verdict.statement} ({verdict.reason})")
     print(f"\nTrained:  {summary(finding.results.networks)}")
     print(f"Verdicts: {workdir / 'verdicts.json'}\nPage:     {workdir / 'report.html'}")
 

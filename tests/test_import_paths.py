@@ -375,6 +375,7 @@ def test_a_finite_set_gives_no_image_twice_whatever_the_sizes(tiny_config, modul
 
 ODD_MODELS = """
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from randlabels.models.layers import Conv
@@ -473,6 +474,11 @@ class Even(Net):
         return x
 
 
+class Looping(Net):
+    def end(self, x, train):
+        return jax.lax.while_loop(lambda c: jnp.abs(c).max() > 1, lambda c: c / 2, x)
+
+
 class Spread(nn.Module):
     num_classes: int
 
@@ -503,7 +509,7 @@ class Half(nn.Module):
     [
         ("Flat", r"returns float32 \(1,\) with train=False where logits, floats \(1, 3\), are"),
         ("Wide", r"returns float32 \(1, 6\) with train=False"),
-        ("WideInTraining", r"returns float32 \(1, 2\) with train=True"),
+        ("WideInTraining", r"returns float32 \(16, 2\) with train=True"),
         ("Whole", r"returns int32 \(1, 3\)"),
         ("Pair", "returns a tuple with train=False"),
         ("Raising", r"cannot be applied to 1 inputs \(8, 8, 3\): RuntimeError: not today"),
@@ -521,6 +527,7 @@ class Half(nn.Module):
             "Even",
             r"cannot be applied to 1 inputs .*: ValueError: even batches only \(\w+\.py, line",
         ),
+        ("Looping", "has no gradient: ValueError: Reverse-mode differentiation does not work"),
         ("Spread", "has partitioned parameters; leave out nn.with_partitioning"),
         ("Choosy", "cannot be made: ValueError: not with these"),
         ("Half", "has parameters of float16; keep them in float32"),

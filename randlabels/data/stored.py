@@ -61,7 +61,8 @@ def find_builder(name: str, data_dir: str) -> Any:
     from randlabels.data.generators import GENERATORS
 
     generated = ", ".join(GENERATORS)
-    use = f"use {generated}, a TFDS name, or your own as my_package.my_module:NAME."
+    own = "your own as my_package.my_module:NAME (docs/extending.md)"
+    use = f"use {generated}, a TFDS name, or {own}."
     if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
         raise DataError(f"there is no data set named {shown(name)}; {use}")
     folder = os.path.expanduser(data_dir)

@@ -57,10 +57,17 @@ def arm_colour(arm: str) -> str:
 
 
 def group_titles(groups: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A title for each group of networks: what tells it apart from the others, "" for one alone."""
-    first = groups[0]
-    differing = [name for name in first if any(group[name] != first[name] for group in groups)]
-    return [", ".join(_describe(name, group[name]) for name in differing) for group in groups]
+    """A title for each group of networks: what tells it apart from the others, "" for one alone.
+
+    Of several arms, the arm and what differs within it: each has layers and a source of its own.
+    """
+    titles = []
+    for group in groups:
+        of_arm = [other for other in groups if other.get("arm") == group.get("arm")]
+        told = [name for name in group if any(other[name] != group[name] for other in of_arm)]
+        arm = ["arm"] if len(of_arm) < len(groups) else []
+        titles.append(", ".join(_describe(name, group[name]) for name in arm + told))
+    return titles
 
 
 def _describe(name: str, value: Any) -> str:

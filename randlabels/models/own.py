@@ -1,9 +1,11 @@
 """A model of the user's own: the shapes of what it makes, and by what it is known again."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,6 @@ from randlabels.import_path import is_import_path
 
 Tree = Any
 
-_BATCH = 2
 _HINTS = {
     "InvalidRngError": "; keys are there for nn.Dropout, where config.model.dropout is above 0",
     "ScopeCollectionNotFound": "; variables are kept in 'params' and 'batch_stats' alone",
@@ -24,27 +25,36 @@ _HINTS = {
 
 
 def shapes_of(
-    config: ConfigDict, model: nn.Module, shape: tuple[int, ...], batch: int = _BATCH
-) -> tuple[Tree, dict[bool, tuple[Any, Tree]]]:
-    """Shapes of a model's variables, and {train: those of (what it returns, its new batch_stats)}.
+    config: ConfigDict, model: nn.Module, shape: tuple[int, ...], batch: int, train: bool
+) -> tuple[Tree, Any, Tree]:
+    """Shapes of a model's variables, of what it returns for a batch, and of its new batch_stats.
 
     Raises:
         InputError: if applying it to `batch` inputs [*shape] fails.
     """
-    x = jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+    with _refusing(config, f"cannot be applied to {batch} inputs {shape}"):
+        variables = _variables(model, shape)
+        x = jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+        return variables, *jax.eval_shape(_application(config, model, train), variables, x)
+
+
+@contextlib.contextmanager
+def _refusing(config: ConfigDict, what: str) -> Iterator[None]:
+    """Raise InputError, which says that the model `what`, whatever the user's model raises."""
     try:
-        made = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), x)
-        variables = {"params": made["params"], "batch_stats": made.get("batch_stats", {})}
-        return variables, {
-            train: jax.eval_shape(_application(config, model, train), variables, x)
-            for train in (False, True)
-        }
-    except (Exception, SystemExit) as error:  # whatever the user's model raises
+        yield
+    except (Exception, SystemExit) as error:
         hint = _HINTS.get(type(error).__name__, "")
         raise InputError(
-            f"config.model.name is {config.model.name!r}, which cannot be applied to {batch} "
-            f"inputs {shape}: {in_one_line(error)}{hint}"
+            f"config.model.name is {config.model.name!r}, which {what}: {in_one_line(error)}{hint}"
         ) from error
+
+
+def _variables(model: nn.Module, shape: tuple[int, ...]) -> Tree:
+    """Their shapes, as they are made from one example."""
+    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    made = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), x)
+    return {"params": made["params"], "batch_stats": made.get("batch_stats", {})}
 
 
 def _application(config: ConfigDict, model: nn.Module, train: bool) -> Callable[..., Any]:
@@ -63,23 +73,31 @@ def _application(config: ConfigDict, model: nn.Module, train: bool) -> Callable[
 def identity_of(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> dict[str, Any]:
     """By which a model of the user's own is known again; {} for those of the package.
 
-    The digests are of what JAX traces in training, with gradients, and in evaluation, and of the
-    arrays that it holds: comments and names do not change them, another version of JAX may. What a
-    callback into Python computes is not seen.
+    The digests are of what JAX traces where variables are made, in training on batches of
+    config.train.batch_size, with gradients, and in evaluation of as many, and of the arrays that it
+    holds: comments and names do not change them, other versions may, and are not compared. What a
+    callback into Python or a rule for vmap of the user's own computes is not seen.
 
     Raises:
-        InputError: if the model cannot be applied to inputs [*shape].
+        InputError: if the model cannot be applied to inputs [*shape], or has no gradient.
     """
     if not is_import_path(config.model.name):
         return {}
-    variables, _ = shapes_of(config, model, shape)
-    x = jax.ShapeDtypeStruct((_BATCH, *shape), jnp.float32)
+    batch = config.train.batch_size
+    with _refusing(config, "cannot be trained"):
+        variables = _variables(model, shape)
+        x = jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+        one = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+        digests = {
+            "initialisation": _digest(lambda x: model.init(jax.random.key(0), x), one),
+            "train": _digest(_gradient(_application(config, model, True)), variables, x),
+            "evaluation": _digest(_application(config, model, False), variables, x),
+        }
     leaves = flatten_dict(variables, sep="/").items()
-    return {
+    return digests | {
         "variables": {name: list(leaf.shape) for name, leaf in leaves if hasattr(leaf, "shape")},
-        "train": _digest(_gradient(_application(config, model, True)), variables, x),
-        "evaluation": _digest(_application(config, model, False), variables, x),
-        "jax": jax.__version__,
+        "batch": batch,
+        "versions": [jax.__version__, flax.__version__],
     }
 
 
@@ -94,12 +112,37 @@ def _gradient(apply: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _digest(function: Callable[..., Any], *arguments: Any) -> str:
-    traced = jax.make_jaxpr(function)(*arguments)
+    traced = _unnamed(jax.make_jaxpr(function)(*arguments))
     digest = hashlib.sha256(str(traced).encode())
     for held in _held(traced):
         is_key = isinstance(held, jax.Array) and jnp.issubdtype(held.dtype, jax.dtypes.prng_key)
         digest.update(np.asarray(jax.random.key_data(held) if is_key else held).tobytes())
     return digest.hexdigest()
+
+
+def _unnamed(part: Any) -> Any:
+    """A jaxpr without the names of the functions in it, or what comes with an equation of one."""
+    if type(part) in (tuple, list):
+        return type(part)(map(_unnamed, part))
+    if hasattr(part, "consts") and hasattr(part, "jaxpr"):
+        return part.replace(jaxpr=_unnamed(part.jaxpr))
+    if hasattr(part, "eqns"):
+        return part.replace(
+            eqns=[
+                equation.replace(
+                    params={
+                        key: "" if key == "name" or _is_function(value) else _unnamed(value)
+                        for key, value in equation.params.items()
+                    }
+                )
+                for equation in part.eqns
+            ]
+        )
+    return part
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and hasattr(value, "__name__") and not isinstance(value, type)
 
 
 def _held(part: Any) -> Iterator[Any]:
@@ -116,16 +159,28 @@ def _held(part: Any) -> Iterator[Any]:
             yield from _held(tuple(equation.params.values()))
 
 
+def check_gradient(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Make sure that a model can be trained by gradients of its logits.
+
+    Raises:
+        InputError: if not.
+    """
+    x = jax.ShapeDtypeStruct((config.train.batch_size, *shape), jnp.float32)
+    with _refusing(config, "has no gradient"):
+        gradient = _gradient(_application(config, model, True))
+        jax.eval_shape(gradient, _variables(model, shape), x)
+
+
 def changed(was: dict[str, Any], now: dict[str, Any], part: str) -> bool:
     """Whether a model computes something else than it did, as far as two identities tell.
 
     Args:
         was: its identity, {} where it is not known.
         now: likewise.
-        part: "train" or "evaluation".
+        part: "initialisation", "train" or "evaluation".
     """
-    known = part in was and part in now and was["jax"] == now["jax"]
-    return known and bool(was[part] != now[part])
+    comparable = all(was.get(key) == now.get(key) for key in ("versions", "batch"))
+    return comparable and part in was and part in now and bool(was[part] != now[part])
 
 
 def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:

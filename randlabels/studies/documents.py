@@ -232,7 +232,8 @@ def _claims(record: Record, _: str) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in record["primary"]:
         v = record["claims"][name]
-        outcome = v["outcome"] if v["interval"] is not None else f"{v['outcome']}: {v['reason']}"
+        told = v["interval"] is None or v["outcome"] in ("undecided", "not tested")
+        outcome = f"{v['outcome']}: {v['reason']}" if told else v["outcome"]
         yield _row(f"{v['statement']} Against it: {v['against']}", v["place"], _measured(v),
                    v["unit"], f"{v['smallest']:g}", v["seeds"], _p(v["p"]), _p(v["p_sign_flip"]),
                    _p(v["p_adjusted"]), outcome)  # fmt: skip

@@ -82,7 +82,7 @@ def choose_layout(
     num_networks: int,
     batch_size: int,
     devices: tuple[jax.Device, ...],
-    by_example: bool = True,
+    splits: bool = True,
 ) -> Layout:
     """Pick a layout.
 
@@ -94,26 +94,24 @@ def choose_layout(
         num_networks: of the population.
         batch_size: of all devices together.
         devices: that there are.
-        by_example: whether all that the model draws is of single examples (`draws_by_example`).
-            Otherwise batches are never split, since results would depend on the devices.
+        splits: whether batches may be split (`can_be_split`). Otherwise they never are, since
+            results would depend on the devices.
 
     Raises:
         InputError: if the asked-for mode does not divide over the devices, or splits batches of a
-            model that draws across examples.
+            model that does not allow it.
     """
     count = len(devices)
-    _check_mode(mode, num_networks, batch_size, count, by_example)
+    _check_mode(mode, num_networks, batch_size, count, splits)
     if mode == "auto":
-        fits_batch = num_networks % count and not batch_size % count and by_example
+        fits_batch = num_networks % count and not batch_size % count and splits
         mode = "batch" if fits_batch else "networks"
     if mode == "networks":
         count = max(d for d in range(1, count + 1) if num_networks % d == 0)
     return Layout(mode, devices[:count])
 
 
-def _check_mode(
-    mode: str, num_networks: int, batch_size: int, count: int, by_example: bool
-) -> None:
+def _check_mode(mode: str, num_networks: int, batch_size: int, count: int, splits: bool) -> None:
     """The errors of `choose_layout`, on `count` devices."""
     if mode == "networks" and num_networks % count:
         raise InputError(
@@ -125,9 +123,10 @@ def _check_mode(
             f"config.train.batch_size {batch_size} does not divide over {count} devices; use a "
             f"multiple of {count}, or set config.population.devices to 'networks' or 'auto'."
         )
-    if mode == "batch" and not by_example:
+    if mode == "batch" and not splits:
         raise InputError(
-            "config.population.devices is 'batch', but the model draws random numbers by other "
-            "means than nn.Dropout of [batch, ...], so that results would depend on the number of "
-            "devices; set it to 'networks' or 'auto'."
+            "config.population.devices is 'batch', but results of the model would depend on the "
+            "number of devices: it draws random numbers by other means than nn.Dropout of "
+            "[batch, ...], or is one of your own without a field batch_axis; set it to 'networks' "
+            "or 'auto'."
         )

@@ -180,8 +180,7 @@ def check_resumable(
     """Make sure that a run can go on: trained on the same, and what is removed are checkpoints.
 
     What it was trained on is what the checkpoint from which it goes on knows; where it is trained
-    from the start, what the newest of the checkpoints that would be removed knows. A warning says
-    so if the model, one of the user's own, computes something else.
+    from the start, what the newest of the checkpoints that would be removed knows.
 
     Args:
         workdir: of the run.
@@ -191,7 +190,8 @@ def check_resumable(
 
     Raises:
         InputError: if the data, the networks' sources, or the run that networks started from, are
-            others, the model has other parameters, or what would be removed is no checkpoint.
+            others, the model, one of the user's own, has other parameters or computes something
+            else, or what would be removed is no checkpoint.
     """
     for step in found.surplus:
         _check_removable(workdir / runs.CHECKPOINTS / str(step))
@@ -212,11 +212,11 @@ def check_resumable(
         )
     was, now = known.get("model", {}), ours["model"]
     check_variables(was, now, workdir, "put it back, or use another --workdir")
-    if changed(was, now, "train") or changed(was, now, "evaluation"):
-        logging.warning(
-            "the model computes something else than when %s was begun; it goes on with what it is "
-            "now. If that is not meant, put it back, and use another --workdir.",
-            workdir,
+    computed = ("train", "evaluation", *(["initialisation"] if found.step < 0 else []))
+    if any(changed(was, now, part) for part in computed):
+        raise InputError(
+            f"the model computes something else than when {workdir} was begun; put it back, or use "
+            "another --workdir."
         )
 
 
@@ -263,9 +263,10 @@ def _read_metrics(workdir: Path) -> bytes:
 
 
 def _check_removable(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
+    if path.is_symlink() or not path.exists():
         return
-    if not all(_OF_A_CHECKPOINT.fullmatch(part.name) for part in path.iterdir()):
+    parts = path.iterdir() if path.is_dir() else [path]
+    if not all(_OF_A_CHECKPOINT.fullmatch(part.name) for part in parts):
         raise InputError(f"{path} holds what is of no checkpoint; move it to another place.")
 
 

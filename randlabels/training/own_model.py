@@ -11,7 +11,9 @@ from ml_collections import ConfigDict
 from randlabels.analysis.layers import find_layers
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
-from randlabels.models.own import first_difference, shapes_of
+from randlabels.models import build
+from randlabels.models.own import check_gradient, first_difference, shapes_of
+from randlabels.training.dropout import draws_by_example
 
 
 def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
@@ -20,23 +22,41 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
     A warning says so if its layers cannot be analysed.
 
     Raises:
-        InputError: if applying it fails, or gives anything but floats [batch, num_classes], or if
-            its parameters are not float32, or training would change the shape of its state.
+        InputError: if applying it fails, or gives anything but floats [batch, num_classes], or has
+            no gradient, or if its parameters are not float32, or training would change the shape of
+            its state.
     """
     if not is_import_path(config.model.name):
         return
     given = f"config.model.name is {config.model.name!r}, which"
-    for batch in (1, 2, config.train.batch_size):  # it is initialised on one example
-        variables, applied = shapes_of(config, model, shape, batch)
-        for train, (logits, _) in applied.items():
-            _check_logits(given, logits, (batch, config.labels.num_classes), train)
-        _check_variables(given, variables, applied[True][1])
+    size = config.train.batch_size
+    for batch, train in ((1, False), (2, False), (size, False), (size, True)):
+        variables, logits, new = shapes_of(config, model, shape, batch, train)
+        _check_logits(given, logits, (batch, config.labels.num_classes), train)
+    _check_variables(given, variables, new)
+    check_gradient(config, model, shape)
     if not find_layers(model, shape):
         logging.warning(
             "%s has no Conv or Dense of randlabels.models.layers: it can be trained and "
             "transferred, but not analysed.",
             config.model.name,
         )
+
+
+def can_be_split(config: ConfigDict, shape: tuple[int, ...]) -> bool:
+    """Whether parts of a batch can lie on several devices, with the same results but for rounding.
+
+    Not if the model draws anything but masks of single examples. One of the user's own may mix the
+    examples of a batch, as batch norms do, unless its field batch_axis says that it takes care.
+
+    Args:
+        config: of the run.
+        shape: of one input.
+    """
+    model = build(config)
+    if is_import_path(config.model.name) and not hasattr(model, "batch_axis"):
+        return False
+    return not config.model.dropout or draws_by_example(model, shape)
 
 
 def _check_logits(given: str, logits: Any, wanted: tuple[int, int], train: bool) -> None:

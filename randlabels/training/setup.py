@@ -19,10 +19,9 @@ from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.models.own import identity_of
 from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
-from randlabels.training.dropout import draws_by_example
 from randlabels.training.memory import Plan, check_memory, plan_memory
 from randlabels.training.optimizers import make_optimizer
-from randlabels.training.own_model import check_own_model
+from randlabels.training.own_model import can_be_split, check_own_model
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
@@ -147,7 +146,7 @@ def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> La
         num_networks,
         config.train.batch_size,
         tuple(jax.local_devices()),
-        by_example=not config.model.dropout or draws_by_example(build(config), shape),
+        can_be_split(config, shape),
     )
 
 

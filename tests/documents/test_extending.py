@@ -109,7 +109,11 @@ def test_a_data_set(tmp_path):
 
 
 def test_images_of_your_own(tmp_path):
-    carry_out("Images of your own", tmp_path)
+    printed = carry_out("Images of your own", tmp_path)
+    assert "nearer to the photos' eigenvectors than to DCT x opponent colours: " in printed
+    gains = re.search("gain of each seed: (.*)", printed)[1].split(", ")
+    assert len(gains) == len(load_run(tmp_path / "runs" / "photos").networks)
+    assert (tmp_path / "runs" / "photos_real" / "curves.png").stat().st_size > 5000
     run_ = load_run(tmp_path / "runs" / "photos")
     assert run_.config["data"]["name"] == "my_lab.photos:PHOTOS"
     assert run_.status["state"] == "done"

@@ -27,6 +27,7 @@ from randlabels.data.generators import Generator
 from randlabels.models.layers import Dense
 
 SHIFT, ACTIVATION, SCALE, AT_THE_END = 0, nn.relu, np.ones(6, np.float32), 1.0
+INITIAL, OF_MANY = 1.0, 1.0
 
 
 def draw(seed, count):
@@ -43,7 +44,8 @@ class Net(nn.Module):
 
     @nn.compact
     def __call__(self, x, train=False):
-        x = ACTIVATION(Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1)))
+        x = ACTIVATION(Dense(6, INITIAL, name="dense1")(x.reshape(x.shape[0], -1)))
+        x = x * OF_MANY if len(x) > 8 else x
         x = x * SCALE if train else x * SCALE * AT_THE_END
         return Dense(self.num_classes, 1.0, name="head")(x)
 """
@@ -198,21 +200,38 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("what", "value"),
-    [("ACTIVATION", nn.tanh), ("SCALE", np.full(6, 2, np.float32)), ("AT_THE_END", 3.0)],
+    [
+        ("ACTIVATION", nn.tanh),
+        ("SCALE", np.full(6, 2, np.float32)),
+        ("AT_THE_END", 3.0),
+        ("OF_MANY", 2.0),
+    ],
 )
-def test_a_model_that_computes_something_else_is_said(
-    config, cut, own, caplog, monkeypatch, what, value
+def test_a_model_that_computes_something_else_is_refused(
+    config, cut, own, monkeypatch, what, value
 ):
+    before = runs.checkpoint_steps(cut)
     monkeypatch.setattr(own, what, value)
-    with caplog.at_level(logging.WARNING, logger="absl"):
+    with pytest.raises(InputError, match="the model computes something else than when .* was beg"):
         loop.train(config, cut)
-    assert "the model computes something else than when" in caplog.text
+    assert runs.checkpoint_steps(cut) == before
+    assert json.loads((cut / "status.json").read_text())["state"] == "done"  # as it was
 
 
-def test_the_same_model_is_not_said(config, cut, caplog):
-    with caplog.at_level(logging.WARNING, logger="absl"):
+def test_a_model_goes_on_whatever_made_its_weights(config, cut, own, monkeypatch):
+    monkeypatch.setattr(own, "INITIAL", 2.0)
+    loop.train(config, cut)
+    assert runs.checkpoint_steps(cut)[-1] == 9
+
+
+def test_other_initial_weights_are_refused_where_a_run_would_be_trained_from_the_start(
+    config, cut, own, monkeypatch
+):
+    shutil.rmtree(cut / runs.CHECKPOINTS / "0")
+    monkeypatch.setattr(own, "INITIAL", 2.0)
+    with pytest.raises(InputError, match="the model computes something else than when"):
         loop.train(config, cut)
-    assert "computes something else" not in caplog.text
+    assert 3 in runs.checkpoint_steps(cut)
 
 
 def test_a_model_with_other_parameters_is_refused(config, cut, own, tmp_path):
@@ -273,6 +292,31 @@ class Ruled(nn.Module):
         return Dense(self.num_classes, 1.0, name="head")(through(look_up(x)))
 
 
+def named(name):
+    @jax.custom_jvp
+    def double(x):
+        return 2 * x
+
+    double.defjvp(lambda x, t: (2 * x[0], 2 * t[0]))
+
+    def helper(x):
+        return double(jnp.tanh(x))
+
+    helper.__name__ = name
+    double.__name__ = name
+    return jax.jit(helper)
+
+
+class Helped(nn.Module):
+    num_classes: int
+    name_of_helper: str = "a"
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = Dense(6, 1.0, name="dense1")(x.reshape(x.shape[0], -1))
+        return Dense(self.num_classes, 1.0, name="head")(named(self.name_of_helper)(x))
+
+
 class Keyed(nn.Module):
     num_classes: int
 
@@ -308,6 +352,14 @@ def test_rules_of_derivatives_and_what_inner_functions_hold_are_part_of_it(
     first, now = known(), known(**{what: value})
     assert known() == first
     assert {part for part in ("train", "evaluation") if changed(first, now, part)} == parts
+
+
+def test_names_of_functions_are_no_part_of_it(config, own, tmp_path):
+    (tmp_path / f"{own.__name__}.py").write_text(IMPORTS + OWN + KEYED)
+    importlib.reload(own)
+    config.model.name = f"{own.__name__}:Helped"
+    one, other = (identity_of(config, own.Helped(3, name), (8, 8, 3)) for name in ("a", "helper"))
+    assert one == other
 
 
 def test_a_key_that_a_model_holds_is_part_of_what_it_computes(config, own, tmp_path):
@@ -383,6 +435,11 @@ def test_what_is_no_checkpoint_is_not_removed(small, copy):
     assert (copy / runs.CHECKPOINTS / "99" / "thesis.txt").read_text() == "years"
     assert json.loads((copy / "status.json").read_text())["state"] == "done"  # as it was
     assert (copy / runs.CHECKPOINTS / "0").exists()
+    shutil.rmtree(copy / runs.CHECKPOINTS / "99")
+    (copy / runs.CHECKPOINTS / "99").write_text("years")
+    with pytest.raises(InputError, match="99 holds what is of no checkpoint; move it"):
+        loop.train(small, copy)
+    assert (copy / runs.CHECKPOINTS / "99").read_text() == "years"
     with pytest.raises(InputError, match="is among the checkpoints of another run"):
         loop.train(small, copy / runs.CHECKPOINTS / "98")
 

@@ -14,6 +14,7 @@ from randlabels.figures import (
     style,
 )
 from randlabels.figures.alignment_figures import alignment_figures
+from randlabels.figures.style import group_titles
 
 GROUPS = [{"arm": "scratch", "learning_rate": rate} for rate in (0.1, 0.2)]
 
@@ -105,6 +106,18 @@ def test_each_group_has_a_panel_titled_by_what_differs(records, make_record):
     for plot in (misalignment_over_training.plot, eigenvalue_map.plot):
         titles = [ax.get_title() for ax in plot(records).axes]
         assert titles == ["learning rate 0.1", "learning rate 0.2"]
+
+
+def test_of_several_arms_a_title_has_what_differs_within_each():
+    scratch = {"arm": "scratch", "layers": None, "source_step": None, "learning_rate": 0.1}
+    taken = {"arm": "pretrained", "layers": ["first:1"], "source_step": -1, "learning_rate": 0.1}
+    assert group_titles([scratch, taken]) == ["scratch", "pre-trained"]
+    assert group_titles([scratch, taken, taken | {"source_step": 5}]) == [
+        "scratch",
+        "pre-trained, source_step -1",
+        "pre-trained, source_step 5",
+    ]
+    assert group_titles([taken]) == [""]
 
 
 def test_eigenvalue_map_is_drawn_against_eigenvalues(records):

@@ -26,12 +26,14 @@ def test_choice(mode, networks, batch, expected):
     assert (layout.axis_name is None) == (layout.mode == "networks")
 
 
-def test_batches_are_not_split_of_a_model_that_draws_across_examples():
+def test_batches_are_not_split_of_a_model_that_does_not_allow_it():
     devices = tuple(jax.local_devices())
-    layout = choose_layout("auto", 3, 32, devices, by_example=False)
+    layout = choose_layout("auto", 3, 32, devices, splits=False)
     assert (layout.mode, len(layout.devices)) == ("networks", 3)
-    with pytest.raises(InputError, match="depend on the number of devices; set it to 'networks'"):
-        choose_layout("batch", 3, 32, devices, by_example=False)
+    with pytest.raises(
+        InputError, match="depend on the number of devices: it draws .*set it to 'networks'"
+    ):
+        choose_layout("batch", 3, 32, devices, splits=False)
 
 
 def test_what_does_not_divide_is_refused():
