@@ -21,7 +21,6 @@ _BREAKING: dict[str, tuple[object, ...]] = {
 _USUAL = {
     "jax_default_matmul_precision": (None, "default"),
     "jax_disable_jit": (False,),  # nor would training come to an end
-    "jax_disable_most_optimizations": (False,),
     "jax_enable_x64": (False,),
     "jax_random_seed_offset": (0,),
     "jax_threefry_partitionable": (True,),
@@ -47,7 +46,7 @@ def check_backend() -> None:
             f"JAX does not start: {said}; see to the environment variables JAX_*."
         ) from error
     for name, usual in _USUAL.items():
-        found = getattr(jax.config, name, jax.config.values[name])  # some are no attributes
+        found = getattr(jax.config, name)
         if found not in usual:
             why = _BROKEN if name in _BREAKING else _DRAWN
             raise InputError(f"{name.upper()} is {found}, with which {why}; unset it.")

@@ -29,7 +29,6 @@ from randlabels.training import loop
         ("JAX_NO_EXECUTION=1", "JAX_NO_EXECUTION is True"),
         ("JAX_NO_TRACING=1", "JAX_NO_TRACING is True"),
         ("JAX_DISABLE_JIT=1", "JAX_DISABLE_JIT is True"),
-        ("JAX_DISABLE_MOST_OPTIMIZATIONS=1", "JAX_DISABLE_MOST_OPTIMIZATIONS is True"),
     ],
 )
 def test_variables_of_jax_are_one_sentence(front_door, tmp_path, monkeypatch, variable, sentence):
