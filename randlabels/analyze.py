@@ -66,6 +66,7 @@ def analyze(
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
         alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
+        _warn_of_missing(alignment)
         figures = _draw(alignment, workdir / "figures")
         write_manifest(workdir, _arguments(layers, inputs, random_bases), [path, *figures])
     return alignment
@@ -95,6 +96,13 @@ def _warn(run: Run) -> None:
         logging.warning("Networks %s diverged or died, and are left out.", lost)
     if untrained:
         logging.warning("Networks %s ended at chance; they are analysed all the same.", untrained)
+
+
+def _warn_of_missing(alignment: "Alignment") -> None:
+    """Say of which layers all networks together have no misalignment, and why."""
+    pooled = (record for record in alignment.records if record.network is None)
+    for layer, reason in dict.fromkeys((one.layer, one.reason) for one in pooled if one.reason):
+        logging.warning("There is no misalignment of %s: %s", layer, reason)
 
 
 def _draw(alignment: "Alignment", folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ Nothing of the package is edited: the modules lie in a folder of the test's.
 
 import itertools
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -353,6 +354,7 @@ def draw(seed, count):
 
 
 finite = Generator(draw, ("even", "odd"), at_once=True)
+in_parts = Generator(draw, ("even", "odd"))
 """
 
 
@@ -371,6 +373,15 @@ def test_a_finite_set_gives_no_image_twice_whatever_the_sizes(tiny_config, modul
     fewer_up, fewer_down, fewer_test = parts(50)
     assert (fewer_up, fewer_test) == (up, test)
     assert fewer_down < down
+
+
+def test_a_finite_set_that_is_asked_for_parts_is_said_to_repeat_itself(tiny_config, module, caplog):
+    text = module(FINITE)
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        open_task(tiny_config({"data.name": f"{text}:finite"}), "upstream")
+        assert caplog.text == ""
+        open_task(tiny_config({"data.name": f"{text}:in_parts"}), "upstream")
+    assert re.search(r"in_parts draws \d+ of 50 upstream inputs for the downstream", caplog.text)
 
 
 ODD_MODELS = """
@@ -479,6 +490,13 @@ class Looping(Net):
         return jax.lax.while_loop(lambda c: jnp.abs(c).max() > 1, lambda c: c / 2, x)
 
 
+class Drawing(Net):
+    @nn.compact
+    def end(self, x, train):
+        key = self.variable("batch_stats", "key", lambda: jax.random.key(0))
+        return x + jax.random.normal(key.value, x.shape) if train else x
+
+
 class Spread(nn.Module):
     num_classes: int
 
@@ -528,6 +546,7 @@ class Half(nn.Module):
             r"cannot be applied to 1 inputs .*: ValueError: even batches only \(\w+\.py, line",
         ),
         ("Looping", "has no gradient: ValueError: Reverse-mode differentiation does not work"),
+        ("Drawing", r"keeps a random key; take it from self.make_rng\('dropout'\)"),
         ("Spread", "has partitioned parameters; leave out nn.with_partitioning"),
         ("Choosy", "cannot be made: ValueError: not with these"),
         ("Half", "has parameters of float16; keep them in float32"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from randlabels.data.errors import DataError
 from randlabels.data.generators import Generator, generator_named
@@ -222,7 +223,23 @@ def _draw_parts(data_config: Any, generator: Generator) -> list[tuple[np.ndarray
     shapes = {inputs.shape[1:] for inputs, _ in parts}
     if len(shapes) > 1:
         raise DataError(f"{data_config.name} draws inputs of several shapes: {sorted(shapes)}.")
+    if is_import_path(data_config.name):
+        _warn_of_repeats(data_config.name, [inputs for inputs, _ in parts])
     return parts
+
+
+def _warn_of_repeats(name: str, parts: list[np.ndarray]) -> None:
+    """Say so if inputs of the upstream part are among those of the downstream part or the test."""
+    upstream, *others = ({hash(x.tobytes()) for x in inputs} for inputs in parts)
+    repeated = len(upstream & set().union(*others))
+    if repeated:
+        logging.warning(
+            "%s draws %d of %d upstream inputs for the downstream task or the test again; if they "
+            "are of a collection, let it be asked once for all, by Generator(..., at_once=True).",
+            name,
+            repeated,
+            len(upstream),
+        )
 
 
 def _draw(

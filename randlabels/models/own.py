@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ _HINTS = {
     "InvalidRngError": "; keys are there for nn.Dropout, where config.model.dropout is above 0",
     "ScopeCollectionNotFound": "; variables are kept in 'params' and 'batch_stats' alone",
 }
+
+# Where JAX prints the names of functions that it has besides the parameters of an equation.
+_NAMES = re.compile(r"\b(name|jvp|fwd|bwd)=\S*")
 
 
 def shapes_of(
@@ -113,7 +117,7 @@ def _gradient(apply: Callable[..., Any]) -> Callable[..., Any]:
 
 def _digest(function: Callable[..., Any], *arguments: Any) -> str:
     traced = _unnamed(jax.make_jaxpr(function)(*arguments))
-    digest = hashlib.sha256(str(traced).encode())
+    digest = hashlib.sha256(_NAMES.sub("", str(traced)).encode())
     for held in _held(traced):
         is_key = isinstance(held, jax.Array) and jnp.issubdtype(held.dtype, jax.dtypes.prng_key)
         digest.update(np.asarray(jax.random.key_data(held) if is_key else held).tobytes())
@@ -122,6 +126,8 @@ def _digest(function: Callable[..., Any], *arguments: Any) -> str:
 
 def _unnamed(part: Any) -> Any:
     """A jaxpr without the names of the functions in it, or what comes with an equation of one."""
+    if hasattr(part, "_fields"):  # a NamedTuple
+        return type(part)(*map(_unnamed, part))
     if type(part) in (tuple, list):
         return type(part)(map(_unnamed, part))
     if hasattr(part, "consts") and hasattr(part, "jaxpr"):

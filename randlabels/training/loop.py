@@ -22,8 +22,10 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import disk, interrupts, owner, proofs, runs, states
+from randlabels.analysis.layer_inputs import check_model
 from randlabels.backend import check_backend
 from randlabels.data import splits
+from randlabels.data.errors import DataError
 from randlabels.folders import check_can_hold_checkpoints, check_folder
 from randlabels.networks import Network
 from randlabels.training import checkpoints, mending, workdir
@@ -60,9 +62,17 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
             disk.remove_temporaries(directory)
             if not _is_finished(config, directory):
                 _train(config, directory)
+            else:
+                _check_own_model(directory)
     run = runs.load_run(directory)
     states.refuse_if_all_lost(directory, run.networks)
     return run
+
+
+def _check_own_model(directory: Path) -> None:
+    """Make sure that a model of the user's own is what it was, as far as that needs no data."""
+    with contextlib.suppress(DataError):
+        check_model(runs.load_run(directory))
 
 
 def _is_finished(config: ConfigDict, directory: Path) -> bool:

@@ -76,6 +76,8 @@ def _check_variables(given: str, variables: Any, updated: Any) -> None:
     wrong = [leaf.dtype for leaf in jax.tree.leaves(variables["params"]) if leaf.dtype != "float32"]
     if wrong:
         raise InputError(f"{given} has parameters of {wrong[0]}; keep them in float32.")
+    if any(jnp.issubdtype(x.dtype, jax.dtypes.extended) for x in jax.tree.leaves(variables)):
+        raise InputError(f"{given} keeps a random key; take it from self.make_rng('dropout').")
     before, after = (
         {jax.tree_util.keystr(path): (leaf.shape, leaf.dtype) for path, leaf in leaves}
         for leaves in map(jax.tree_util.tree_leaves_with_path, (variables["batch_stats"], updated))

@@ -3,6 +3,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,24 @@ def test_cache_is_used_and_follows_the_preparation(write_tfds, tmp_path, monkeyp
     assert [p.name for p in (tmp_path / "cifar10").iterdir() if p.is_file()] == [
         "decoded-3.0.2.npz"
     ]
+
+
+def test_no_flipped_bit_of_a_cache_gives_other_arrays(write_tfds, tmp_path):
+    """Among them those that NumPy takes for another shape, and those it cannot make sense of."""
+    write_tfds(tmp_path, "cifar10")
+    first = stored.read("cifar10", str(tmp_path))
+    path = cache_file(tmp_path)
+    content = path.read_bytes()
+    key = stored._preparation_key(tmp_path / "cifar10/3.0.2")
+    with zipfile.ZipFile(path) as archive:
+        headers = [one.header_offset for one in archive.infolist()]
+    heads = [start + i for start in headers for i in range(30, 160, 3)]
+    for place in [*heads, *range(len(content) - 300, len(content), 5)]:
+        spoiled = bytearray(content)
+        spoiled[place] ^= 1 << place % 8
+        path.write_bytes(spoiled)
+        found = stored._read_cache(path, key)
+        assert found is None or all(np.array_equal(found[name], first[name]) for name in first)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped byte", "not an npz", "empty"])
