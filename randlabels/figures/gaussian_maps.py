@@ -73,12 +73,15 @@ def plot_distances(panels: Mapping[str, DistancePanel], columns: int) -> Figure:
     """Distances over training: a line and a band for each learning rate, and where networks stop.
 
     Args:
-        panels: {title: distances}.
+        panels: {title: distances}; a rate has the same colour in all of them.
         columns: panels in a row.
     """
     figure, axes = _grid(panels, columns)
+    rates = dict.fromkeys(rate for panel in panels.values() for rate in panel.lines)
+    colours = dict(zip(rates, style.SERIES, strict=False))
     for ax, panel in zip(axes, panels.values(), strict=True):
-        for colour, (rate, distances) in zip(style.SERIES, panel.lines.items(), strict=False):
+        for rate, distances in panel.lines.items():
+            colour = colours[rate]
             low, high = distances.min(0), distances.max(0)
             ax.fill_between(panel.epochs, low, high, color=colour, alpha=0.2, lw=0)
             ax.plot(panel.epochs, distances.mean(0), color=colour, label=f"rate {rate}")
