@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.networks import EPOCHS
 from randlabels.records import append_line, line_of, plain, replace_bytes
@@ -136,6 +137,34 @@ def check_records(files: Files) -> list[dict[str, Any]]:
         if ours != theirs if finished else identities(ours) != identities(theirs):
             raise ValueError("networks.json does not fit the checkpoints")
     return _metrics(files, newest, finished)
+
+
+def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None:
+    """Make sure that checkpoints were trained on the same data, from the same earlier run.
+
+    Args:
+        workdir: of the run.
+        metas: {step: meta} of its checkpoints.
+
+    Raises:
+        InputError: if not: one of them was taken from another run.
+    """
+    steps = sorted(metas)
+    for step in steps[1:]:
+        if not _same_origin(metas[steps[0]].get("of", {}), metas[step].get("of", {})):
+            raise InputError(
+                f"the checkpoints of steps {steps[0]} and {step} in {workdir} were trained on "
+                "different data, or from different networks; remove the one of another run."
+            )
+
+
+def _same_origin(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """As far as both tell: those of earlier versions do not."""
+    data, others = one.get("data", {}), other.get("data", {})
+    same = all(agree(data[name], others[name]) for name in data.keys() & others.keys())
+    return same and one.get("sources", other.get("sources")) == other.get(
+        "sources", one.get("sources")
+    )
 
 
 def _check_forms(files: Files) -> None:

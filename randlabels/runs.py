@@ -99,13 +99,15 @@ def load_run(workdir: str | Path) -> Run:
     """Open the workdir of a run; one that is being trained may be read too.
 
     Raises:
-        InputError: if the folder holds no run, or one whose files do not fit each other.
+        InputError: if the folder holds no run, or one whose files do not fit each other, or if
+            checkpoints were trained on different data.
     """
     check_folder("the run", workdir)
     workdir = Path(workdir)
     try:
         files = _read_files(workdir)
         metrics = proofs.check_records(files)
+        proofs.check_origins(workdir, files.metas)
         networks = tuple(Network.from_json(row) for row in files.networks)
     except FileNotFoundError as error:
         raise InputError(

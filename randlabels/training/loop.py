@@ -56,14 +56,16 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
     directory = Path(directory)
     check_folder("--workdir", directory)
     check_can_hold_checkpoints(directory)
-    if disk.writable(directory) or not _is_finished(config, directory):
+    finished = not disk.writable(directory) and _is_finished(config, directory)
+    if not finished:
         with owner.owned(directory):
             workdir.claim(directory, config)
             disk.remove_temporaries(directory)
-            if not _is_finished(config, directory):
+            finished = _is_finished(config, directory)
+            if not finished:
                 _train(config, directory)
-            else:
-                _check_own_model(directory)
+    if finished:
+        _check_own_model(directory)
     run = runs.load_run(directory)
     states.refuse_if_all_lost(directory, run.networks)
     return run

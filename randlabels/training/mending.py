@@ -60,11 +60,13 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
         per_epoch: updates in an epoch.
 
     Raises:
-        InputError: if there are checkpoints, but none can be read.
+        InputError: if there are checkpoints, but none can be read, or if those of this config were
+            trained on different data.
     """
     steps = runs.checkpoint_steps(workdir)
-    metrics = _read_metrics(workdir)
-    search = _Search(workdir, records.plain(config.to_dict()), max(kept), per_epoch)
+    metrics, ours = _read_metrics(workdir), records.plain(config.to_dict())
+    proofs.check_origins(workdir, _of_this_run(runs.readable_metas(workdir), ours, metrics))
+    search = _Search(workdir, ours, max(kept), per_epoch)
     passed_over = []
     for step in reversed(steps):
         try:
@@ -89,6 +91,17 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             f"{workdir / runs.CHECKPOINTS}."
         )
     return Agreed(passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
+
+
+def _of_this_run(
+    metas: Mapping[int, dict[str, Any]], config: dict[str, Any], metrics: bytes
+) -> dict[int, dict[str, Any]]:
+    """Those that have this config and that metrics.jsonl does not contradict."""
+    return {
+        step: meta
+        for step, meta in metas.items()
+        if not _differences(config, meta) and proofs.proven(metrics, meta["metrics"]) is not None
+    }
 
 
 def _fitting(
@@ -156,9 +169,10 @@ class _Search:
         return meta
 
 
-def config_of_checkpoints(workdir: Path) -> dict[str, Any] | None:
-    """The config that the newest readable checkpoint was trained with, None if there is none."""
-    return runs.newest_meta(workdir).get("config")
+def configs_of_checkpoints(workdir: Path) -> list[dict[str, Any]]:
+    """The configs that the readable checkpoints were trained with, the oldest first."""
+    metas = runs.readable_metas(workdir).values()
+    return [flat(meta["config"]) for meta in metas if isinstance(meta.get("config"), dict)]
 
 
 def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: int) -> bool:

@@ -31,7 +31,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 def claim(workdir: Path, config: ConfigDict) -> None:
     """Make sure that the workdir belongs to this config; write nothing yet.
 
-    What is right, config.json or this config, the checkpoints tell where there are any.
+    What is right, config.json or this config, most of the checkpoints tell where there are any.
 
     Raises:
         InputError: if it holds the run of another config (with a list of the fields that differ),
@@ -40,12 +40,17 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     checkpoints = workdir / runs.CHECKPOINTS
     if checkpoints.exists() and not checkpoints.is_dir():
         raise InputError(f"{checkpoints} is no folder; remove it, or use another --workdir.")
-    ours, trained = records.plain(flatten(config)), mending.config_of_checkpoints(workdir)
-    if trained is None:
+    ours, trained = records.plain(flatten(config)), mending.configs_of_checkpoints(workdir)
+    if not trained:
         if (workdir / "config.json").exists():
             _refuse_differences(workdir, ours, read_config(workdir / "config.json"))
         return
-    _refuse_differences(workdir, ours, flat(trained))
+    others = [one for one in trained if differences(ours, with_defaults(one))]
+    of_ours = len(trained) - len(others)
+    if of_ours < len(others) or (
+        of_ours == len(others) and not _readable(workdir / "config.json", ours)
+    ):
+        _refuse_differences(workdir, ours, others[-1])
     for name in ("config.json", "status.json"):
         if not _readable(workdir / name, ours):
             tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)

@@ -201,6 +201,26 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch, caplo
     assert caplog.text.count(few) == 1
 
 
+def test_a_checkpoint_of_other_data_under_the_same_config_is_refused(
+    config, own, tmp_path, monkeypatch
+):
+    config.train.eval_epochs = (3,)  # until then metrics.jsonl proves nothing
+    loop.train(config, tmp_path / "run")
+    monkeypatch.setattr(own, "SHIFT", 1)
+    loop.train(config, tmp_path / "other")
+    monkeypatch.setattr(own, "SHIFT", 0)
+    folder = tmp_path / "run" / runs.CHECKPOINTS / "3"
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "other" / runs.CHECKPOINTS / "3", folder)
+    refused = "the checkpoints of steps 0 and 3 in .* were trained on different data"
+    for use in (load_run, lambda workdir: loop.train(config, workdir)):
+        with pytest.raises(InputError, match=refused):
+            use(tmp_path / "run")
+    shutil.rmtree(folder)
+    loop.train(config, tmp_path / "run")
+    assert 3 in load_run(tmp_path / "run").steps
+
+
 @pytest.mark.parametrize(
     ("what", "value"),
     [

@@ -161,10 +161,6 @@ def empty_beyond_the_end(folder):
     (folder / "900").mkdir()
 
 
-def a_file_for_a_step(folder):
-    (folder / "900").write_text("no checkpoint")
-
-
 def odd_names(folder):
     shutil.copytree(folder / "9", folder / "007")
     (folder / "²").mkdir()
@@ -195,7 +191,6 @@ def change_meta(folder):
         rename_beyond_the_end,
         add_beyond_the_end,
         empty_beyond_the_end,
-        a_file_for_a_step,
         odd_names,
         delete_kept,
         exchange,
@@ -214,6 +209,31 @@ def test_a_spoiled_folder_of_checkpoints_is_mended(small, finished, copy, outcom
     loop.train(small, copy)
     assert outcome(copy) == outcome(finished)
     assert runs.checkpoint_steps(copy)[-1] == 9
+
+
+@pytest.mark.parametrize("step", ["3", "9"])
+def test_a_single_checkpoint_of_another_run_is_trained_again(
+    small, finished, copy, other, outcome, step
+):
+    shutil.rmtree(copy / "checkpoints" / step)
+    shutil.copytree(other / "checkpoints" / step, copy / "checkpoints" / step)
+    config = json.loads((other / "config.json").read_text())
+    assert config["optimizer"]["learning_rate"] != small.optimizer.learning_rate
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+    load_run(copy)
+
+
+def test_the_command_of_a_single_foreign_checkpoint_removes_nothing(
+    small, finished, other, tmp_path
+):
+    theirs = shutil.copytree(other, tmp_path / "theirs")
+    shutil.rmtree(theirs / "checkpoints" / "9")
+    shutil.copytree(finished / "checkpoints" / "9", theirs / "checkpoints" / "9")
+    before = runs.checkpoint_steps(theirs)
+    with pytest.raises(InputError, match="learning_rate: 0.04 there, 0.05 here"):
+        loop.train(small, theirs)
+    assert runs.checkpoint_steps(theirs) == before
 
 
 def test_checkpoints_of_another_run_are_refused_and_left(small, copy, other):
