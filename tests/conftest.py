@@ -9,7 +9,7 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -43,6 +43,14 @@ TINY = {
     "train.batch_size": 16,
     "population.seeds": 2,
 }
+
+
+@pytest.fixture(scope="module")
+def quick_programs() -> Iterator[None]:
+    """Programs compile quickly and run slowly: for tests most of whose time is compilation."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from randlabels.models import MODELS, build
 from randlabels.models.layers import ACTIVATIONS, Conv, Dense
 from randlabels.models.naming import get_layer, layer_paths
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 
 def make(tiny_config, name="simple_cnn", **changes):
     widths = (7, 5) if name == "mlp" else (5,)

@@ -8,6 +8,8 @@ from randlabels.models import build
 from randlabels.training.check import check
 from randlabels.training.population import initial_variables, network_table
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 # The same float32 sums in another order: 6 updates amplify rounding (6e-8) to a few 1e-7 of
 # parameters of size 0.1 to 1. Networks of other seeds differ by more than 0.1.
 ROUNDING = {"rtol": 1e-5, "atol": 2e-6}
