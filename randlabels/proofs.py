@@ -140,7 +140,7 @@ def check_records(files: Files) -> list[dict[str, Any]]:
 
 
 def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None:
-    """Make sure that checkpoints were trained on the same data, from the same earlier run.
+    """Make sure that checkpoints were trained on the same data, by one model, from one earlier run.
 
     Args:
         workdir: of the run.
@@ -149,22 +149,39 @@ def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None
     Raises:
         InputError: if not: one of them was taken from another run.
     """
-    steps = sorted(metas)
-    for step in steps[1:]:
-        if not _same_origin(metas[steps[0]].get("of", {}), metas[step].get("of", {})):
-            raise InputError(
-                f"the checkpoints of steps {steps[0]} and {step} in {workdir} were trained on "
-                "different data, or from different networks; remove the one of another run."
-            )
+    first: dict[str, tuple[int, Any]] = {}  # {what: (the first step that knows of it, as what)}
+    for step in sorted(metas):
+        of = metas[step].get("of", {})
+        told = {f"data {name}": value for name, value in of.get("data", {}).items()}
+        told |= {name: of[name] for name in ("sources", "model") if name in of}
+        for name, value in told.items():
+            earlier, was = first.setdefault(name, (step, value))
+            if not _same(name, was, value):
+                raise InputError(
+                    f"the checkpoints of steps {earlier} and {step} in {workdir} were trained on "
+                    "different data, from different networks, or by different models; remove the "
+                    "one of another run."
+                )
 
 
-def _same_origin(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """As far as both tell: those of earlier versions do not."""
-    data, others = one.get("data", {}), other.get("data", {})
-    same = all(agree(data[name], others[name]) for name in data.keys() & others.keys())
-    return same and one.get("sources", other.get("sources")) == other.get(
-        "sources", one.get("sources")
-    )
+def _same(name: str, one: Any, other: Any) -> bool:
+    if name == "sources":
+        return bool(one == other)
+    if name == "model":
+        return not any(changed(one, other, part) for part in ("train", "evaluation"))
+    return agree(one, other)
+
+
+def changed(was: Mapping[str, Any], now: Mapping[str, Any], part: str) -> bool:
+    """Whether a model of the user's own computes something else, as far as two identities tell.
+
+    Args:
+        was: its identity, {} where it is not known.
+        now: likewise.
+        part: "initialisation", "train" or "evaluation".
+    """
+    comparable = all(was.get(key) == now.get(key) for key in ("versions", "batch"))
+    return comparable and part in was and part in now and bool(was[part] != now[part])
 
 
 def _check_forms(files: Files) -> None:

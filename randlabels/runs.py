@@ -107,7 +107,6 @@ def load_run(workdir: str | Path) -> Run:
     try:
         files = _read_files(workdir)
         metrics = proofs.check_records(files)
-        proofs.check_origins(workdir, files.metas)
         networks = tuple(Network.from_json(row) for row in files.networks)
     except FileNotFoundError as error:
         raise InputError(
@@ -121,6 +120,7 @@ def load_run(workdir: str | Path) -> Run:
         ) from error
     except OSError as error:
         raise InputError(sentence_about(error, workdir) or f"{workdir}: {error}") from error
+    proofs.check_origins(workdir, files.metas)
     return Run(workdir, files.config, networks, metrics, files.status, checkpoint_steps(workdir))
 
 
@@ -140,11 +140,6 @@ def readable_metas(workdir: Path) -> dict[int, dict[str, Any]]:
         with contextlib.suppress(InputError):
             metas[step] = read_meta(workdir / CHECKPOINTS / str(step))
     return metas
-
-
-def newest_meta(workdir: Path) -> dict[str, Any]:
-    """That of the newest checkpoint whose meta is whole; {} if there is none."""
-    return max(readable_metas(workdir).items(), default=(0, {}))[1]
 
 
 def checkpoint_steps(workdir: Path) -> tuple[int, ...]:

@@ -16,7 +16,8 @@ from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build, with_fields
 from randlabels.models.naming import get_layer
-from randlabels.models.own import changed, check_variables, identity_of
+from randlabels.models.own import check_variables, identity_of
+from randlabels.proofs import changed
 from randlabels.runs import CHECKPOINTS, Run, read_state, readable_metas
 from randlabels.saved_config import open_config
 

@@ -177,18 +177,6 @@ def check_gradient(config: ConfigDict, model: nn.Module, shape: tuple[int, ...])
         jax.eval_shape(gradient, _variables(model, shape), x)
 
 
-def changed(was: dict[str, Any], now: dict[str, Any], part: str) -> bool:
-    """Whether a model computes something else than it did, as far as two identities tell.
-
-    Args:
-        was: its identity, {} where it is not known.
-        now: likewise.
-        part: "initialisation", "train" or "evaluation".
-    """
-    comparable = all(was.get(key) == now.get(key) for key in ("versions", "batch"))
-    return comparable and part in was and part in now and bool(was[part] != now[part])
-
-
 def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The first name, in alphabetical order, of which two mappings hold different things."""
     return min(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))

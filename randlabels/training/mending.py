@@ -20,7 +20,7 @@ from tqdm import tqdm
 from randlabels import proofs, records, runs
 from randlabels.data.sketch import agree
 from randlabels.errors import InputError
-from randlabels.models.own import changed, check_variables
+from randlabels.models.own import check_variables
 from randlabels.networks import Network
 from randlabels.saved_config import differences, flat, with_defaults
 
@@ -35,7 +35,8 @@ class Agreed:
         step: of the checkpoint, -1 for the start.
         epoch: of the checkpoint, -1 for the start: nothing is done yet.
         networks: the table as it was then; () for the start.
-        of: what it was trained on, as `Setup.identity` was then; {} for the start.
+        of: what it was trained on, as `Setup.identity` was then; for the start, as the newest
+            checkpoint of this config, which will be removed, knows it.
         metrics: the lines of metrics.jsonl up to then.
         passed_over: one sentence for each checkpoint that cannot be gone on from.
         surplus: steps of these, and of what came after.
@@ -65,7 +66,11 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
     """
     steps = runs.checkpoint_steps(workdir)
     metrics, ours = _read_metrics(workdir), records.plain(config.to_dict())
-    proofs.check_origins(workdir, _of_this_run(runs.readable_metas(workdir), ours, metrics))
+    metas = _of_config(runs.readable_metas(workdir), ours)
+    proven = {
+        s: meta for s, meta in metas.items() if proofs.proven(metrics, meta["metrics"]) is not None
+    }
+    proofs.check_origins(workdir, proven)
     search = _Search(workdir, ours, max(kept), per_epoch)
     passed_over = []
     for step in reversed(steps):
@@ -74,8 +79,10 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
         except InputError as error:
             passed_over.append(str(error))
             continue
-        spoiled = [s for s in steps if s < step and not search.readable(s)]
-        passed_over += [search.why_not(s) for s in spoiled]  # some said before, for later ones
+        earlier = [s for s in steps if s < step]
+        spoiled = [s for s in earlier if s not in proven or not search.readable(s)]
+        # Some were said before, for later ones.
+        passed_over += [search.why_not(s) or _contradicted(workdir, s) for s in spoiled]
         return Agreed(
             step,
             meta["epoch"],
@@ -90,18 +97,18 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
             f"{workdir / runs.CHECKPOINTS}."
         )
-    return Agreed(passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
+    known = metas[max(metas)].get("of", {}) if metas else {}
+    return Agreed(of=known, passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
 
 
-def _of_this_run(
-    metas: Mapping[int, dict[str, Any]], config: dict[str, Any], metrics: bytes
+def _of_config(
+    metas: Mapping[int, dict[str, Any]], config: dict[str, Any]
 ) -> dict[int, dict[str, Any]]:
-    """Those that have this config and that metrics.jsonl does not contradict."""
-    return {
-        step: meta
-        for step, meta in metas.items()
-        if not _differences(config, meta) and proofs.proven(metrics, meta["metrics"]) is not None
-    }
+    return {step: meta for step, meta in metas.items() if not _differences(config, meta)}
+
+
+def _contradicted(workdir: Path, step: int) -> str:
+    return f"metrics.jsonl in {workdir} is not what it was at the checkpoint of step {step}."
 
 
 def _fitting(
@@ -116,10 +123,7 @@ def _fitting(
     for earlier in [*sorted({k for k in kept if k < step}), step]:
         proven = proofs.proven(metrics, search.checked(earlier)["metrics"])
         if proven is None:
-            raise InputError(
-                f"metrics.jsonl in {search.workdir} is not what it was at the checkpoint of step "
-                f"{earlier}."
-            )
+            raise InputError(_contradicted(search.workdir, earlier))
         known = proven
     return meta, known
 
@@ -209,7 +213,7 @@ def check_resumable(
     """
     for step in found.surplus:
         _check_removable(workdir / runs.CHECKPOINTS / str(step))
-    known = found.of if found.step >= 0 else runs.newest_meta(workdir).get("of", {})
+    known = found.of
     theirs, data = known.get("data", {}), ours["data"]
     other = [f"the {k}" for k in data if k in theirs and not agree(theirs[k], data[k])]
     if known.get("sources", ours["sources"]) != ours["sources"]:
@@ -227,7 +231,7 @@ def check_resumable(
     was, now = known.get("model", {}), ours["model"]
     check_variables(was, now, workdir, "put it back, or use another --workdir")
     computed = ("train", "evaluation", *(["initialisation"] if found.step < 0 else []))
-    if any(changed(was, now, part) for part in computed):
+    if any(proofs.changed(was, now, part) for part in computed):
         raise InputError(
             f"the model computes something else than when {workdir} was begun; put it back, or use "
             "another --workdir."

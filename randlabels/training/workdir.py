@@ -3,6 +3,7 @@
 These files are replaced as a whole, so that a crash leaves the old or the new one.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -18,7 +19,7 @@ import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import records, runs
+from randlabels import proofs, records, runs
 from randlabels.config import flatten
 from randlabels.errors import InputError
 from randlabels.networks import Network
@@ -31,7 +32,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 def claim(workdir: Path, config: ConfigDict) -> None:
     """Make sure that the workdir belongs to this config; write nothing yet.
 
-    What is right, config.json or this config, most of the checkpoints tell where there are any.
+    What is right, config.json or this config, most of the files tell that know it, and where as
+    many know another, the newest checkpoint.
 
     Raises:
         InputError: if it holds the run of another config (with a list of the fields that differ),
@@ -46,14 +48,29 @@ def claim(workdir: Path, config: ConfigDict) -> None:
             _refuse_differences(workdir, ours, read_config(workdir / "config.json"))
         return
     others = [one for one in trained if differences(ours, with_defaults(one))]
-    of_ours = len(trained) - len(others)
-    if of_ours < len(others) or (
-        of_ours == len(others) and not _readable(workdir / "config.json", ours)
-    ):
+    if others and not _is_ours(workdir, config, [one not in others for one in trained]):
         _refuse_differences(workdir, ours, others[-1])
     for name in ("config.json", "status.json"):
         if not _readable(workdir / name, ours):
             tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)
+
+
+def _is_ours(workdir: Path, config: ConfigDict, checkpoints: Sequence[bool]) -> bool:
+    """Whether a workdir with checkpoints of several configs is of this one.
+
+    Args:
+        workdir: of the run.
+        config: this one.
+        checkpoints: whether each is of this config, the oldest first.
+    """
+    votes = [*checkpoints, checkpoints[-1]]  # the newest counts twice
+    if (workdir / "config.json").exists():
+        votes.append(_readable(workdir / "config.json", records.plain(flatten(config))))
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        known = records.read_json(workdir / "status.json").get("config_digest")
+        votes += [] if known is None else [known == proofs.digest_of(config.to_dict())]
+    ours = votes.count(True)
+    return ours > len(votes) - ours or (2 * ours == len(votes) and checkpoints[-1])
 
 
 def _readable(path: Path, ours: dict[str, Any]) -> bool:

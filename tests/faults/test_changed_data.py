@@ -15,7 +15,8 @@ from randlabels import load_run, runs
 from randlabels.analysis.layer_inputs import open_inputs
 from randlabels.analyze import analyze
 from randlabels.errors import InputError
-from randlabels.models.own import changed, identity_of
+from randlabels.models.own import identity_of
+from randlabels.proofs import changed
 from randlabels.training import loop
 
 OWN = """
@@ -201,24 +202,44 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch, caplo
     assert caplog.text.count(few) == 1
 
 
-def test_a_checkpoint_of_other_data_under_the_same_config_is_refused(
-    config, own, tmp_path, monkeypatch
+@pytest.mark.parametrize(("what", "value", "is_now"), [("SHIFT", 1, 0), ("AT_THE_END", 3.0, 1.0)])
+def test_a_checkpoint_of_something_else_under_the_same_config_is_refused(
+    config, own, tmp_path, monkeypatch, what, value, is_now
 ):
     config.train.eval_epochs = (3,)  # until then metrics.jsonl proves nothing
     loop.train(config, tmp_path / "run")
-    monkeypatch.setattr(own, "SHIFT", 1)
+    monkeypatch.setattr(own, what, value)
     loop.train(config, tmp_path / "other")
-    monkeypatch.setattr(own, "SHIFT", 0)
+    monkeypatch.setattr(own, what, is_now)
     folder = tmp_path / "run" / runs.CHECKPOINTS / "3"
     shutil.rmtree(folder)
     shutil.copytree(tmp_path / "other" / runs.CHECKPOINTS / "3", folder)
-    refused = "the checkpoints of steps 0 and 3 in .* were trained on different data"
+    refused = "^the checkpoints of steps 0 and 3 in .* were trained on different data"
     for use in (load_run, lambda workdir: loop.train(config, workdir)):
         with pytest.raises(InputError, match=refused):
             use(tmp_path / "run")
     shutil.rmtree(folder)
     loop.train(config, tmp_path / "run")
     assert 3 in load_run(tmp_path / "run").steps
+
+
+def test_a_checkpoint_that_the_metrics_contradict_is_trained_again(
+    config, own, tmp_path, monkeypatch
+):
+    config.train.checkpoint_epochs, config.train.resume_seconds = (0,), 0.0
+    expected = loop.train(config, tmp_path / "run")
+    monkeypatch.setattr(own, "SHIFT", 1)
+    loop.train(config, tmp_path / "other")
+    monkeypatch.setattr(own, "SHIFT", 0)
+    assert expected.steps == (0, 6, 9)  # of which 6 need not be there
+    folder = tmp_path / "run" / runs.CHECKPOINTS / "6"
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "other" / runs.CHECKPOINTS / "6", folder)
+    with pytest.raises(InputError, match="the command that trained it mends them"):
+        load_run(tmp_path / "run")
+    loop.train(config, tmp_path / "run")
+    assert load_run(tmp_path / "run").metrics == expected.metrics
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,26 @@ def test_a_single_checkpoint_of_another_run_is_trained_again(
     load_run(copy)
 
 
+@pytest.mark.parametrize("missing", [(), ("config.json",)])
+def test_older_checkpoints_of_another_run_claim_no_workdir(
+    small, finished, copy, other, outcome, missing
+):
+    folder, foreign = copy / "checkpoints", ("0", "3")
+    for step in (*foreign, "6"):
+        shutil.rmtree(folder / step)
+    for step in foreign[: 2 - len(missing)]:
+        shutil.copytree(other / "checkpoints" / step, folder / step)
+    for name in missing:
+        (copy / name).unlink()
+    theirs = small.copy_and_resolve_references()
+    theirs.seed, theirs.optimizer.learning_rate = 7, 0.04
+    with pytest.raises(InputError, match="learning_rate: 0.05 there, 0.04 here"):
+        loop.train(theirs, copy)
+    assert (folder / "9").is_dir()
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)
+
+
 def test_the_command_of_a_single_foreign_checkpoint_removes_nothing(
     small, finished, other, tmp_path
 ):
