@@ -67,9 +67,7 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
     steps = runs.checkpoint_steps(workdir)
     metrics, ours = _read_metrics(workdir), records.plain(config.to_dict())
     metas = _of_config(runs.readable_metas(workdir), ours)
-    proven = {
-        s: meta for s, meta in metas.items() if proofs.proven(metrics, meta["metrics"]) is not None
-    }
+    proven = _proven(metas, metrics)
     proofs.check_origins(workdir, proven)
     search = _Search(workdir, ours, max(kept), per_epoch)
     passed_over = []
@@ -97,14 +95,20 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
             f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
             f"{workdir / runs.CHECKPOINTS}."
         )
-    known = metas[max(metas)].get("of", {}) if metas else {}
-    return Agreed(of=known, passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
+    of = metas[max(metas)].get("of", {}) if metas else {}
+    return Agreed(of=of, passed_over=tuple(dict.fromkeys(passed_over)), surplus=steps)
 
 
 def _of_config(
     metas: Mapping[int, dict[str, Any]], config: dict[str, Any]
 ) -> dict[int, dict[str, Any]]:
     return {step: meta for step, meta in metas.items() if not _differences(config, meta)}
+
+
+def _proven(metas: Mapping[int, dict[str, Any]], metrics: bytes) -> dict[int, dict[str, Any]]:
+    """Those that metrics.jsonl does not contradict."""
+    fits = {step: proofs.proven(metrics, meta["metrics"]) for step, meta in metas.items()}
+    return {step: meta for step, meta in metas.items() if fits[step] is not None}
 
 
 def _contradicted(workdir: Path, step: int) -> str:

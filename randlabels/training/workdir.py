@@ -47,9 +47,10 @@ def claim(workdir: Path, config: ConfigDict) -> None:
         if (workdir / "config.json").exists():
             _refuse_differences(workdir, ours, read_config(workdir / "config.json"))
         return
-    others = [one for one in trained if differences(ours, with_defaults(one))]
-    if others and not _is_ours(workdir, config, [one not in others for one in trained]):
-        _refuse_differences(workdir, ours, others[-1])
+    same = [not differences(ours, with_defaults(one)) for one in trained]
+    if not all(same) and not _is_ours(workdir, config, same):
+        newest = max(i for i, one in enumerate(same) if not one)
+        _refuse_differences(workdir, ours, trained[newest])
     for name in ("config.json", "status.json"):
         if not _readable(workdir / name, ours):
             tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)
