@@ -1,6 +1,6 @@
 """Front door 4: documents whose numbers come from the records of studies.
 
-python -m randlabels.document [--check]
+python -m randlabels.document [--check] [--judge]
 
 Makes the generated parts of README.md, docs/results.md and docs/results/*.md anew.
 """
@@ -10,6 +10,7 @@ from absl import flags
 from randlabels import frontdoor
 
 _CHECK = flags.DEFINE_bool("check", False, "Change nothing; fail if a document is out of date.")
+_JUDGE = flags.DEFINE_bool("judge", False, "Judge the recorded values again, by today's rules.")
 
 
 def main() -> None:
@@ -17,6 +18,10 @@ def main() -> None:
     from randlabels.errors import InputError
     from randlabels.studies import documents
 
+    if _CHECK.value and _JUDGE.value:
+        raise InputError("--check changes nothing and --judge writes records; give one of them.")
+    if _JUDGE.value:
+        _judge_all()
     stale = documents.refresh_all(write=not _CHECK.value)
     names = ", ".join(str(path.relative_to(documents.ROOT)) for path in stale)
     if _CHECK.value and stale:
@@ -25,6 +30,14 @@ def main() -> None:
     if pictures:
         raise InputError(f"{pictures[0]} is not the picture of its record; record the study again.")
     print(f"Made anew: {names or 'nothing'}")
+
+
+def _judge_all() -> None:
+    from randlabels.studies import all_studies
+    from randlabels.studies.record import judge_again
+
+    changed = [name for name, study in all_studies().items() if judge_again(study)]
+    print(f"Judged otherwise than before: {', '.join(changed) or 'nothing'}")
 
 
 if __name__ == "__main__":

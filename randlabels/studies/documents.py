@@ -197,13 +197,20 @@ def _run(record: Record, _: str) -> Iterator[str]:
         f"{sum(stage['networks'] for stage in stages)} networks in {len(stages)} runs, "
         f"{_lost_and_untrained(stages)}; "
         f"{record['training_seconds'] / 60:.0f} minutes of training on {machines}; revision "
-        f"{revisions}, judged by {record['judged_by']['git_revision'] or 'unknown'}; {versions}; "
+        f"{revisions}, judged by {_judges(record)}; {versions}; "
         f"{record['finished'][:10]}."
     )
     if record["note"]:
         yield record["note"]
     seeds = ", ".join(map(str, record["tuning"]["seeds"]))
     yield f"Tuning{f' (seeds {seeds})' if seeds else ''}: {record['tuning']['note']}"
+
+
+def _judges(record: Record) -> str:
+    """The revision that judged, and the one by whose rules the values were judged again, if any."""
+    first = record["judged_by"]["git_revision"] or "unknown"
+    again = record.get("judged_again_by")
+    return first if again is None else f"{first} and again by {again or 'unknown'}"
 
 
 def _lost_and_untrained(stages: Sequence[Record]) -> str:

@@ -11,12 +11,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from randlabels import records
 from randlabels.config import flatten
 from randlabels.configs import base
-from randlabels.errors import InputError
+from randlabels.errors import InputError, in_one_line
 from randlabels.runs import Run
 from randlabels.saved_config import open_config
 from randlabels.states import counts
@@ -24,6 +25,7 @@ from randlabels.studies import study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import resolve
+from randlabels.studies.verdicts import judge
 from randlabels.training.workdir import git_revision
 
 # Fields that name a place on a machine, not a choice.
@@ -112,6 +114,50 @@ def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get("study") != name:
         raise InputError(f"{path} is no record of {name}; record the study again.")
     return record
+
+
+def judged_again(record: dict[str, Any], study: Study[Any]) -> dict[str, Any]:
+    """{claim: verdict} as JSON holds it, of the recorded values by today's rules."""
+    claims = [
+        dataclasses.replace(claim, of=lambda found, name=claim.name: _values(found[name]["values"]))
+        for claim in study.claims
+    ]
+    verdicts = judge(claims, study.primary, record["claims"])
+    return {v.name: records.plain(dataclasses.asdict(v)) for v in verdicts}
+
+
+def _values(recorded: list[Any]) -> np.ndarray:
+    """Values [seed], or bounds [seed, 2]: JSON has null for NaN and for infinity."""
+    if not any(isinstance(value, list) for value in recorded):
+        return np.array(recorded, float)
+    bounds = [value if isinstance(value, list) else (value, value) for value in recorded]
+    return np.array(
+        [(np.nan, np.nan) if low is None else (low, np.inf if high is None else high)
+         for low, high in bounds], float)  # fmt: skip
+
+
+def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
+    """Judge a record by today's rules, and write it if an outcome is another; whether it is.
+
+    Raises:
+        InputError: if the record is damaged, or has not all claims of the study.
+    """
+    record = read_record(study.name, folder)
+    if record is None:
+        return False
+    try:
+        claims = judged_again(record, study)
+        before = {name: old["outcome"] for name, old in record["claims"].items()}
+        same = before == {name: new["outcome"] for name, new in claims.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"the record of {study.name} does not have the values of all its claims "
+            f"({in_one_line(error)}); record the study again."
+        ) from error
+    if not same:
+        again = {"claims": claims, "judged_again_by": git_revision()}
+        records.write_json(folder / f"{study.name}.json", record | again)
+    return not same
 
 
 def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:

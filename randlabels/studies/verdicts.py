@@ -76,9 +76,10 @@ def judge(
     A primary claim is `equivalent` to its threshold if its whole interval, at a level that
     Bonferroni corrects for the number of primary claims, lies within the smallest effect of
     interest around it; otherwise `supported` above and `contradicted` below the threshold where
-    Holm's adjusted p is at most .05, `undecided` if it is not or with fewer than LEAST_SEEDS
-    values, and `not tested` where its premise is not supported. What speaks against a claim that
-    is the worst of several comparisons is corrected for their number, too.
+    Holm's adjusted p is at most .05 and so is, for means, the p of sign flips, which is exact for
+    few values that are not normal; `undecided` if they are not or with fewer than LEAST_SEEDS
+    values, and `not tested` where its premise is not supported. What speaks against a claim that is
+    the worst of several comparisons is corrected for their number, too.
 
     Args:
         claims: of a study.
@@ -205,6 +206,11 @@ def _outcome(verdict: Verdict, claims: int, comparisons: int, held: bool) -> tup
     p = p if above else min(1.0, p * comparisons)
     if not p <= 1 - LEVEL:
         return "undecided", f"adjusted p is {p:.2g}"
+    if verdict.p_sign_flip is not None and verdict.p_sign_flip > 1 - LEVEL:
+        return "undecided", (
+            f"adjusted p is {p:.2g}, but that of sign flips, {verdict.p_sign_flip:.2g}: it rests "
+            "on the values being normal"
+        )
     side = "above" if above else "below"
     reason = f"it lies {side} {verdict.threshold:g}, adjusted p is {p:.2g}"
     return ("supported" if above else "contradicted"), reason

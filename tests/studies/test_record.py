@@ -18,6 +18,8 @@ from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
     RESULTS,
     check_recordable,
+    judge_again,
+    judged_again,
     read_record,
     stale_stages,
     write_record,
@@ -260,28 +262,49 @@ def test_recorded_studies_are_what_they_were(name):
     assert set(digests) == set(record["pictures"])
 
 
-def values_of(claim):
-    """Recorded values [seed], or bounds [seed, 2]; JSON has neither NaN nor infinity, but null."""
-    values = claim["values"]
-    pairs = [value if isinstance(value, list) else (value, value) for value in values]
-    known = [(np.nan, np.nan) if low is None else (low, high) for low, high in pairs]
-    bounds = np.array(known, float).reshape(-1, 2)
-    bounds[np.isnan(bounds[:, 1]) & ~np.isnan(bounds[:, 0]), 1] = np.inf
-    return bounds if any(isinstance(value, list) for value in values) else bounds[:, 0]
-
-
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_outcomes_follow_from_the_recorded_values(name):
-    recorded, study = read_record(name)["claims"], find_study(name)
-    claims = [
-        dataclasses.replace(claim, of=lambda found, name=claim.name: values_of(found[name]))
-        for claim in study.claims
-    ]
-    for verdict in judge(claims, study.primary, recorded):
-        found, expected = recorded[verdict.name], plain(dataclasses.asdict(verdict))
+    record = read_record(name)
+    for claim, expected in judged_again(record, find_study(name)).items():
+        found = record["claims"][claim]
         for field, value in expected.items():
             if isinstance(value, float) or field == "interval":
                 ours, theirs = (np.array(of, float) for of in (found[field], value))
                 np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
             else:
-                assert found[field] == value, (verdict.name, field)
+                assert found[field] == value, (claim, field)
+
+
+def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, folder):
+    write_record(finding, folder=folder)
+    written = (folder / "planted.json").read_bytes()
+    assert not judge_again(STUDY, folder)
+    assert (folder / "planted.json").read_bytes() == written
+    lower = dataclasses.replace(STUDY.claims[0], threshold=2.0)
+    assert judge_again(dataclasses.replace(STUDY, claims=(lower,)), folder)
+    record = read_record("planted", folder)
+    assert record["claims"]["c"]["outcome"] == "undecided"
+    assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0, 2.0, 1.0, None, 2.0]
+    assert record["judged_again_by"]
+    assert record["judged_by"] == json.loads(written)["judged_by"]
+
+
+def test_values_that_a_record_lacks_are_not_judged_again(finding, folder):
+    write_record(finding, folder=folder)
+    other = dataclasses.replace(STUDY.claims[0], name="other")
+    with pytest.raises(InputError, match="does not have the values of all its claims"):
+        judge_again(dataclasses.replace(STUDY, claims=(other,), primary={}), folder)
+    assert not judge_again(dataclasses.replace(STUDY, name="unrecorded"), folder)
+
+
+def test_censored_values_are_judged_again_as_they_were(finding, folder):
+    """JSON holds neither NaN nor infinity."""
+    bounds = np.array([[1.2, 1.2], [1.4, np.inf], [np.nan, np.nan], [1.3, 1.3]] * 3)
+    claim = dataclasses.replace(STUDY.claims[0], of=lambda reading: bounds, scale="ratio")
+    claim = dataclasses.replace(claim, threshold=1.0)
+    study = dataclasses.replace(STUDY, claims=(claim,), primary={"c": Primary(1.1, "It is not.")})
+    verdicts = judge(study.claims, study.primary, None)
+    assert verdicts[0].method == "median"
+    write_record(dataclasses.replace(finding, verdicts=verdicts), folder=folder)
+    record = read_record("planted", folder)
+    assert judged_again(record, study) == record["claims"]

@@ -50,6 +50,16 @@ def test_an_effect_smaller_than_what_is_of_interest_is_equivalence():
     assert verdict_on([0.9, 1.1, 0.95, 1.05, 0.9, 1.1]).outcome == "undecided"
 
 
+def test_what_sign_flips_do_not_decide_is_not_decided():
+    """Six values of which one lies slightly on the other side: 4 of 64 flips are as far."""
+    verdict = verdict_on([2.2, 2.1, 2.3, 2.2, 2.4, 0.99])
+    assert verdict.p_adjusted <= 0.05
+    assert verdict.p_sign_flip == 4 / 64
+    assert verdict.outcome == "undecided"
+    assert "that of sign flips, 0.062" in verdict.reason
+    assert verdict_on([2.2, 2.1, 2.3, 2.2, 2.4, 1.01]).outcome == "supported"
+
+
 def test_with_fewer_than_six_seeds_nothing_is_decided_and_the_reason_says_so():
     verdict = verdict_on([2.0, 2.1, np.nan, 2.2, 2.1, 2.0])
     assert verdict.outcome == "undecided"
