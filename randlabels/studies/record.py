@@ -6,6 +6,7 @@ configs, seeds, versions, revision, hardware, time.
 
 import dataclasses
 import datetime
+import functools
 import json
 import re
 from pathlib import Path
@@ -119,15 +120,16 @@ def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
 def judged_again(record: dict[str, Any], study: Study[Any]) -> dict[str, Any]:
     """{claim: verdict} as JSON holds it, of the recorded values by today's rules."""
     claims = [
-        dataclasses.replace(claim, of=lambda found, name=claim.name: _values(found[name]["values"]))
+        dataclasses.replace(claim, of=functools.partial(_recorded_values, name=claim.name))
         for claim in study.claims
     ]
     verdicts = judge(claims, study.primary, record["claims"])
     return {v.name: records.plain(dataclasses.asdict(v)) for v in verdicts}
 
 
-def _values(recorded: list[Any]) -> np.ndarray:
+def _recorded_values(claims: dict[str, Any], name: str) -> np.ndarray:
     """Values [seed], or bounds [seed, 2]: JSON has null for NaN and for infinity."""
+    recorded = claims[name]["values"]
     if not any(isinstance(value, list) for value in recorded):
         return np.array(recorded, float)
     bounds = [value if isinstance(value, list) else (value, value) for value in recorded]

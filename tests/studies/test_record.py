@@ -292,8 +292,9 @@ def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, 
 def test_values_that_a_record_lacks_are_not_judged_again(finding, folder):
     write_record(finding, folder=folder)
     other = dataclasses.replace(STUDY.claims[0], name="other")
+    study = dataclasses.replace(STUDY, claims=(other,), primary={"other": STUDY.primary["c"]})
     with pytest.raises(InputError, match="does not have the values of all its claims"):
-        judge_again(dataclasses.replace(STUDY, claims=(other,), primary={}), folder)
+        judge_again(study, folder)
     assert not judge_again(dataclasses.replace(STUDY, name="unrecorded"), folder)
 
 
