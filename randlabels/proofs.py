@@ -17,11 +17,15 @@ from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.networks import EPOCHS
 from randlabels.records import append_line, line_of, plain, replace_bytes
+from randlabels.saved_config import differences, flat, with_defaults
 
 GROUPS = ("data", "labels", "model", "optimizer", "train", "population", "init")
 
 _STATUS = {"state": str, "started": str, "updated": str, "versions": dict, "devices": list}
 FINISHED = ("done", "lost")  # states of a run that has come to its end
+HEALTHY = "healthy"  # the networks of an earlier run that were sources
+PARTS = ("initialisation", "train", "evaluation")  # of a model's identity
+COMPARABLE = ("versions", "batch")  # what has to be the same for parts to be compared
 
 
 def digest_of(value: Any) -> str:
@@ -132,11 +136,10 @@ def check_records(files: Files) -> list[dict[str, Any]]:
     finished = files.status["state"] in FINISHED
     if finished and newest is not None and newest["step"] < _steps(files.config, ())[-1]:
         raise ValueError("status.json says that training has ended, and the last checkpoint is not")
-    if newest is not None and "networks" in newest:
-        ours, theirs = files.networks, newest["networks"]
-        if ours != theirs if finished else identities(ours) != identities(theirs):
-            raise ValueError("networks.json does not fit the checkpoints")
-    return _metrics(files, newest, finished)
+    text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
+    if newest is not None:
+        _check_networks(files.networks, newest, text, finished)
+    return _metrics(files, newest, text, finished)
 
 
 def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None:
@@ -166,10 +169,17 @@ def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None
 
 def _same(name: str, one: Any, other: Any) -> bool:
     if name == "sources":
-        return bool(one == other)
+        return same_sources(one, other)
     if name == "model":
-        return not any(changed(one, other, part) for part in ("train", "evaluation"))
+        return not any(changed(one, other, part) for part in PARTS)
     return agree(one, other)
+
+
+def same_sources(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether networks started from the same ones; an earlier version did not note which lived."""
+    known = {HEALTHY} & one.keys() & other.keys()
+    kept = [{k: v for k, v in of.items() if k != HEALTHY or k in known} for of in (one, other)]
+    return kept[0] == kept[1]
 
 
 def changed(was: Mapping[str, Any], now: Mapping[str, Any], part: str) -> bool:
@@ -178,9 +188,9 @@ def changed(was: Mapping[str, Any], now: Mapping[str, Any], part: str) -> bool:
     Args:
         was: its identity, {} where it is not known.
         now: likewise.
-        part: "initialisation", "train" or "evaluation".
+        part: one of PARTS.
     """
-    comparable = all(was.get(key) == now.get(key) for key in ("versions", "batch"))
+    comparable = all(was.get(key) == now.get(key) for key in COMPARABLE)
     return comparable and part in was and part in now and bool(was[part] != now[part])
 
 
@@ -199,10 +209,17 @@ def _check_forms(files: Files) -> None:
 
 def _check_config(files: Files) -> None:
     known = [meta["config"] for meta in files.metas.values() if "config" in meta]
-    if any(config != files.config for config in known):
+    if any(config != files.config and _differs(config, files.config) for config in known):
         raise ValueError("config.json does not fit the checkpoints")
     if files.status.get("config_digest") not in (None, digest_of(files.config)):
         raise ValueError("status.json is of another config")
+
+
+def _differs(one: Any, other: dict[str, Any]) -> bool:
+    """Whether two configs do, one of which a version may have saved that had fewer fields."""
+    if not isinstance(one, dict):
+        return True
+    return bool(differences(*(with_defaults(flat(config)) for config in (one, other))))
 
 
 def _check_kept(files: Files) -> None:
@@ -230,10 +247,21 @@ def _evaluated(config: dict[str, Any]) -> list[int]:
     return _steps(config, train.get("eval_epochs") or range(train.get("epochs", 0) + 1))
 
 
+def _check_networks(
+    ours: list[dict[str, Any]], newest: Mapping[str, Any], text: bytes, finished: bool
+) -> None:
+    """The table is that of the newest checkpoint; only evaluations after it change states."""
+    theirs = newest.get("networks")
+    settled = finished or proven(text, newest["metrics"]) == text
+    if theirs is not None and (
+        ours != theirs if settled else identities(ours) != identities(theirs)
+    ):
+        raise ValueError("networks.json does not fit the checkpoints")
+
+
 def _metrics(
-    files: Files, newest: Mapping[str, Any] | None, finished: bool
+    files: Files, newest: Mapping[str, Any] | None, text: bytes, finished: bool
 ) -> list[dict[str, Any]]:
-    text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
     if newest is not None:
         known = {step: proven(text, meta["metrics"]) for step, meta in files.metas.items()}
         if None in known.values() or (finished and known[newest["step"]] != text):

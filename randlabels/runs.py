@@ -127,7 +127,8 @@ def load_run(workdir: str | Path) -> Run:
 def _read_files(workdir: Path) -> proofs.Files:
     """The records of a run. What a training run writes meanwhile comes after what is read first."""
     config, status = (records.read_json(workdir / name) for name in ("config.json", "status.json"))
-    steps, metas = checkpoint_steps(workdir), readable_metas(workdir)
+    metas = readable_metas(workdir)
+    steps = checkpoint_steps(workdir)  # after the metas: none of them may be missing here
     networks = records.read_json(workdir / "networks.json")
     metrics = records.read_bytes(workdir / "metrics.jsonl")
     return proofs.Files(config, networks, status, metrics, steps, metas)

@@ -53,9 +53,12 @@ def check_file(workdir: Path, *names: str) -> None:
     for name in names:
         if manifest["files"].get(name) != records.file_digest(workdir / name):
             raise ValueError(f"{name} is not what the analysis wrote")
-    for step, digest in _checkpoints(workdir).items():
-        if manifest["checkpoints"].get(step, digest) != digest:
+    ours, theirs = _checkpoints(workdir), manifest["checkpoints"]
+    for step, digest in ours.items():
+        if theirs.get(step, digest) != digest:
             raise ValueError(f"the analysis was made of another checkpoint of step {step}")
+    if theirs and not ours.keys() & theirs.keys():
+        raise ValueError("the analysis was made of other checkpoints than there are")
 
 
 def _read(workdir: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,8 @@ def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
         until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
         kept = _kept(setup.config, per_epoch)
         writer = until_saved.enter_context(checkpoints.open_manager(directory, kept))
-        saver = _Saver(setup, journal, writer)
+        of = mending.continued(found, setup.identity)
+        saver = _Saver(setup, journal, writer, of)
         for epoch in range(first, settings.epochs + 1):
             metrics: dict[str, Any] = {}
             if epoch > 0:
@@ -199,8 +200,14 @@ def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
 class _Saver:
     """Saves a checkpoint where one is kept, where it is time for one, and where a signal came."""
 
-    def __init__(self, setup: Setup, journal: proofs.Journal, writer: checkpoints.Writer) -> None:
-        self._setup, self._journal, self._writer = setup, journal, writer
+    def __init__(
+        self,
+        setup: Setup,
+        journal: proofs.Journal,
+        writer: checkpoints.Writer,
+        of: Mapping[str, Any],
+    ) -> None:
+        self._setup, self._journal, self._writer, self._of = setup, journal, writer, of
         self._kept = _kept(setup.config, setup.steps_per_epoch)
         self._saved_at = time.monotonic()
 
@@ -214,22 +221,21 @@ class _Saver:
         due = time.monotonic() - self._saved_at >= setup.config.train.resume_seconds
         stop = interrupts.requested()
         if step in self._kept or due or stop:
-            evidence = _evidence(setup, self._journal)
+            evidence = self._evidence()
             checkpoints.save(self._writer, step, epoch, setup.layout.gather(state), evidence)
             self._saved_at = time.monotonic()
         if stop and epoch < setup.config.train.epochs:
             self._writer.wait()
             raise interrupts.interrupted_after(epoch)
 
-
-def _evidence(setup: Setup, journal: proofs.Journal) -> dict[str, Any]:
-    """What a checkpoint knows of the records."""
-    return {
-        "config": setup.config.to_dict(),
-        "networks": [dataclasses.asdict(row) for row in setup.table],
-        "of": setup.identity,
-        "metrics": journal.extent,
-    }
+    def _evidence(self) -> dict[str, Any]:
+        """What a checkpoint knows of the records."""
+        return {
+            "config": self._setup.config.to_dict(),
+            "networks": [dataclasses.asdict(row) for row in self._setup.table],
+            "of": self._of,
+            "metrics": self._journal.extent,
+        }
 
 
 def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
@@ -269,10 +275,11 @@ def _resume(
     if found.step >= 0:
         state = checkpoints.restore(directory, found.step, setup.state)
         tqdm.write(f"Continuing {directory} after epoch {found.epoch}.", file=sys.stderr)
-    journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
     for line in found.metrics.splitlines():
         watch.see(json.loads(line))
+    # Before metrics.jsonl: without the evaluations that changed it, a reader would refuse it.
     workdir.write_table(directory, setup.table)
+    journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
     return found.epoch + 1, state, journal
 
 

@@ -196,6 +196,26 @@ def is_finished(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoc
     return found.step == max(kept) and not found.passed_over
 
 
+def continued(found: Agreed, ours: dict[str, Any]) -> dict[str, Any]:
+    """What the checkpoints of a run know it by that goes on: it started as it did then.
+
+    What made its initial weights, and which networks were sources, may be others by now.
+
+    Args:
+        found: what `agreed` found.
+        ours: `Setup.identity`.
+    """
+    if found.step < 0:
+        return ours
+    was, now = found.of.get("model", {}), ours["model"]
+    # Of other versions the digest would be another, and none says nothing.
+    same = all(was.get(key) == now.get(key) for key in proofs.COMPARABLE)
+    made = {"initialisation": was["initialisation"]} if same and "initialisation" in was else {}
+    model = {key: value for key, value in now.items() if key != "initialisation"} | made
+    sources = {k: v for k, v in found.of.get("sources", {}).items() if k == proofs.HEALTHY}
+    return ours | {"model": model, "sources": ours["sources"] | sources}
+
+
 def check_resumable(
     workdir: Path, found: Agreed, ours: dict[str, Any], table: Sequence[Network]
 ) -> None:
@@ -217,10 +237,10 @@ def check_resumable(
     """
     for step in found.surplus:
         _check_removable(workdir / runs.CHECKPOINTS / str(step))
-    known = found.of
+    known, ours = found.of, continued(found, ours)
     theirs, data = known.get("data", {}), ours["data"]
     other = [f"the {k}" for k in data if k in theirs and not agree(theirs[k], data[k])]
-    if known.get("sources", ours["sources"]) != ours["sources"]:
+    if not proofs.same_sources(known.get("sources", ours["sources"]), ours["sources"]):
         other.append("the weights in config.init.run")
     if other:
         raise InputError(
@@ -234,8 +254,7 @@ def check_resumable(
         )
     was, now = known.get("model", {}), ours["model"]
     check_variables(was, now, workdir, "put it back, or use another --workdir")
-    computed = ("train", "evaluation", *(["initialisation"] if found.step < 0 else []))
-    if any(proofs.changed(was, now, part) for part in computed):
+    if any(proofs.changed(was, now, part) for part in proofs.PARTS):
         raise InputError(
             f"the model computes something else than when {workdir} was begun; put it back, or use "
             "another --workdir."

@@ -83,7 +83,7 @@ class Setup:
     total_steps: int  # updates in the whole run
     state: Tree  # host arrays, leading axis `network`
     memory: Plan
-    sources: dict[str, str]  # {step: digest of the checkpoint} of the run that networks start from
+    sources: dict[str, Any]  # `EarlierRun.identity` of the run that networks start from, or {}
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def prepare(config: ConfigDict) -> Setup:
         total_steps=total_steps,
         state=_initial_state(config, table, variables, total_steps),
         memory=memory,
-        sources=earlier.digests(config) if earlier else {},
+        sources=earlier.identity(config) if earlier else {},
     )
 
 

@@ -17,7 +17,7 @@ from randlabels.data.generators import generator_named
 from randlabels.eigen import descending_eigh, energy_profile, flatten_kernel
 from randlabels.errors import InputError
 from randlabels.models.naming import get_layer
-from randlabels.proofs import FINISHED
+from randlabels.proofs import FINISHED, HEALTHY
 from randlabels.records import plain
 from randlabels.runs import CHECKPOINTS, Run, load_run, newest_intact_step, read_meta
 from randlabels.saved_config import differences, read_config, with_defaults
@@ -125,11 +125,16 @@ class EarlierRun:
         newest = self.run.steps[-1] if self.run.steps else step
         return newest_intact_step(self.run.workdir, newest if step < 0 else step)
 
-    def digests(self, config: ConfigDict) -> dict[str, str]:
-        """{step: digest of its meta} of the checkpoints that a config's networks start from."""
+    def identity(self, config: ConfigDict) -> dict[str, Any]:
+        """By which a run knows what its networks start from.
+
+        {step: digest of its meta} of the checkpoints that a config's networks start from, and which
+        networks are sources: of a run that goes on, some may be lost later.
+        """
         folder = self.run.workdir / CHECKPOINTS
         steps = sorted({self._found(step) for step in source_steps(config)})
-        return {str(step): read_meta(folder / str(step)).get("digest", "") for step in steps}
+        digests = {str(step): read_meta(folder / str(step)).get("digest", "") for step in steps}
+        return digests | {HEALTHY: self.healthy_networks}
 
     @functools.cached_property
     def inputs(self) -> LayerInputs:

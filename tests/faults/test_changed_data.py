@@ -18,6 +18,7 @@ from randlabels.errors import InputError
 from randlabels.models.own import identity_of
 from randlabels.proofs import changed
 from randlabels.training import loop
+from randlabels.transfer.earlier_run import EarlierRun
 
 OWN = """
 import flax.linen as nn
@@ -202,7 +203,9 @@ def test_analysis_refuses_other_images(config, own, tmp_path, monkeypatch, caplo
     assert caplog.text.count(few) == 1
 
 
-@pytest.mark.parametrize(("what", "value", "is_now"), [("SHIFT", 1, 0), ("AT_THE_END", 3.0, 1.0)])
+@pytest.mark.parametrize(
+    ("what", "value", "is_now"), [("SHIFT", 1, 0), ("AT_THE_END", 3.0, 1.0), ("INITIAL", 2.0, 1.0)]
+)
 def test_a_checkpoint_of_something_else_under_the_same_config_is_refused(
     config, own, tmp_path, monkeypatch, what, value, is_now
 ):
@@ -480,6 +483,23 @@ def test_a_source_that_is_not_finished_is_said(tuned, tmp_path, caplog):
         loop.train(tuned, tmp_path / "other")
     assert "source is not finished (interrupted); networks start from its newest" in caplog.text
     assert "of step 6." in caplog.text
+
+
+def test_sources_that_were_lost_since_matter_where_networks_are_drawn_anew(
+    tuned, tmp_path, monkeypatch
+):
+    """A measured f is that of all healthy networks of a run, which may not be finished."""
+    tuned.init.arms, tuned.init.curve = ("aligned",), "measured"
+    directory = tmp_path / "drawn"
+    loop.train(tuned, directory)
+    monkeypatch.setattr(EarlierRun, "healthy_networks", [0])
+    shutil.rmtree(directory / runs.CHECKPOINTS / "9")
+    loop.train(tuned, directory)  # its networks have started already
+    assert load_run(directory).status["state"] == "done"
+    (directory / "metrics.jsonl").unlink()
+    with pytest.raises(InputError, match=r"the weights in config.init.run are not those with"):
+        loop.train(tuned, directory)
+    assert 0 in runs.checkpoint_steps(directory)
 
 
 def test_what_is_no_checkpoint_is_not_removed(small, copy):

@@ -10,7 +10,9 @@ import shutil
 
 import pytest
 
-from randlabels import load_run, runs
+from randlabels import load_run, proofs, runs
+from randlabels.analysis.records import load_alignment
+from randlabels.analyze import analyze
 from randlabels.errors import InputError
 from randlabels.training import loop
 
@@ -364,3 +366,92 @@ def test_a_config_without_fields_is_damaged(copy):
     (copy / "status.json").write_text(json.dumps(status))
     with pytest.raises(InputError, match=r"config\.json is no config"):
         load_run(copy)
+
+
+@pytest.fixture
+def interrupted(copy):
+    """The run as it was after epoch 2 of 3."""
+    shutil.rmtree(copy / "checkpoints" / "9")
+    newest = runs.read_meta(copy / "checkpoints" / "6")
+    lines = (copy / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "metrics.jsonl").write_bytes(b"".join(lines[: newest["metrics"]["lines"]]))
+    (copy / "networks.json").write_text(json.dumps(newest["networks"]))
+    status = json.loads((copy / "status.json").read_text())
+    (copy / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    return copy
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 10**6])
+def test_a_network_that_no_evaluation_saw_diverge_did_not(
+    small, finished, interrupted, outcome, epoch
+):
+    table = json.loads((interrupted / "networks.json").read_text())
+    assert load_run(interrupted).healthy_networks == [0, 1]
+    table[1]["diverged_epoch"] = epoch
+    (interrupted / "networks.json").write_text(json.dumps(table))
+    with pytest.raises(InputError, match=r"networks\.json does not fit the checkpoints"):
+        load_run(interrupted)
+    loop.train(small, interrupted)
+    assert outcome(interrupted) == outcome(finished)
+
+
+def test_an_evaluation_after_the_newest_checkpoint_may_have_seen_one_diverge(finished, interrupted):
+    table = json.loads((interrupted / "networks.json").read_text())
+    table[1]["diverged_epoch"] = 3
+    (interrupted / "networks.json").write_text(json.dumps(table))
+    shutil.copyfile(finished / "metrics.jsonl", interrupted / "metrics.jsonl")
+    assert load_run(interrupted).healthy_networks == [0]
+
+
+def test_a_run_goes_on_that_was_begun_before_a_field_was_added(
+    small, finished, interrupted, outcome
+):
+    for path in (interrupted / "checkpoints").glob("*/meta/metadata"):
+        meta = json.loads(path.read_text())
+        del meta["config"]["optimizer"]["weight_decay"], meta["digest"]
+        path.write_text(json.dumps(proofs.sealed(meta)))
+    config = json.loads((interrupted / "config.json").read_text())
+    del config["optimizer"]["weight_decay"]
+    (interrupted / "config.json").write_text(json.dumps(config))
+    status = json.loads((interrupted / "status.json").read_text())
+    status["config_digest"] = proofs.digest_of(config)
+    (interrupted / "status.json").write_text(json.dumps(status))
+    load_run(interrupted)
+    loop.train(small, interrupted)
+    assert load_run(interrupted).config["optimizer"]["weight_decay"] == 0
+    assert outcome(interrupted) == outcome(finished)
+
+
+def test_a_checkpoint_that_is_saved_while_a_run_is_read_is_not_missed(copy, monkeypatch):
+    there, away = copy / "checkpoints" / "9", copy.parent / "9"
+    there.rename(away)
+    status = json.loads((copy / "status.json").read_text())
+    (copy / "status.json").write_text(json.dumps(status | {"state": "running"}))
+    read, listed = runs.read_meta, runs.checkpoint_steps
+
+    def saved_meanwhile(*arguments):
+        if away.exists():
+            away.rename(there)
+        return read(*arguments)
+
+    def saved_after(workdir):
+        steps = listed(workdir)
+        if away.exists():
+            away.rename(there)
+        return steps
+
+    for name, function in (("read_meta", saved_meanwhile), ("checkpoint_steps", saved_after)):
+        monkeypatch.setattr(runs, name, function)
+        assert load_run(copy).steps == (0, 3, 6, 9)
+        monkeypatch.undo()
+        there.rename(away)
+
+
+def test_an_analysis_of_other_checkpoints_than_there_are_is_refused(copy):
+    analyze(copy, random_bases=2)
+    load_alignment(copy)
+    path = copy / "analysis" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"checkpoints": {"77": "0" * 64}}))
+    with pytest.raises(InputError, match="made of other checkpoints than there are"):
+        load_alignment(copy)
