@@ -15,6 +15,7 @@ from randlabels import frontdoor, records
 from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
 from randlabels.owner import owned
+from randlabels.proofs import FINISHED
 from randlabels.runs import Run, load_run
 from randlabels.states import refuse_if_all_lost, summary
 
@@ -128,7 +129,16 @@ def main() -> None:
     layers = tuple(values.layers)
     analyze(values.workdir, layers, values.inputs, values.random_bases)
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
-    print(f"Read: {summary(load_run(values.workdir).networks)}")
+    print(f"Read: {_read(load_run(values.workdir))}")
+
+
+def _read(run: Run) -> str:
+    """What was analysed: the networks, and how far they have come if they are not finished."""
+    state, epochs = run.status["state"], run.config["train"]["epochs"]
+    if state in FINISHED or not run.steps:
+        return summary(run.networks)
+    epoch = run.steps[-1] // run.steps_per_epoch
+    return f"{summary(run.networks)}; training is {state}, at epoch {epoch} of {epochs}"
 
 
 if __name__ == "__main__":

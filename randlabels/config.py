@@ -70,8 +70,15 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """A hint `; did you mean X?`, or the known names when none is near."""
-    close = difflib.get_close_matches(name, known, n=1)
+    short = name.rpartition(".")[2]
+    initials = [one for one in known if _initials(one) == short]
+    close = initials or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"it may be {', '.join(known)}."
+
+
+def _initials(name: str) -> str:
+    """Of the words of a field: "lr" of optimizer.learning_rate."""
+    return "".join(word[:1] for word in name.rpartition(".")[2].split("_"))
 
 
 def check_choice(name: str, value: str, known: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from logging import Formatter
@@ -221,11 +222,24 @@ def _unknown_field(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def _config_hint(flag: str) -> str:
+    """What to write instead of the bare name of a field: --epochs is --config.train.epochs."""
+    from randlabels.configs import base
+
+    fields = [name for name in base.FIELDS if name.rpartition(".")[2] == flag]
+    return f". Did you mean --config.{fields[0]}?" if fields else ""
+
+
 def _last_line(error: Exception) -> str:
     """What an exception says; ml_collections puts whole tracebacks into its messages."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else ""
     last = last if len(last) <= _LONGEST else f"{last[:_LONGEST]}..."
+    given = re.search(r"Flag (--\w+) must have a value other than None", last)
+    if given:
+        return f"{given[1]} must be given."
+    if isinstance(error, flags.UnrecognizedFlagError) and "config" in flags.FLAGS:
+        return last + _config_hint(error.flagname)
     if isinstance(error, flags.Error):
         return last.removeprefix("randlabels.errors.InputError: ")
     return f"the config cannot be loaded: {type(error).__name__}: {last}"

@@ -239,3 +239,14 @@ def test_command_analyses_the_layers_it_is_given(fresh):
     assert done.stdout.splitlines()[-1] == f"Read: {summary(load_run(fresh).networks)}"
     assert list(load_alignment(fresh).data) == ["conv1", "head"]
     assert (fresh / "figures" / "eigenvalue_map_head.png").exists()
+
+
+def test_command_says_how_far_a_run_has_come_that_is_not_finished(fresh):
+    status = json.loads((fresh / "status.json").read_text())
+    (fresh / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    run = load_run(fresh)
+    command = [sys.executable, "-m", "randlabels.analyze", f"--workdir={fresh}", "--random_bases=2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    epochs = run.config["train"]["epochs"]
+    said = f"; training is interrupted, at epoch {epochs} of {epochs}"
+    assert done.stdout.splitlines()[-1] == f"Read: {summary(run.networks)}{said}"

@@ -72,7 +72,15 @@ BAD = {
         ["--config=configs/nope.py"],
         "there is no file 'configs/nope.py' for --config.",
     ),
-    "no config": ([], "flag --config=None: Flag --config must have a value"),
+    "no config": ([], "--config must be given."),
+    "bare field": (
+        with_base("--epochs=3"),
+        "Unknown command line flag 'epochs'. Did you mean --config.train.epochs?",
+    ),
+    "initials": (
+        with_base("--config.optimizer.lr=1"),
+        "config.optimizer.lr is unknown; did you mean 'optimizer.learning_rate'?",
+    ),
     "misspelt flag": (with_base("--wrkdir=x"), "Unknown command line flag 'wrkdir'. Did you mean"),
     "config after its overrides": (
         ["--config.seed=1", "--config=configs/base.py"],
@@ -116,7 +124,7 @@ def test_bad_input_is_one_sentence(tmp_path, case):
 def test_no_workdir_is_one_sentence():
     done = start(*with_base())
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "--workdir must have a value" in done.stderr
+    assert done.stderr == "randlabels: --workdir must be given.\n"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ Kinds in docs/results/<study>.md: `run`, `claims`, `table NAME`, `picture NAME`;
 `paper`; in docs/results.md: `index`. What stands in code is left alone.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -202,8 +203,16 @@ def _run(record: Record, _: str) -> Iterator[str]:
     )
     if record["note"]:
         yield record["note"]
-    seeds = ", ".join(map(str, record["tuning"]["seeds"]))
+    seeds = ", ".join(_ranges(record["tuning"]["seeds"]))
     yield f"Tuning{f' (seeds {seeds})' if seeds else ''}: {record['tuning']['note']}"
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[str]:
+    """Runs of numbers, ascending: "0 to 11", "13"."""
+    pairs = enumerate(sorted(set(numbers)))
+    for _, members in itertools.groupby(pairs, lambda pair: pair[1] - pair[0]):
+        found = [number for _, number in members]
+        yield str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
 def _judges(record: Record) -> str:

@@ -9,6 +9,7 @@ import jinja2
 from randlabels.runs import Run
 from randlabels.states import counts
 from randlabels.studies.finding import Finding
+from randlabels.studies.resolve import stand_ins
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -28,6 +29,7 @@ def render(finding: Finding[Any]) -> str:
         ],
         tables=[rows for rows in finding.tables.values() if rows],
         budget=finding.budget,
+        stand_ins=stand_ins(finding.study, finding.budget),
         seconds=finding.seconds,
         status=next(iter(results.runs.values())).status,
         lost=sum(row.lost for row in results.networks),

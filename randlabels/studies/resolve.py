@@ -70,6 +70,15 @@ def stage_configs(
     }
 
 
+def stand_ins(study: Study[Any], budget: str) -> dict[str, str]:
+    """{data set: the one in its place} where a budget takes another than full does."""
+    named = [
+        [resolve(stage, at).data.name for at in ("full", budget)]
+        for stage in study.stages
+    ]  # fmt: skip
+    return {full: here for full, here in named if full != here}
+
+
 def refuse_overlap(study: Study[Any], configs: Mapping[str, ConfigDict]) -> None:
     """Make sure that nothing is judged on the seeds on which its settings were chosen.
 

@@ -26,7 +26,7 @@ from randlabels.runs import load_run
 from randlabels.studies import page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
-from randlabels.studies.resolve import check_workdir, refuse_overlap, stage_configs
+from randlabels.studies.resolve import check_workdir, refuse_overlap, stage_configs, stand_ins
 from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 
@@ -65,6 +65,8 @@ def _run_stages(
     configs: Mapping[str, ConfigDict],
 ) -> Finding[Reading]:
     started = time.monotonic()
+    for full, here in stand_ins(study, budget).items():
+        tqdm.write(f"At {budget} {here} stands in for {full}: no result.", file=sys.stderr)
     for number, stage in enumerate(study.stages, start=1):
         tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
         if not _train(stage, configs[stage.name], workdir):

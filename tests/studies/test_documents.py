@@ -224,7 +224,7 @@ RECORD = {
     "finished": "2025-01-02T03:04:05+00:00",
     "judged_by": {"git_revision": "def", "seconds": 3.0},
     "training_seconds": 120.0,
-    "tuning": {"seeds": [0, 1], "note": "Rates were."},
+    "tuning": {"seeds": [0, 1, 2, 7, 10, 9], "note": "Rates were."},
     "primary": ["faster"],
     "stages": {
         "up": {
@@ -270,7 +270,7 @@ def test_a_run_says_all_that_is_needed_to_get_it_again(folder):
         "3 networks in 1 runs, 1 diverged; 2 minutes of training on 2 × cpu of 4 cores; "
         "revision abc, judged by def; jax 1.2; 2025-01-02.",
         "Copies are JPEGs.",
-        "Tuning (seeds 0, 1): Rates were.",
+        "Tuning (seeds 0 to 2, 7, 9 to 10): Rates were.",
     ]
 
 

@@ -17,6 +17,7 @@ from randlabels.studies.resolve import (
     check_workdir,
     refuse_overlap,
     stage_configs,
+    stand_ins,
 )
 from randlabels.studies.run import run_study
 from randlabels.training.check import check
@@ -86,6 +87,13 @@ def test_pooled_networks_have_enough_filters_for_a_covariance(name, budget, tmp_
             upstream = configs[stage.reads]
             dim, filters = first_layer(upstream.model)
             assert filters * upstream.population.seeds > dim, stage.name
+
+
+def test_what_stands_in_for_a_data_set_is_known():
+    """Printed before anything is trained, and on the page."""
+    assert stand_ins(find_study("fig5"), "smoke") == {"cifar10": "dead_leaves"}
+    assert stand_ins(find_study("fig5"), "short") == {}
+    assert stand_ins(find_study("quickstart"), "smoke") == {}
 
 
 @pytest.mark.parametrize("name", list(study_modules()))
