@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,21 @@ def _recorded_values(claims: dict[str, Any], name: str) -> np.ndarray:
          for low, high in bounds], float)  # fmt: skip
 
 
+def differing(recorded: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
+    """The fields in which two verdicts on the same values differ, but for rounding."""
+    return [field for field, value in verdict.items() if not _same(recorded[field], value)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(other, list) and isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(other, float) and isinstance(one, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
 def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
-    """Judge a record by today's rules, and write it if an outcome is another; whether it is.
+    """Judge a record by today's rules, and write it if a verdict is another; whether one is.
 
     Raises:
         InputError: if the record is damaged, or has not all claims of the study.
@@ -149,8 +163,9 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
         return False
     try:
         claims = judged_again(record, study)
-        before = {name: old["outcome"] for name, old in record["claims"].items()}
-        same = before == {name: new["outcome"] for name, new in claims.items()}
+        same = claims.keys() == record["claims"].keys() and not any(
+            differing(record["claims"][name], verdict) for name, verdict in claims.items()
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
             f"the record of {study.name} does not have the values of all its claims "

@@ -18,6 +18,7 @@ from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
     RESULTS,
     check_recordable,
+    differing,
     judge_again,
     judged_again,
     read_record,
@@ -265,14 +266,19 @@ def test_recorded_studies_are_what_they_were(name):
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_outcomes_follow_from_the_recorded_values(name):
     record = read_record(name)
-    for claim, expected in judged_again(record, find_study(name)).items():
-        found = record["claims"][claim]
-        for field, value in expected.items():
-            if isinstance(value, float) or field == "interval":
-                ours, theirs = (np.array(of, float) for of in (found[field], value))
-                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-            else:
-                assert found[field] == value, (claim, field)
+    judged = judged_again(record, find_study(name))
+    assert judged.keys() == record["claims"].keys()
+    for claim, verdict in judged.items():
+        assert differing(record["claims"][claim], verdict) == []
+
+
+@pytest.mark.parametrize("field", ["value", "interval", "p_adjusted", "reason", "values"])
+def test_a_verdict_that_differs_is_noticed(finding, folder, field):
+    write_record(finding, folder=folder)
+    verdict = read_record("planted", folder)["claims"]["c"]
+    assert differing(verdict, verdict) == []
+    other = {"interval": [0.0, 3.0], "reason": "", "values": [1.0] * 7}.get(field, 0.001)
+    assert differing(verdict | {field: other}, verdict) == [field]
 
 
 def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, folder):

@@ -1,9 +1,10 @@
 """Size: do the paper's effects grow or shrink with the network, the images and their number?
 
-Each effect at three sizes, in which channels, images and their resolution grow together, the
-largest as large as two cores carry in an hour: alignment of what the first layer of simple_cnn
-learned and its transfer (Figures 2 and 5), layers of conv_net set from data alone (Figure 6), vgg16
-taken over in the setting where that helps (Figure 1).
+Each effect at three sizes, in which channels and images grow together, and resolution where it is
+not the full one already: alignment of what the first layer of simple_cnn learned and its transfer
+(Figures 2 and 5), layers of conv_net set from data alone (Figure 6), vgg16 taken over in the
+setting where that helps (Figure 1). Epochs are the same at all sizes, so that steps grow with the
+images.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from randlabels.studies.families import (
     whole_networks,
 )
 from randlabels.studies.readouts.alignment import LAYER
-from randlabels.studies.readouts.cells import interval, signed_interval
+from randlabels.studies.readouts.cells import interval, mean_range, signed_interval
 from randlabels.studies.readouts.curves import Curves, read_curves
 from randlabels.studies.readouts.gains import FASTER, bars, faster_claim
 from randlabels.studies.readouts.learned import SPECIFIC, advantage_rows, specific_claim
@@ -138,10 +139,12 @@ class Sizes:
 
     Attributes:
         advantage: {size: of the data's eigenvectors over controls, in what was learned}.
+        learned: {size: {networks: train accuracy at the end of pre-training [seed]}}.
         curves: {size: {run: {arm: curves}}}.
     """
 
     advantage: Mapping[str, Advantage]
+    learned: Mapping[str, Mapping[str, np.ndarray]]
     curves: Mapping[str, Mapping[str, Mapping[str, Curves]]]
 
     def gain(self, effect: str, size: str) -> np.ndarray:
@@ -158,6 +161,13 @@ def _read(results: Results) -> Sizes:
         arms.setdefault(run, {"scratch"}).add(arm)
     return Sizes(
         advantage={size: learned_advantage(run, run.steps[-1]) for size, run in upstream.items()},
+        learned={
+            size: {
+                run: np.array(results.runs[f"{run}_{size}_upstream"].metrics[-1]["train_accuracy"])
+                for run in ("first", "vgg")
+            }
+            for size in SIZES
+        },
         curves={
             size: {
                 run: {arm: read_curves(results.runs[f"{run}_{size}"], arm) for arm in of}
@@ -216,7 +226,12 @@ def _tables(found: Sizes) -> Tables:
         {"networks": words} | {size: signed_interval(found.gain(effect, size)) for size in SIZES}
         for effect, (_, _, words) in EFFECTS.items()
     ]
-    return {"gains": gains, "advantage": advantage_rows(found.advantage)}
+    learned = [
+        {"pre-trained on random labels": words, "measure": "train accuracy at the end"}
+        | {size: mean_range(found.learned[size][run], digits=3) for size in SIZES}
+        for run, words in (("first", "simple_cnn"), ("vgg", "vgg16"))
+    ]
+    return {"gains": gains, "learned": learned, "advantage": advantage_rows(found.advantage)}
 
 
 STUDY = Study(
