@@ -60,6 +60,8 @@ def test_fig20_supports_the_shapes_of_the_papers_curves_and_the_nearer_reading()
     assert supported(fig20.STUDY, verdicts)
     expected = 1.3 * (0.207 - 0.163) * (1 + 0.001 * np.linspace(-1, 1, 6))
     np.testing.assert_allclose(verdicts["middle_falls_variances"].values, expected)
+    expected *= (1.3 - 0.9) / 1.3  # what is there at initialisation was not learned
+    np.testing.assert_allclose(verdicts["middle_falls_variances_learned"].values, expected)
     assert verdicts["left_reading"].value == pytest.approx(0.2)
     assert verdicts["middle_width"].value == pytest.approx(0.1)
 
@@ -70,7 +72,8 @@ def test_fig20_claims_nothing_where_no_rate_satisfies_the_rule():
     panels["right_variances"] = fig20.Panel({0.04: rates[0.04]}, fig20.PAPER["right"])
     verdicts = verdicts_of(fig20.STUDY, panels)
     unknown = {name for name, verdict in verdicts.items() if not verdict.seeds}
-    assert unknown == {"right_rises_variances", "right_reading"}
+    shape = "right_rises_variances"
+    assert unknown == {shape, f"{shape}_learned", "right_reading"}
     rows = fig20.STUDY.tables(panels)
     assert rows["fitted"][-1]["distance to the paper, by the rule"] == "none"
     drawn = fig20.STUDY.figures({"right_variances": panels["right_variances"]})

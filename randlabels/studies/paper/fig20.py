@@ -124,6 +124,15 @@ class Panel:
         """f at an entry of the diagonal by the rule, [network]; NaN where no rate satisfies it."""
         return self._by_rule(lambda cell: cell.at(entry))
 
+    def difference(self, high: float, low: float) -> np.ndarray:
+        """f at one entry less that at another by the rule, [network]."""
+        return self.f_at(high) - self.f_at(low)
+
+    def learned_difference(self, high: float, low: float) -> np.ndarray:
+        """The same less that at initialisation, where f is flat but for the luck of the draw."""
+        start = self._by_rule(lambda cell: (cell.kept_at(high) - cell.kept_at(low))[:, 0])
+        return self.difference(high, low) - start
+
     def distance(self) -> np.ndarray:
         """Distance to the paper's points by the rule, [network], NaN likewise."""
         return self._by_rule(lambda cell: cell.distance(self.paper))
@@ -171,7 +180,22 @@ def _shape_claim(
         f"{ACCURACY:.0%} of their labels, at the learning rate that gets them there soonest.",
         place="Figure 20",
         unit=f"f({high}) minus f({low})",
-        of=lambda found: found[stage].f_at(high) - found[stage].f_at(low),
+        of=lambda found: found[stage].difference(high, low),
+    )
+
+
+def _learned_claim(
+    name: str, setting: str, high: float, low: float, words: str, held: str
+) -> Claim[Panels]:
+    stage = f"{setting}_{held}"
+    return Claim(
+        name=f"{name}_{held}_learned",
+        statement=f"With the diagonal read as {DIAGONAL_HOLDS[held]}, training by the same rule is "
+        f"why f {words} ({TITLES[setting]}): f({high}) minus f({low}) is larger than at "
+        "initialisation.",
+        place="Figure 20",
+        unit=f"f({high}) minus f({low}), less the same at initialisation",
+        of=lambda found: found[stage].learned_difference(high, low),
     )
 
 
@@ -186,7 +210,12 @@ def _nearer_claim(name: str, nearer: str, farther: str, statement: str) -> Claim
 
 
 _CLAIMS = (
-    *(_shape_claim(*shape, held) for held in DIAGONAL_HOLDS for shape in SHAPES),
+    *(
+        of(*shape, held)
+        for of in (_shape_claim, _learned_claim)
+        for held in DIAGONAL_HOLDS
+        for shape in SHAPES
+    ),
     *(
         _nearer_claim(
             f"{setting}_reading",
