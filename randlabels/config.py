@@ -71,7 +71,7 @@ def flatten(config: ConfigDict) -> dict[str, Any]:
 def nearest(name: str, known: Sequence[str]) -> str:
     """A hint `; did you mean X?`, or the known names when none is near."""
     short = name.rpartition(".")[2]
-    initials = [one for one in known if _initials(one) == short]
+    initials = [one for one in known if len(short) > 1 and _initials(one) == short]
     close = initials or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"it may be {', '.join(known)}."
 

@@ -227,7 +227,7 @@ def _config_hint(flag: str) -> str:
     from randlabels.configs import base
 
     fields = [name for name in base.FIELDS if name.rpartition(".")[2] == flag]
-    return f". Did you mean --config.{fields[0]}?" if fields else ""
+    return f". Did you mean {' or '.join(f'--config.{n}' for n in fields)}?" if fields else ""
 
 
 def _last_line(error: Exception) -> str:

@@ -105,8 +105,10 @@ def load_run(workdir: str | Path) -> Run:
     check_folder("the run", workdir)
     workdir = Path(workdir)
     try:
-        files = _read_files(workdir)
-        metrics = proofs.check_records(files)
+        try:
+            files, metrics = _read_checked(workdir)
+        except ValueError:  # a run that goes on just now takes its records back
+            files, metrics = _read_checked(workdir)
         networks = tuple(Network.from_json(row) for row in files.networks)
     except FileNotFoundError as error:
         raise InputError(
@@ -122,6 +124,11 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError(sentence_about(error, workdir) or f"{workdir}: {error}") from error
     proofs.check_origins(workdir, files.metas)
     return Run(workdir, files.config, networks, metrics, files.status, checkpoint_steps(workdir))
+
+
+def _read_checked(workdir: Path) -> tuple[proofs.Files, list[dict[str, Any]]]:
+    files = _read_files(workdir)
+    return files, proofs.check_records(files)
 
 
 def _read_files(workdir: Path) -> proofs.Files:

@@ -7,7 +7,6 @@ configs, seeds, versions, revision, hardware, time.
 import dataclasses
 import datetime
 import functools
-import json
 import math
 import re
 from pathlib import Path
@@ -19,6 +18,7 @@ from ml_collections import ConfigDict
 from randlabels import records
 from randlabels.config import flatten
 from randlabels.configs import base
+from randlabels.disk import told
 from randlabels.errors import InputError, in_one_line
 from randlabels.runs import Run
 from randlabels.saved_config import open_config
@@ -110,8 +110,8 @@ def read_record(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        record = json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not text
+        record = records.read_json(path)
+    except (ValueError, OSError) as error:  # not JSON, not text, or no file
         raise InputError(f"{path} is damaged ({error}); record the study again.") from error
     if not isinstance(record, dict) or record.get("study") != name:
         raise InputError(f"{path} is no record of {name}; record the study again.")
@@ -156,25 +156,37 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
     """Judge a record by today's rules, and write it if a verdict is another; whether one is.
 
     Raises:
-        InputError: if the record is damaged, or has not all claims of the study.
+        InputError: if the record is damaged, has other claims than the study, or values that are
+            not those of which it has the mean; or if it cannot be written.
     """
     record = read_record(study.name, folder)
     if record is None:
         return False
     try:
         claims = judged_again(record, study)
-        same = claims.keys() == record["claims"].keys() and not any(
-            differing(record["claims"][name], verdict) for name, verdict in claims.items()
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if claims.keys() != record["claims"].keys():
+            raise ValueError("it has other claims")
+        differences = {
+            name: differing(record["claims"][name], verdict) for name, verdict in claims.items()
+        }
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"the record of {study.name} does not have the values of all its claims "
             f"({in_one_line(error)}); record the study again."
         ) from error
-    if not same:
+    lost = [
+        name for name, fields in differences.items() if {"values", "seeds", "value"} & {*fields}
+    ]
+    if lost:
+        raise InputError(
+            f"the values of claim {lost[0]} in the record of {study.name} are not those that were "
+            "judged; record the study again."
+        )
+    if any(differences.values()):
         again = {"claims": claims, "judged_again_by": git_revision()}
-        records.write_json(folder / f"{study.name}.json", record | again)
-    return not same
+        with told(folder):
+            records.write_json(folder / f"{study.name}.json", record | again)
+    return any(differences.values())
 
 
 def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:

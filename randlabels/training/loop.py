@@ -277,6 +277,8 @@ def _resume(
         tqdm.write(f"Continuing {directory} after epoch {found.epoch}.", file=sys.stderr)
     for line in found.metrics.splitlines():
         watch.see(json.loads(line))
+    if found.epoch == setup.config.train.epochs:  # no evaluation will follow
+        watch.finish()
     # Before metrics.jsonl: without the evaluations that changed it, a reader would refuse it.
     workdir.write_table(directory, setup.table)
     journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)

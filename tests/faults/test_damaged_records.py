@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from randlabels import load_run, proofs, runs
+from randlabels import load_run, proofs, records, runs
 from randlabels.analysis.records import load_alignment
 from randlabels.analyze import analyze
 from randlabels.errors import InputError
@@ -445,6 +445,27 @@ def test_a_checkpoint_that_is_saved_while_a_run_is_read_is_not_missed(copy, monk
         assert load_run(copy).steps == (0, 3, 6, 9)
         monkeypatch.undo()
         there.rename(away)
+
+
+def test_a_run_that_goes_on_while_it_is_read_is_read_again(interrupted, monkeypatch):
+    """It takes back what came after its newest checkpoint: between two files of a reader, too."""
+    table = json.loads((interrupted / "networks.json").read_text())
+    metrics = (interrupted / "metrics.jsonl").read_bytes()
+    later = [table[0], table[1] | {"diverged_epoch": 3}]
+    (interrupted / "networks.json").write_text(json.dumps(later))
+    line = json.loads(metrics.splitlines()[-1])
+    added = json.dumps(line | {"epoch": 3, "step": 9}).encode() + b"\n"
+    (interrupted / "metrics.jsonl").write_bytes(metrics + added)
+    assert load_run(interrupted).healthy_networks == [0]
+    read = records.read_bytes
+
+    def after_it_went_on(path):
+        (interrupted / "networks.json").write_text(json.dumps(table))
+        (interrupted / "metrics.jsonl").write_bytes(metrics)
+        return read(path)
+
+    monkeypatch.setattr(records, "read_bytes", after_it_went_on)
+    assert load_run(interrupted).healthy_networks == [0, 1]
 
 
 def test_an_analysis_of_other_checkpoints_than_there_are_is_refused(copy):

@@ -304,6 +304,53 @@ def test_values_that_a_record_lacks_are_not_judged_again(finding, folder):
     assert not judge_again(dataclasses.replace(STUDY, name="unrecorded"), folder)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("values", []),
+        ("values", [None] * 7),
+        ("values", [1.0, 2.0, 3.0]),
+        ("values", [True] * 7),
+        ("values", [1.0, [2.0, 3.0]]),
+        ("values", [10**400]),
+        ("values", ["1"]),
+        ("value", 1.7),
+        ("seeds", 5),
+    ],
+)
+def test_values_that_are_not_those_that_were_judged_are_not_judged_again(
+    finding, folder, field, value
+):
+    path = write_record(finding, folder=folder)
+    record = json.loads(path.read_text())
+    record["claims"]["c"] |= {field: value, "outcome": "undecided"}
+    path.write_text(json.dumps(record))
+    written = path.read_bytes()
+    with pytest.raises(InputError, match="record the study again"):
+        judge_again(STUDY, folder)
+    assert path.read_bytes() == written
+
+
+def test_a_record_with_other_claims_is_not_judged_again(finding, folder):
+    path = write_record(finding, folder=folder)
+    record = json.loads(path.read_text())
+    record["claims"]["more"] = record["claims"]["c"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="it has other claims"):
+        judge_again(STUDY, folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\xff"])
+def test_a_record_that_is_no_record_is_one_sentence(folder, text):
+    (folder / "planted.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="record the study again"):
+        read_record("planted", folder)
+    (folder / "planted.json").unlink()
+    (folder / "planted.json").mkdir()
+    with pytest.raises(InputError, match="record the study again"):
+        read_record("planted", folder)
+
+
 def test_censored_values_are_judged_again_as_they_were(finding, folder):
     """JSON holds neither NaN nor infinity."""
     bounds = np.array([[1.2, 1.2], [1.4, np.inf], [np.nan, np.nan], [1.3, 1.3]] * 3)

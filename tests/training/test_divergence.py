@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels import load_run
+from randlabels import load_run, states
 from randlabels.errors import AllLostError
 from randlabels.training import loop
 
@@ -124,3 +124,17 @@ def test_states_are_the_same_after_an_interruption(tiny_config, tmp_path, monkey
     tables = [(tmp_path / d / "networks.json").read_text() for d in ("unbroken", "broken")]
     assert tables[0] == tables[1]
     assert not all(row.healthy for row in load_run(tmp_path / "broken").networks)
+
+
+def test_what_is_settled_at_the_end_alone_is_known_again(tiny_config, tmp_path, monkeypatch):
+    """Beyond the bounds at the last evaluation only, where a run goes on from its very end."""
+    monkeypatch.setattr(states, "LOSS_BOUND", 2.0)
+    config = tiny_config(changes((RATES[0], (0.05, 1.0)), "map") | {"train.eval_epochs": (0, 3)})
+    run = loop.train(config, tmp_path / "run")
+    assert [row.diverged_epoch for row in run.networks] == [None, 3]
+    assert np.isfinite(run.metrics[-1]["train_loss"]).all()
+    (tmp_path / "run" / "networks.json").unlink()
+    assert loop.train(config, tmp_path / "run").networks == run.networks
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    (tmp_path / "run" / "status.json").write_text(json.dumps(status | {"state": "running"}))
+    assert loop.train(config, tmp_path / "run").networks == run.networks
