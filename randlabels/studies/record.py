@@ -157,7 +157,7 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
 
     Raises:
         InputError: if the record is damaged, has other claims than the study, or values that are
-            not those of which it has the mean; or if it cannot be written.
+            not those of which it has the mean, or cannot be written.
     """
     record = read_record(study.name, folder)
     if record is None:
@@ -174,13 +174,13 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
             f"the record of {study.name} does not have the values of all its claims "
             f"({in_one_line(error)}); record the study again."
         ) from error
-    lost = [
-        name for name, fields in differences.items() if {"values", "seeds", "value"} & {*fields}
-    ]
+    # What no rule of judging changes: what was claimed, and what was measured.
+    given = {"statement", "place", "unit", "threshold", "scale", "values", "seeds", "value"}
+    lost = [name for name, fields in differences.items() if given & {*fields}]
     if lost:
         raise InputError(
-            f"the values of claim {lost[0]} in the record of {study.name} are not those that were "
-            "judged; record the study again."
+            f"claim {lost[0]} of {study.name} is another than the recorded one, or its values are "
+            "not those that were judged; record the study again."
         )
     if any(differences.values()):
         again = {"claims": claims, "judged_again_by": git_revision()}

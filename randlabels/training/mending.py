@@ -247,7 +247,9 @@ def check_resumable(
             f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
             "another --workdir."
         )
-    if found.networks and _rows(table) != _rows(found.networks):
+    # Of the same weights some may be no sources any more; these networks have started already.
+    but = ("source",) if "sources" in known else ()
+    if found.networks and _rows(table, but) != _rows(found.networks, but):
         raise InputError(
             f"the networks of {workdir} would start from others than they did, since "
             "config.init.run has changed; use a new --workdir."
@@ -283,8 +285,9 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
         _remove(folder / str(step))
 
 
-def _rows(table: Sequence[Network]) -> list[dict[str, Any]]:
-    return proofs.identities([dataclasses.asdict(row) for row in table])
+def _rows(table: Sequence[Network], but: Sequence[str] = ()) -> list[dict[str, Any]]:
+    rows = proofs.identities([dataclasses.asdict(row) for row in table])
+    return [{k: v for k, v in row.items() if k not in but} for row in rows]
 
 
 def _saved_table(workdir: Path) -> list[Network]:

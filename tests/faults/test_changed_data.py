@@ -485,17 +485,24 @@ def test_a_source_that_is_not_finished_is_said(tuned, tmp_path, caplog):
     assert "of step 6." in caplog.text
 
 
+@pytest.mark.parametrize("arm", ["pretrained", "aligned"])
 def test_sources_that_were_lost_since_matter_where_networks_are_drawn_anew(
-    tuned, tmp_path, monkeypatch
+    tuned, tmp_path, monkeypatch, arm
 ):
     """A measured f is that of all healthy networks of a run, which may not be finished."""
-    tuned.init.arms, tuned.init.curve = ("aligned",), "measured"
+    tuned.init.arms = (arm,)
+    if arm == "aligned":
+        tuned.init.curve = "measured"
     directory = tmp_path / "drawn"
     loop.train(tuned, directory)
     monkeypatch.setattr(EarlierRun, "healthy_networks", [0])
     shutil.rmtree(directory / runs.CHECKPOINTS / "9")
     loop.train(tuned, directory)  # its networks have started already
     assert load_run(directory).status["state"] == "done"
+    table = (directory / "networks.json").read_bytes()
+    (directory / "networks.json").unlink()
+    loop.train(tuned, directory)
+    assert (directory / "networks.json").read_bytes() == table
     (directory / "metrics.jsonl").unlink()
     with pytest.raises(InputError, match=r"the weights in config.init.run are not those with"):
         loop.train(tuned, directory)

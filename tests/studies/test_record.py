@@ -286,10 +286,10 @@ def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, 
     written = (folder / "planted.json").read_bytes()
     assert not judge_again(STUDY, folder)
     assert (folder / "planted.json").read_bytes() == written
-    lower = dataclasses.replace(STUDY.claims[0], threshold=2.0)
-    assert judge_again(dataclasses.replace(STUDY, claims=(lower,)), folder)
+    larger = dataclasses.replace(STUDY, primary={"c": Primary(10.0, "It is not.")})
+    assert judge_again(larger, folder)
     record = read_record("planted", folder)
-    assert record["claims"]["c"]["outcome"] == "undecided"
+    assert record["claims"]["c"]["outcome"] == "equivalent"
     assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0, 2.0, 1.0, None, 2.0]
     assert record["judged_again_by"]
     assert record["judged_by"] == json.loads(written)["judged_by"]
@@ -316,6 +316,9 @@ def test_values_that_a_record_lacks_are_not_judged_again(finding, folder):
         ("values", ["1"]),
         ("value", 1.7),
         ("seeds", 5),
+        ("statement", "Another is."),
+        ("unit", "km"),
+        ("threshold", 0.0),
     ],
 )
 def test_values_that_are_not_those_that_were_judged_are_not_judged_again(
