@@ -490,12 +490,12 @@ def test_sources_that_were_lost_since_matter_where_networks_are_drawn_anew(
     tuned, tmp_path, monkeypatch, arm
 ):
     """A measured f is that of all healthy networks of a run, which may not be finished."""
-    tuned.init.arms = (arm,)
+    tuned.init.arms, tuned.population.seeds = (arm,), 1
     if arm == "aligned":
         tuned.init.curve = "measured"
     directory = tmp_path / "drawn"
     loop.train(tuned, directory)
-    monkeypatch.setattr(EarlierRun, "healthy_networks", [0])
+    monkeypatch.setattr(EarlierRun, "healthy_networks", [1])
     shutil.rmtree(directory / runs.CHECKPOINTS / "9")
     loop.train(tuned, directory)  # its networks have started already
     assert load_run(directory).status["state"] == "done"
