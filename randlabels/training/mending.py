@@ -247,9 +247,7 @@ def check_resumable(
             f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
             "another --workdir."
         )
-    # Of the same weights some may be no sources any more; these networks have started already.
-    but = ("source",) if "sources" in known else ()
-    if found.networks and _rows(table, but) != _rows(found.networks, but):
+    if found.networks and not _are_those(workdir, table, found):
         raise InputError(
             f"the networks of {workdir} would start from others than they did, since "
             "config.init.run has changed; use a new --workdir."
@@ -261,6 +259,19 @@ def check_resumable(
             f"the model computes something else than when {workdir} was begun; put it back, or use "
             "another --workdir."
         )
+
+
+def _are_those(workdir: Path, table: Sequence[Network], found: Agreed) -> bool:
+    """Whether the networks of a checkpoint are those of a run.
+
+    Some of their sources may be none any more, which matters no longer once networks have started;
+    then networks.json has to know them as the checkpoint does, if it is there.
+    """
+    if _rows(table) == _rows(found.networks):
+        return True
+    saved, but = _saved_table(workdir), ("source",)
+    known = "sources" in found.of and _rows(saved or found.networks) == _rows(found.networks)
+    return known and _rows(table, but) == _rows(found.networks, but)
 
 
 def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:

@@ -21,6 +21,8 @@ from randlabels.training import checkpoints, workdir
 from randlabels.training.check import check
 from randlabels.training.population import network_table
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 FILTERS = 64  # more than the 27 weights of a filter
 
 

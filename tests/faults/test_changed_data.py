@@ -509,6 +509,23 @@ def test_sources_that_were_lost_since_matter_where_networks_are_drawn_anew(
     assert 0 in runs.checkpoint_steps(directory)
 
 
+def test_a_checkpoint_of_networks_with_other_sources_is_refused(tuned, tmp_path, monkeypatch):
+    """Of a run of the same config, which was begun when other networks of the source lived."""
+    tuned.population.seeds, tuned.train.eval_epochs = 1, (3,)
+    tuned.train.checkpoint_epochs = ()
+    loop.train(tuned, tmp_path / "ours")
+    with monkeypatch.context() as lost:
+        lost.setattr(EarlierRun, "healthy_networks", [1])
+        loop.train(tuned, tmp_path / "theirs")
+    ours, theirs = (tmp_path / name / runs.CHECKPOINTS for name in ("ours", "theirs"))
+    shutil.rmtree(ours)
+    shutil.copytree(theirs, ours)
+    shutil.rmtree(ours / "9")
+    (tmp_path / "ours" / "metrics.jsonl").write_bytes(b"")
+    with pytest.raises(InputError, match="would start from others than they did"):
+        loop.train(tuned, tmp_path / "ours")
+
+
 def test_what_is_no_checkpoint_is_not_removed(small, copy):
     shutil.rmtree(copy / runs.CHECKPOINTS / "9")
     (copy / runs.CHECKPOINTS / "99").mkdir()

@@ -9,6 +9,8 @@ import pytest
 
 from randlabels.models.layers import Conv, Dense, extract_patches, scaled_normal
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 
 def conv(implementation, kernel_size, stride, padding):
     return Conv(

@@ -16,6 +16,8 @@ from randlabels.training.setup import prepare
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
 from randlabels.transfer.start import start_networks
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 ARMS = ("scratch", "pretrained", "pretrained_unscaled", "covariance")
 # conv1 has 2 * 2 * 3 = 12 weights a filter and 16 filters a network.
 MODEL = {"model.filters": 16, "model.kernel_size": 2, "model.widths": (6,)}

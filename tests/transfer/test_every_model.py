@@ -16,6 +16,8 @@ from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
 from randlabels.transfer.registry import ARMS
 from randlabels.transfer.start import start_networks
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 # {model: (changes, image size, layers that are taken over)}
 MODELS = {
     "mlp": ({"model.widths": (12, 9)}, 4, ("dense2",)),

@@ -11,6 +11,8 @@ from randlabels.models.simple_cnn import SimpleCNN
 from randlabels.transfer import aligned_init, layerwise, parse_curve
 from randlabels.transfer.layerwise import input_moments
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(5)
 
