@@ -6,11 +6,12 @@ kernels = run.params(run.steps[-1], layer="conv1")["conv1"]["kernel"]   # [netwo
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -294,15 +295,22 @@ def _quiet_orbax() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_closed_loops() -> Iterator[None]:
-    """Without the reports of Orbax's event loop, which nobody raises, that it is closed."""
+    """Without the reports of Orbax's event loop, which nobody raises, that it is closed.
+
+    After a failure they stay silenced: they come when its garbage is freed, that is at any time.
+    """
     hook = sys.unraisablehook
-    sys.unraisablehook = lambda unraisable: (
-        None if str(unraisable.exc_value) == "Event loop is closed" else hook(unraisable)
-    )
-    try:
+    if getattr(hook, "func", None) is _report_but_closed_loops:
         yield
-    finally:
-        sys.unraisablehook = hook
+        return
+    sys.unraisablehook = functools.partial(_report_but_closed_loops, hook)
+    yield
+    sys.unraisablehook = hook
+
+
+def _report_but_closed_loops(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        hook(unraisable)
 
 
 def _of_others(record: logging.LogRecord) -> bool:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -194,3 +195,20 @@ def test_reads_that_fail_beside_the_one_that_is_raised_are_not_reported(
     report()
     logger.removeHandler(handler)
     assert capfd.readouterr().err.count("<end>") == 2 * shown
+
+
+def test_reports_of_a_closed_loop_come_late_and_are_spared(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    closed = SimpleNamespace(exc_value=RuntimeError("Event loop is closed"))
+    other = SimpleNamespace(exc_value=RuntimeError("Something else"))
+    with runs.without_closed_loops():
+        sys.unraisablehook(closed)
+    sys.unraisablehook(closed)
+    assert seen == [closed]  # of somebody else's
+    for _ in range(2):
+        with pytest.raises(KeyError), runs.without_closed_loops():
+            raise KeyError
+        sys.unraisablehook(closed)
+        sys.unraisablehook(other)
+    assert seen == [closed, other, other]

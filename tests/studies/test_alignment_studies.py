@@ -18,6 +18,8 @@ from randlabels.studies.questions import kernel_size
 from randlabels.studies.readouts.groups import data_basis, disjoint_groups, pooled_filters
 from randlabels.studies.verdicts import judge
 
+pytestmark = pytest.mark.timeout(900)  # its fixture runs whole studies
+
 
 def noisy(truth, networks, filters, rng):
     """Maps [network, d] of Gaussian filters whose standard deviation along v_i is truth [d]."""
