@@ -17,7 +17,7 @@ from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.networks import EPOCHS
 from randlabels.records import append_line, line_of, plain, replace_bytes
-from randlabels.saved_config import differences, flat, with_defaults
+from randlabels.saved_config import differences_of_saved
 
 GROUPS = ("data", "labels", "model", "optimizer", "train", "population", "init")
 
@@ -209,17 +209,11 @@ def _check_forms(files: Files) -> None:
 
 def _check_config(files: Files) -> None:
     known = [meta["config"] for meta in files.metas.values() if "config" in meta]
-    if any(config != files.config and _differs(config, files.config) for config in known):
+    others = [config for config in known if config != files.config]
+    if any(differences_of_saved(config, files.config) for config in others):
         raise ValueError("config.json does not fit the checkpoints")
     if files.status.get("config_digest") not in (None, digest_of(files.config)):
         raise ValueError("status.json is of another config")
-
-
-def _differs(one: Any, other: dict[str, Any]) -> bool:
-    """Whether two configs do, one of which a version may have saved that had fewer fields."""
-    if not isinstance(one, dict):
-        return True
-    return bool(differences(*(with_defaults(flat(config)) for config in (one, other))))
 
 
 def _check_kept(files: Files) -> None:

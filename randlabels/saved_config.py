@@ -61,6 +61,16 @@ def with_defaults(saved: dict[str, Any]) -> dict[str, Any]:
     return plain(flatten(base.get_config())) | saved
 
 
+def differences_of_saved(one: Any, other: Any) -> list[str]:
+    """As `differences`, of nested configs as JSON holds them; one line for what is no config.
+
+    Versions that had fewer fields may have saved them.
+    """
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return ["no config"]
+    return differences(with_defaults(flat(one)), with_defaults(flat(other)))
+
+
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """One line for each field of two flattened configs that differs."""
     missing = "(absent)"

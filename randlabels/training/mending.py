@@ -22,7 +22,7 @@ from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.models.own import check_variables
 from randlabels.networks import Network
-from randlabels.saved_config import differences, flat, with_defaults
+from randlabels.saved_config import differences_of_saved, flat
 
 _OF_A_CHECKPOINT = re.compile(r"state|meta|commit_success\.txt|_[A-Z_]+")  # what Orbax writes
 
@@ -102,7 +102,8 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
 def _of_config(
     metas: Mapping[int, dict[str, Any]], config: dict[str, Any]
 ) -> dict[int, dict[str, Any]]:
-    return {step: meta for step, meta in metas.items() if not _differences(config, meta)}
+    others = {s for s, meta in metas.items() if differences_of_saved(config, meta.get("config"))}
+    return {step: meta for step, meta in metas.items() if step not in others}
 
 
 def _proven(metas: Mapping[int, dict[str, Any]], metrics: bytes) -> dict[int, dict[str, Any]]:
@@ -171,7 +172,7 @@ class _Search:
         meta = runs.read_meta(path)
         if step > self._last or step != meta["epoch"] * self._per_epoch:
             raise InputError(f"The checkpoint {path} is of no epoch of this run.")
-        if _differences(self._config, meta):
+        if differences_of_saved(self._config, meta.get("config")):
             raise InputError(f"The checkpoint {path} is of another config.")
         runs.read_state(path)
         return meta
@@ -330,11 +331,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _differences(config: dict[str, Any], meta: dict[str, Any]) -> list[str]:
-    """The fields in which the config of a checkpoint differs."""
-    saved = meta.get("config")
-    if not isinstance(saved, dict):
-        return ["no config"]
-    return differences(flat(config), with_defaults(flat(saved)))
