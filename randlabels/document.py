@@ -34,9 +34,11 @@ def main() -> None:
 
 def _judge_all() -> None:
     from randlabels.studies import all_studies
-    from randlabels.studies.record import judge_again
+    from randlabels.studies.record import judge_again, write_judged
 
-    changed = [name for name, study in all_studies().items() if judge_again(study)]
+    judged = {name: judge_again(study) for name, study in all_studies().items()}
+    changed = {name: record for name, record in judged.items() if record is not None}
+    write_judged(changed)
     print(f"Judged otherwise than before: {', '.join(changed) or 'nothing'}")
 
 

@@ -17,7 +17,9 @@ from randlabels import interrupts
 from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 ALL_LOST = 3  # exit code where nothing was wrong with the input, and yet no network is left
+_NO_CONFIGS = (".json", ".md", ".txt", ".yaml", ".yml", ".toml")
 _LONGEST = 400  # characters of what others' exceptions say
 
 
@@ -163,11 +165,14 @@ def _last_of_repeated(arguments: Sequence[str]) -> list[str]:
 
 def _with_paths(arguments: Sequence[str]) -> list[str]:
     """The arguments with --config=NAME, of a config that comes with the package, made a path."""
-    found = list(arguments)
+    found, given = list(arguments), 0
     for place, argument in enumerate(found[1:], start=1):
         flag, equals, value = argument.partition("=")
         if flag not in ("--config", "-config"):
             continue
+        given += 1
+        if given > 1:
+            _fail("--config is given twice; give it once.")
         if equals:
             found[place] = f"{flag}={_path(value)}"
         elif place + 1 < len(found):
@@ -181,6 +186,8 @@ def _path(value: str) -> str:
     from randlabels.config import nearest
 
     name, colon, argument = value.partition(":")
+    if name.endswith(_NO_CONFIGS) and _is_file(name):
+        _fail(f"--config={cut(name)} is no config: give a Python file with get_config, or a name.")
     if not name or "/" in name or name.endswith(".py") or _is_file(name):
         return value
     (folder,) = configs.__path__
@@ -238,11 +245,23 @@ def _last_line(error: Exception) -> str:
     given = re.search(r"Flag (--\w+) must have a value other than None", last)
     if given:
         return f"{given[1]} must be given."
+    ill_typed = re.fullmatch(r"flag --(config\.[\w.]+)=(.*?): .*", last)
+    if ill_typed and isinstance(error, flags.IllegalFlagValueError):
+        return _ill_typed(ill_typed[1], ill_typed[2]) or last
     if isinstance(error, flags.UnrecognizedFlagError) and "config" in flags.FLAGS:
         return last + _config_hint(error.flagname)
     if isinstance(error, flags.Error):
         return last.removeprefix("randlabels.errors.InputError: ")
     return f"the config cannot be loaded: {type(error).__name__}: {last}"
+
+
+def _ill_typed(flag: str, given: str) -> str | None:
+    """The sentence about a value that is not of the type of its field."""
+    from randlabels.configs import base
+
+    field = base.FIELDS.get(flag.removeprefix("config."))
+    kind = _KINDS.get(type(field.default)) if field else None
+    return f"{flag} must be {kind}, not {shown(given)}." if kind else None
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:

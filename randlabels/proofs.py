@@ -21,6 +21,16 @@ from randlabels.saved_config import differences_of_saved
 
 GROUPS = ("data", "labels", "model", "optimizer", "train", "population", "init")
 
+# What a meta holds; "?" where a version, or a caller that keeps no records, leaves it out.
+_META = {
+    "step": int,
+    "epoch": int,
+    "digests": dict,
+    "metrics": {"lines": int, "digest": str},
+    "config?": dict,
+    "networks?": list,
+    "of?": {"data?": dict, "sources?": dict, "model?": dict},
+}
 _STATUS = {"state": str, "started": str, "updated": str, "versions": dict, "devices": list}
 FINISHED = ("done", "lost")  # states of a run that has come to its end
 HEALTHY = "healthy"  # the networks of an earlier run that were sources
@@ -49,9 +59,21 @@ def opened(meta: Any, step: int) -> dict[str, Any]:
     rest = {key: value for key, value in meta.items() if key != "digest"}
     if meta.get("digest") != digest_of(rest):
         raise ValueError("its meta is damaged")
+    if not _fits(meta, _META):
+        raise ValueError("its meta is of another form than this version's")
     if meta["step"] != step:
         raise ValueError(f"it is of step {meta['step']}, its folder was renamed")
     return meta
+
+
+def _fits(value: Any, form: Any) -> bool:
+    """Whether what a form names is there and of its type; a `?` after a name: if it is there."""
+    if not isinstance(form, dict):
+        return isinstance(value, form)
+    return isinstance(value, dict) and all(
+        _fits(value[name.rstrip("?")], of) if name.rstrip("?") in value else name.endswith("?")
+        for name, of in form.items()
+    )
 
 
 class Journal:
@@ -137,6 +159,8 @@ def check_records(files: Files) -> list[dict[str, Any]]:
     if finished and newest is not None and newest["step"] < _steps(files.config, ())[-1]:
         raise ValueError("status.json says that training has ended, and the last checkpoint is not")
     text = files.metrics[: files.metrics.rfind(b"\n") + 1]  # a crash, or just now, cut the rest
+    if finished and newest is None:
+        raise ValueError("none of its checkpoints can be read")
     if newest is not None:
         _check_networks(files.networks, newest, text, finished)
     return _metrics(files, newest, text, finished)
@@ -152,19 +176,25 @@ def check_origins(workdir: Path, metas: Mapping[int, Mapping[str, Any]]) -> None
     Raises:
         InputError: if not: one of them was taken from another run.
     """
-    first: dict[str, tuple[int, Any]] = {}  # {what: (the first step that knows of it, as what)}
+    # {what: all forms in which it is known, with the first step of each}: not all can be compared,
+    # since another version may have noted less.
+    seen: dict[str, list[tuple[int, Any]]] = {}
     for step in sorted(metas):
         of = metas[step].get("of", {})
         told = {f"data {name}": value for name, value in of.get("data", {}).items()}
         told |= {name: of[name] for name in ("sources", "model") if name in of}
         for name, value in told.items():
-            earlier, was = first.setdefault(name, (step, value))
-            if not _same(name, was, value):
-                raise InputError(
-                    f"the checkpoints of steps {earlier} and {step} in {workdir} were trained on "
-                    "different data, from different networks, or by different models; remove the "
-                    "one of another run."
-                )
+            others = seen.setdefault(name, [])
+            if any(value == was for _, was in others):
+                continue
+            for earlier, was in others:
+                if not _same(name, was, value):
+                    raise InputError(
+                        f"the checkpoints of steps {earlier} and {step} in {workdir} were trained "
+                        "on different data, from different networks, or by different models; "
+                        "remove the one of another run."
+                    )
+            others.append((step, value))
 
 
 def _same(name: str, one: Any, other: Any) -> bool:
@@ -235,12 +265,6 @@ def _steps(config: dict[str, Any], epochs: Sequence[int]) -> list[int]:
         raise ValueError("config.json is no config") from error
 
 
-def _evaluated(config: dict[str, Any]) -> list[int]:
-    """The steps of the epochs that are evaluated."""
-    train = config["train"]
-    return _steps(config, train.get("eval_epochs") or range(train.get("epochs", 0) + 1))
-
-
 def _check_networks(
     ours: list[dict[str, Any]], newest: Mapping[str, Any], text: bytes, finished: bool
 ) -> None:
@@ -266,6 +290,6 @@ def _metrics(
         ascending = all(a < b for a, b in itertools.pairwise(steps))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError("metrics.jsonl has a line that is no record") from error
-    if not ascending or (finished and newest is None and steps != _evaluated(files.config)):
-        raise ValueError("metrics.jsonl has epochs twice, or misses some")
+    if not ascending:
+        raise ValueError("metrics.jsonl has epochs twice")
     return found

@@ -163,7 +163,7 @@ def test_without_a_whole_checkpoint_nothing_is_written(fresh):
         analyze(fresh)
     assert_nothing_written(fresh)
     shutil.rmtree(fresh / "checkpoints")
-    with pytest.raises(InputError, match="no checkpoints"):
+    with pytest.raises(InputError, match="none of its checkpoints can be read"):
         analyze(fresh)
     assert_nothing_written(fresh)
 

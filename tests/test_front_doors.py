@@ -58,7 +58,7 @@ BAD = {
     ),
     "wrong type": (
         with_base("--config.train.epochs=few"),
-        "flag --config.train.epochs=few: invalid literal for int() with base 10: 'few'",
+        "config.train.epochs must be a whole number, not 'few'.",
     ),
     "wrong element": (
         with_base("--config.model.widths=abc"),

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from randlabels.config import Fields, Reader, check_choice
-from randlabels.errors import InputError, in_one_line
+from randlabels.errors import InputError, in_one_line, shown
 from randlabels.import_path import is_import_path, load
 from randlabels.models.facts import facts_of
 from randlabels.models.layers import ACTIVATIONS
@@ -45,6 +45,11 @@ def model_named(name: str) -> type[nn.Module]:
         InputError: if there is none, or what the path leads to is no model.
     """
     if not is_import_path(name):
+        if "." in name or "/" in name:
+            raise InputError(
+                f"config.model.name is {shown(name)}; a model of your own is named "
+                "my_package.my_module:Net (docs/extending.md)."
+            )
         check_choice("model.name", name, MODELS)
         return MODELS[name]
     model = load("model.name", name)

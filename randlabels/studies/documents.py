@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from randlabels import records
+from randlabels.disk import told
 from randlabels.errors import InputError, in_one_line
 from randlabels.studies import study_modules
 from randlabels.studies.inference import benjamini_hochberg
@@ -53,33 +54,46 @@ def document_paths() -> list[Path]:
 
 
 def refresh_all(write: bool = True) -> list[Path]:
-    """The documents whose generated parts are not those of the records; made anew if asked."""
-    changed = []
+    """The documents whose generated parts are not those of the records; made anew if asked.
+
+    Raises:
+        InputError: if a record or a document cannot be read (nothing is written then) or written.
+    """
+    changed = {}
     for path in document_paths():
-        text = path.read_text()
         try:
+            text = path.read_text()
             new = refreshed(text, path.stem)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, OSError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"a record that {path.name} reads is damaged ({in_one_line(error)}); record the "
-                "study again."
+                f"{path.name}, or a record that it reads, is damaged ({in_one_line(error)}); "
+                "restore it, or record the study again."
             ) from error
         if new != text:
-            changed.append(path)
-            if write:
-                records.replace_text(path, new)
-    return changed
+            changed[path] = new
+    with told(ROOT):
+        for path, new in changed.items() if write else ():
+            records.replace_text(path, new)
+    return list(changed)
 
 
 def changed_pictures() -> list[Path]:
-    """The recorded pictures that are missing, or not those of their record."""
-    known = {
-        RESULTS / file: digest
-        for study in study_modules()
-        for file, digest in (read_record(study) or {}).get("picture_digests", {}).items()
-    }
+    """The recorded pictures that are missing, or not those of their record.
+
+    Raises:
+        InputError: if a record does not say which pictures it has.
+    """
+    known: dict[Path, str] = {}
+    for study in study_modules():
+        record = read_record(study)
+        digests = {} if record is None else record.get("picture_digests")
+        if not isinstance(digests, dict):
+            raise InputError(
+                f"the record of {study} is damaged (it lists no pictures); record the study again."
+            )
+        known |= {RESULTS / file: digest for file, digest in digests.items()}
     return [
         path
         for path, digest in known.items()

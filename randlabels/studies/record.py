@@ -9,6 +9,7 @@ import datetime
 import functools
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from randlabels.studies.verdicts import judge
 from randlabels.training.workdir import git_revision
 
 # Fields that name a place on a machine, not a choice.
+_NEGLIGIBLE = 1e-12  # difference of two effects that rounding explains; there is none of p values
 _PLACES = ("init.run", "data.data_dir")
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +86,13 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
     if finding.seeds != "testing":
         raise InputError("a record needs testing seeds; what is tuned on is no result.")
     name = finding.study.name
+    try:
+        record = _record(finding, note)
+    except (KeyError, TypeError, ValueError) as error:  # before any picture is written
+        raise InputError(
+            f"a status.json of {name} is damaged ({in_one_line(error)}), so it cannot be recorded; "
+            "remove that run and give the same command."
+        ) from error
     pictures = {}
     for file, caption in finding.captions.items():
         drawn = (finding.results.workdir / "figures" / file).read_bytes()
@@ -91,9 +100,7 @@ def write_record(finding: Finding[Any], note: str = "", folder: Path = RESULTS) 
         pictures[f"{name}-{file}"] = caption
     digests = {file: records.file_digest(folder / file) for file in pictures}
     path = folder / f"{name}.json"
-    records.write_json(
-        path, _record(finding, note) | {"pictures": pictures, "picture_digests": digests}
-    )
+    records.write_json(path, record | {"pictures": pictures, "picture_digests": digests})
     for picture in folder.glob(f"{name}-*.png"):
         if picture.name not in pictures:
             picture.unlink()
@@ -141,31 +148,41 @@ def _recorded_values(claims: dict[str, Any], name: str) -> np.ndarray:
 
 def differing(recorded: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
     """The fields in which two verdicts on the same values differ, but for rounding."""
-    return [field for field, value in verdict.items() if not _same(recorded[field], value)]
+    return [
+        field
+        for field, value in verdict.items()
+        if not _same(recorded[field], value, 0.0 if field.startswith("p") else _NEGLIGIBLE)
+    ]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: Any, other: Any, negligible: float) -> bool:
     if isinstance(other, list) and isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(
+            _same(a, b, negligible) for a, b in zip(one, other, strict=True)
+        )
     if isinstance(other, float) and isinstance(one, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+        return math.isclose(one, other, rel_tol=1e-9 if negligible else 1e-6, abs_tol=negligible)
     return bool(one == other)
 
 
-def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
-    """Judge a record by today's rules, and write it if a verdict is another; whether one is.
+def judge_again(study: Study[Any], folder: Path = RESULTS) -> dict[str, Any] | None:
+    """The record of a study, judged by today's rules; None if no verdict is another.
 
     Raises:
-        InputError: if the record is damaged, has other claims than the study, or values that are
-            not those of which it has the mean, or cannot be written.
+        InputError: if the record is damaged, has other claims, primary claims or recipes than the
+            study, or values that are not those of which it has the mean.
     """
     record = read_record(study.name, folder)
     if record is None:
-        return False
+        return None
     try:
         claims = judged_again(record, study)
         if claims.keys() != record["claims"].keys():
             raise ValueError("it has other claims")
+        if record["primary"] != list(study.primary):
+            raise ValueError("it has other primary claims")
+        if stale_stages(record, study):
+            raise ValueError("its stages had other recipes")
         differences = {
             name: differing(record["claims"][name], verdict) for name, verdict in claims.items()
         }
@@ -182,11 +199,20 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> bool:
             f"claim {lost[0]} of {study.name} is another than the recorded one, or its values are "
             "not those that were judged; record the study again."
         )
-    if any(differences.values()):
-        again = {"claims": claims, "judged_again_by": git_revision()}
-        with told(folder):
-            records.write_json(folder / f"{study.name}.json", record | again)
-    return any(differences.values())
+    if not any(differences.values()):
+        return None
+    return record | {"claims": claims, "judged_again_by": git_revision()}
+
+
+def write_judged(judged: Mapping[str, Mapping[str, Any]], folder: Path = RESULTS) -> None:
+    """Write what `judge_again` returned, of all studies once none was refused: {name: record}.
+
+    Raises:
+        InputError: if they cannot be written.
+    """
+    with told(folder):
+        for name, record in judged.items():
+            records.write_json(folder / f"{name}.json", record)
 
 
 def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:

@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from randlabels.config import flatten
 from randlabels.configs.base import BUDGETS, changes_at
 from randlabels.data.generators import generator_named
-from randlabels.errors import InputError
-from randlabels.records import plain
+from randlabels.errors import InputError, shown
+from randlabels.records import plain, read_json
 from randlabels.saved_config import differences, read_config, with_defaults
 from randlabels.studies.declare import Stage, Study
 
@@ -107,9 +107,16 @@ def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, 
     """Make sure that what a workdir holds of a study is of this budget and was made there.
 
     Raises:
-        InputError: if a stage was trained as another budget has it, or starts from a run of
-            another folder.
+        InputError: if it holds another study, a stage was trained as another budget has it, or
+            starts from a run of another folder.
     """
+    other = study.name
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # not there, or made anew
+        other = read_json(workdir / "verdicts.json").get("study", study.name)
+    if other != study.name:
+        raise InputError(
+            f"--workdir {workdir} holds the study {shown(other)}; use another for {study.name}."
+        )
     saved = {}
     for stage in study.stages:
         with contextlib.suppress(InputError, OSError):  # not there, or mended later

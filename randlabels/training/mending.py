@@ -170,6 +170,8 @@ class _Search:
     def _read(self, step: int) -> dict[str, Any]:
         path = self._folder / str(step)
         meta = runs.read_meta(path)
+        if "networks" not in meta:
+            raise InputError(f"The checkpoint {path} has no network table.")
         if step > self._last or step != meta["epoch"] * self._per_epoch:
             raise InputError(f"The checkpoint {path} is of no epoch of this run.")
         if differences_of_saved(self._config, meta.get("config")):
@@ -286,7 +288,7 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
     for sentence in found.passed_over:
         wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
         logging.warning("%s; what does not fit is trained again.", wrong)
-    if found.passed_over and found.step < 0:
+    if found.step < 0 and (found.passed_over or _read_metrics(workdir)):
         tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
     if found.networks:
         table[:] = found.networks

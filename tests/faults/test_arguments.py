@@ -60,6 +60,12 @@ def test_the_last_of_a_repeated_tuple_in_a_flagfile_counts(parse, tmp_path):
         (["--config="], "there is no file '' for --config."),
         (["--config=" + "x" * 300], "xxx... is neither a file nor a name; it may be base"),
         (["--config=a\0b"], "is neither a file nor a name"),
+        (["--config=base", "--config=vgg16"], "--config is given twice; give it once."),
+        (["--config", "base", "--config", "base"], "--config is given twice; give it once."),
+        (["--config=README.md"], "--config=README.md is no config: give a Python file"),
+        (["--config=base", "--config.train.epochs=3.5"], "must be a whole number, not '3.5'."),
+        (["--config=base", "--config.optimizer.learning_rate="], "must be a number, not ''."),
+        (["--config=base", "--config.data.shuffle_pixels=so"], "must be true or false, not 'so'."),
         (["--config=base", "--config.seed=" + "9" * 5000], "flag --config.seed=999"),
     ],
 )

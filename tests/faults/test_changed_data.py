@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from randlabels import load_run, runs
+from randlabels import load_run, proofs, runs
 from randlabels.analysis.layer_inputs import open_inputs
 from randlabels.analyze import analyze
 from randlabels.errors import InputError
@@ -524,6 +524,25 @@ def test_a_checkpoint_of_networks_with_other_sources_is_refused(tuned, tmp_path,
     (tmp_path / "ours" / "metrics.jsonl").write_bytes(b"")
     with pytest.raises(InputError, match="would start from others than they did"):
         loop.train(tuned, tmp_path / "ours")
+
+
+def test_checkpoints_are_compared_although_an_older_one_cannot_be(tmp_path):
+    """An older version noted no healthy networks; another of JAX traces other programs."""
+    sources, healthy = {"digests": {"9": "a"}}, proofs.HEALTHY
+    models = [
+        {"versions": versions, "batch": 8, "train": train}
+        for versions, train in (("1", "X"), ("2", "A"), ("2", "B"))
+    ]
+    of = [
+        {"sources": sources, "model": models[0]},
+        {"sources": sources | {healthy: [0, 1]}, "model": models[1]},
+        {"sources": sources | {healthy: [0, 1]}, "model": models[1]},
+    ]
+    proofs.check_origins(tmp_path, {step: {"of": one} for step, one in enumerate(of)})
+    for change in ({"sources": sources | {healthy: [1, 2]}}, {"model": models[2]}):
+        metas = {step: {"of": one} for step, one in enumerate([*of, of[-1] | change])}
+        with pytest.raises(InputError, match="the checkpoints of steps 1 and 3"):
+            proofs.check_origins(tmp_path, metas)
 
 
 def test_what_is_no_checkpoint_is_not_removed(small, copy):

@@ -476,3 +476,54 @@ def test_an_analysis_of_other_checkpoints_than_there_are_is_refused(copy):
     path.write_text(json.dumps(manifest | {"checkpoints": {"77": "0" * 64}}))
     with pytest.raises(InputError, match="made of other checkpoints than there are"):
         load_alignment(copy)
+
+
+@pytest.mark.parametrize("what", ["folder", "metas"])
+def test_records_that_no_checkpoint_proves_are_refused(
+    small, finished, copy, other, outcome, what, capsys
+):
+    """They could be another run's."""
+    if what == "folder":
+        shutil.rmtree(copy / "checkpoints")
+    else:
+        for meta in copy.glob("checkpoints/*/meta/metadata"):
+            meta.write_bytes(b"")
+    for name in ("metrics.jsonl", "networks.json"):
+        shutil.copyfile(other / name, copy / name)
+    with pytest.raises(InputError, match="none of its checkpoints can be read"):
+        load_run(copy)
+    if what == "metas":
+        shutil.rmtree(copy / "checkpoints")
+    loop.train(small, copy)
+    assert "is trained from the start" in capsys.readouterr().err
+    assert outcome(copy) == outcome(finished)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"of": None},
+        {"of": {"data": None}},
+        {"of": {"sources": []}},
+        {"of": {"model": "x"}},
+        {"networks": None},
+        {"metrics": {"lines": "3", "digest": ""}},
+        {"metrics": ...},
+        {"epoch": ...},
+        {"digests": ...},
+        {"networks": ...},
+    ],
+)
+def test_metas_of_another_form_are_trained_again(small, finished, copy, outcome, change):
+    """As another version might write them, and seal them; `...` is left out."""
+    for path in copy.glob("checkpoints/*/meta/metadata"):
+        if path.parts[-3] == "0":
+            continue
+        meta = json.loads(path.read_text()) | change
+        meta = {k: v for k, v in meta.items() if v is not ... and k != "digest"}
+        path.write_text(json.dumps(proofs.sealed(meta)))
+    if change != {"networks": ...}:  # readers of a run do without
+        with pytest.raises(InputError, match="damaged"):
+            load_run(copy)
+    loop.train(small, copy)
+    assert outcome(copy) == outcome(finished)

@@ -70,7 +70,7 @@ def test_a_damaged_record_is_one_sentence(monkeypatch):
             "read_record",
             lambda name, *a, d=damaged: d.get(name) or record_module.read_record(name, *a),
         )
-        with pytest.raises(InputError, match="is damaged .*; record the study again") as error:
+        with pytest.raises(InputError, match="is damaged .*; restore it, or record") as error:
             documents.refresh_all(write=False)
         assert "\n" not in str(error.value)
 
@@ -84,6 +84,40 @@ def test_pictures_that_are_not_those_of_the_records_are_found(tmp_path, monkeypa
     first.unlink()
     second.write_bytes(second.read_bytes()[:-1])
     assert sorted(documents.changed_pictures()) == [first, second]
+
+
+def test_a_record_that_lists_no_pictures_is_one_sentence(monkeypatch):
+    whole = record_module.read_record("fig3")
+    for digests in (None, [], "x"):
+        damaged = whole | {"picture_digests": digests}
+        monkeypatch.setattr(documents, "read_record", lambda name, d=damaged: d)
+        with pytest.raises(InputError, match="is damaged .it lists no pictures."):
+            documents.changed_pictures()
+
+
+@pytest.mark.parametrize("damage", ["no text", "folder"])
+def test_a_document_that_cannot_be_read_is_one_sentence_and_nothing_is_written(
+    tmp_path, monkeypatch, damage
+):
+    stale, spoiled = tmp_path / "README.md", tmp_path / "spoiled.md"
+    text = (ROOT / "README.md").read_text()
+    stale.write_text(text.replace("| supported |", "| contradicted |"))
+    spoiled.write_bytes(b"\xff\xfe") if damage == "no text" else spoiled.mkdir()
+    monkeypatch.setattr(documents, "document_paths", lambda: [stale, spoiled])
+    with pytest.raises(InputError, match=r"spoiled.md, or a record that it reads, is damaged"):
+        documents.refresh_all()
+    assert "| contradicted |" in stale.read_text()
+    monkeypatch.setattr(documents, "document_paths", lambda: [stale])
+    with monkeypatch.context() as full:
+        full.setattr(documents.records, "replace_text", disk_full)
+        with pytest.raises(InputError, match="the disk is full; make space"):
+            documents.refresh_all()
+    assert documents.refresh_all() == [stale]
+    assert stale.read_text() == text
+
+
+def disk_full(path, text):
+    raise OSError(28, "No space left on device", str(path))
 
 
 def test_front_door_4_checks():

@@ -23,6 +23,7 @@ from randlabels.studies.record import (
     judged_again,
     read_record,
     stale_stages,
+    write_judged,
     write_record,
 )
 from randlabels.studies.resolve import resolve
@@ -284,10 +285,11 @@ def test_a_verdict_that_differs_is_noticed(finding, folder, field):
 def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, folder):
     write_record(finding, folder=folder)
     written = (folder / "planted.json").read_bytes()
-    assert not judge_again(STUDY, folder)
-    assert (folder / "planted.json").read_bytes() == written
+    assert judge_again(STUDY, folder) is None
     larger = dataclasses.replace(STUDY, primary={"c": Primary(10.0, "It is not.")})
-    assert judge_again(larger, folder)
+    judged = judge_again(larger, folder)
+    assert (folder / "planted.json").read_bytes() == written
+    write_judged({"planted": judged}, folder)
     record = read_record("planted", folder)
     assert record["claims"]["c"]["outcome"] == "equivalent"
     assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0, 2.0, 1.0, None, 2.0]
@@ -301,7 +303,7 @@ def test_values_that_a_record_lacks_are_not_judged_again(finding, folder):
     study = dataclasses.replace(STUDY, claims=(other,), primary={"other": STUDY.primary["c"]})
     with pytest.raises(InputError, match="does not have the values of all its claims"):
         judge_again(study, folder)
-    assert not judge_again(dataclasses.replace(STUDY, name="unrecorded"), folder)
+    assert judge_again(dataclasses.replace(STUDY, name="unrecorded"), folder) is None
 
 
 @pytest.mark.parametrize(
@@ -341,6 +343,51 @@ def test_a_record_with_other_claims_is_not_judged_again(finding, folder):
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match="it has other claims"):
         judge_again(STUDY, folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("primary", [], "it has other primary claims"),
+        ("primary", ["c", "c"], "it has other primary claims"),
+        ("budget", "full", "its stages had other recipes"),
+        ("budget", "huge", "record the study again"),
+    ],
+)
+def test_a_record_that_says_otherwise_what_was_claimed_or_run_is_refused(
+    finding, folder, field, value, sentence
+):
+    path = write_record(finding, folder=folder)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(InputError, match=sentence):
+        judge_again(STUDY, folder)
+
+
+@pytest.mark.parametrize("true", [3.1e-31, 2.5e-11, 0.03])
+def test_p_values_are_compared_however_small_they_are(true):
+    verdict = {"p": true, "p_adjusted": true, "p_sign_flip": true, "value": 0.0}
+    assert differing(verdict | {"p": true * (1 + 1e-9), "value": 1e-15}, verdict) == []
+    for field in ("p", "p_adjusted", "p_sign_flip"):
+        assert differing(verdict | {field: true * 1.001}, verdict) == [field]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"started": "x"},
+        {"updated": "2026-13-99"},
+        {"started": "2025-01-01T00:00:00"},
+        {"git_revision": None},
+    ],
+)
+def test_a_damaged_status_is_refused_before_anything_is_written(finding, folder, damage):
+    status = {k: v for k, v in (STATUS | damage).items() if v is not None}
+    run = dataclasses.replace(finding.results.runs["up"], status=status)
+    runs = finding.results.runs | {"up": run}
+    results = dataclasses.replace(finding.results, runs=runs)
+    with pytest.raises(InputError, match=r"a status.json of planted is damaged"):
+        write_record(dataclasses.replace(finding, results=results), folder=folder)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "\xff"])

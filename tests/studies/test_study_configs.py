@@ -131,6 +131,16 @@ def test_a_workdir_of_another_budget_is_refused_by_its_name(there, tmp_path):
     check_workdir(study, tmp_path, there, "datasets", "testing")
 
 
+def test_a_workdir_of_another_study_is_refused(tmp_path):
+    study = find_study("quickstart")
+    for text in ("[", "[]", "{}", json.dumps({"study": "quickstart"})):
+        (tmp_path / "verdicts.json").write_text(text)
+        check_workdir(study, tmp_path, "smoke", "", "testing")
+    (tmp_path / "verdicts.json").write_text(json.dumps({"study": "fig5"}))
+    with pytest.raises(InputError, match="holds the study 'fig5'; use another for quickstart"):
+        check_workdir(study, tmp_path, "smoke", "", "testing")
+
+
 @pytest.mark.parametrize("run", [None, 5, ["a"]])
 def test_a_config_whose_earlier_run_is_no_path_is_refused(tmp_path, run):
     study = find_study("quickstart")
