@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,7 @@ _CODE = re.compile(r"os_error_code='(\d+)'|OS error (\d+)|\[Errno (\d+)\]")
 
 _TEMPORARY = re.compile(r"\.\d+\.\d+\.tmp$")  # as `records.replacement` names them
 
+_ATTEMPTS, _BETWEEN = 40, 0.05  # of removing such a folder, and seconds between them
 _SPARE = 2**20  # bytes that a run needs beside its checkpoints
 
 
@@ -121,7 +123,19 @@ def remove_temporaries(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 path.unlink()
     for path in folder.glob("*.orbax-checkpoint-tmp*"):
+        _remove_tree(path)
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder into which threads that nobody waits for may still write for a moment.
+
+    Orbax gives up at the first array that fails, while others are on their way to the disk.
+    """
+    for _ in range(_ATTEMPTS):
         shutil.rmtree(path, ignore_errors=True)
+        time.sleep(_BETWEEN)
+        if not path.exists():
+            return
 
 
 def writable(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -158,6 +159,26 @@ def test_what_a_killed_process_left_half_written_is_removed(small, copy):
     (copy / "status.json").unlink()
     loop.train(small, copy)
     assert [path.name for path in half_written(copy)] == ["notes.tmp"]
+
+
+def test_a_half_written_checkpoint_is_removed_although_threads_still_write_into_it(tmp_path):
+    """As those of Orbax do for a moment, after the first of its arrays has failed."""
+    folder, begun = tmp_path / "3.orbax-checkpoint-tmp", threading.Event()
+
+    def write():
+        for i in range(60):
+            with contextlib.suppress(OSError):
+                (folder / "state" / "d").mkdir(parents=True, exist_ok=True)
+                (folder / "state" / "d" / str(i)).write_bytes(b"x")
+            begun.set()
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    begun.wait()
+    disk.remove_temporaries(tmp_path)
+    thread.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_errors_that_are_bugs_stay_so(tmp_path):
