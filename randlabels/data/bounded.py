@@ -20,13 +20,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self
 
 from randlabels.data.errors import DataError
+from randlabels.host_memory import available_memory, readable
 
-MAX_BYTES = 2**30  # of an archive without its compression; CIFAR-100 has 185 MB
-MAX_MEMBERS = 200_000  # CIFAR-10 as a tree has 60,000 files
-MAX_IMAGE = 2**20  # bytes of the file of one image
+MAX_BYTES = 2**38  # of an archive without its compression; ImageNet has 150 GB
+MAX_MEMBERS = 2_000_000  # ImageNet has 1.3 million files
+MAX_IMAGE = 2**26  # bytes of the file of one image
 MAX_RATIO = 200  # of decompression, from _RATIO_FROM on
 _RATIO_FROM = 2**26  # bytes
 _BLOCK = 2**16
+_ASKED_EVERY = 2**28  # bytes, after which free memory is asked for
 
 # What the readers of archives raise for damaged ones.
 DAMAGED = (
@@ -39,6 +41,20 @@ DAMAGED = (
     ValueError,
     RecursionError,  # of headers of headers
 )
+
+
+def check_memory(what: str, size: int) -> None:
+    """Make sure that as many bytes can be held in memory.
+
+    Raises:
+      DataError: they cannot.
+    """
+    free = available_memory()
+    if size > free:
+        raise DataError(
+            f"{what} takes {readable(size)} of memory, and {readable(free)} are free; give fewer "
+            "or smaller images (--size)."
+        )
 
 
 def check_regular(path: Path, largest: int) -> None:
@@ -72,10 +88,10 @@ class Bounded:
         block: bytes = self._stream.read(size)
         self._count += len(block)
         if self._count > MAX_BYTES:
-            raise DataError(f"{self._path} holds more than {MAX_BYTES} bytes, which no CIFAR does.")
+            raise DataError(f"{self._path} holds more than {MAX_BYTES} bytes, which is refused.")
         if self._count > max(_RATIO_FROM, MAX_RATIO * self._raw.tell()):
             raise DataError(
-                f"{self._path} decompresses more than {MAX_RATIO}-fold, which no CIFAR does."
+                f"{self._path} decompresses more than {MAX_RATIO}-fold, which no images do."
             )
         return block
 
@@ -111,8 +127,15 @@ def read_all(path: Path) -> bytes:
     Raises:
       DataError: as `decompressed`.
     """
+    blocks: list[bytes] = []
+    size = 0
     with decompressed(path) as stream:
-        return b"".join(iter(lambda: stream.read(_BLOCK), b""))
+        while block := stream.read(_BLOCK):
+            blocks.append(block)
+            size += len(block)
+            if size % _ASKED_EVERY < _BLOCK:
+                check_memory(str(path), 2 * _ASKED_EVERY)
+    return b"".join(blocks)
 
 
 class _StrictHeader(tarfile.TarInfo):
@@ -171,7 +194,7 @@ def _content(path: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes
 
 def _check_member(path: Path, member: tarfile.TarInfo, count: int, largest: int) -> None:
     if count > MAX_MEMBERS:
-        raise DataError(f"{path} has more than {MAX_MEMBERS} members, which no CIFAR has.")
+        raise DataError(f"{path} has more than {MAX_MEMBERS} members, which is refused.")
     name = member.name[:80]
     if member.issparse() or not (member.isfile() or member.isdir()):
         raise DataError(f"{path}: {name} is neither a plain file nor a folder.")
@@ -186,6 +209,53 @@ def _check_end(path: Path, rest: Any) -> None:
             raise DataError(
                 f"{path} is damaged (something follows the end of the archive); fetch it again."
             )
+
+
+def zip_files(
+    path: Path, largest: int
+) -> Generator[tuple[PurePosixPath, Callable[[], bytes]], None, None]:
+    """The plain files of a zip in their order, as (path, content).
+
+    A content can be called as long as the generator lives; its checksum is compared.
+
+    Args:
+      path: of the zip.
+      largest: bytes of one file.
+
+    Raises:
+      DataError: the archive is damaged or exceeds a bound, or a member is encrypted or a link.
+    """
+    check_regular(path, MAX_BYTES)
+    try:
+        archive = zipfile.ZipFile(path)
+    except DAMAGED as error:
+        raise DataError(f"{path} is damaged ({reason(error)}); fetch it again.") from error
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len(members) > MAX_MEMBERS:
+        raise DataError(f"{path} has more than {MAX_MEMBERS} members, which is refused.")
+    for info in members:
+        name = info.filename[:80]
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.flag_bits & 1 or kind not in (0, stat.S_IFREG):
+            raise DataError(f"{path}: {name} is encrypted, or neither a plain file nor a folder.")
+        if info.file_size > largest:
+            raise DataError(
+                f"{path}: {name} has {info.file_size} bytes; at most {largest} are read."
+            )
+        yield PurePosixPath(info.filename), functools.partial(_of_zip, path, archive, info)
+
+
+def _of_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as file:
+            content = file.read(info.file_size + 1)
+    except (*DAMAGED, NotImplementedError, RuntimeError) as error:
+        raise DataError(
+            f"{path} is damaged ({info.filename}: {reason(error)}); fetch it again."
+        ) from error
+    if len(content) != info.file_size:
+        raise DataError(f"{path} is damaged ({info.filename} is cut short); fetch it again.")
+    return content
 
 
 def reason(error: BaseException) -> str:

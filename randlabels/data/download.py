@@ -1,5 +1,6 @@
 """Downloads one checked file, resumably, never leaving a half file under the final name."""
 
+import hashlib
 import http.client
 import os
 import urllib.error
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from randlabels.data.archives import check_file
+from randlabels.data import bounded
 from randlabels.data.errors import DataError
 
 TIMEOUT = 10  # seconds without an answer
@@ -46,6 +47,28 @@ def download(url: str, path: Path, size: int, sha256: str) -> None:
         part.unlink()
         raise
     os.replace(part, path)
+
+
+def check_file(path: Path, size: int, sha256: str) -> None:
+    """Raises DataError unless the file has this size in bytes and this sha256."""
+    bounded.check_regular(path, bounded.MAX_BYTES)
+    found = path.stat().st_size
+    if found != size:
+        raise DataError(
+            f"{path} has {found} bytes where the official archive has {size}; "
+            "it is incomplete or another file: fetch it again."
+        )
+    digest = hashlib.sha256()
+    with path.open("rb") as file, tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
+        bar.set_description(f"checking {path.name}")
+        while block := file.read(2**20):
+            digest.update(block)
+            bar.update(len(block))
+    if digest.hexdigest() != sha256:
+        raise DataError(
+            f"{path} is damaged or not the official archive: its sha256 is "
+            f"{digest.hexdigest()}, not {sha256}; fetch it again."
+        )
 
 
 def _fetch(url: str, part: Path, have: int, size: int) -> None:

@@ -1,121 +1,153 @@
-"""Front door: makes a genuine TFDS array_record directory of cifar10 or cifar100, no TensorFlow.
+"""Front door: makes a genuine TFDS array_record directory of labelled images, without TensorFlow.
 
+    python -m randlabels.data.prepare --name=photos --source=PATH --data_dir=datasets --size=64
     python -m randlabels.data.prepare --name=cifar10
     python -m randlabels.data.prepare --name=cifar10 --source=cifar-10-binary.tar.gz
-    python -m randlabels.data.prepare --name=cifar10 --data_dir=datasets --source=jpegs.tar.xz
+    python -m randlabels.data.prepare --check=datasets/photos
 
-Without --source the official archive is downloaded. Whatever reads TFDS directories can read the
-result. As its metadata cannot be told from the official data set's, only the official archive
-(checked by sha256) may go into TFDS's default directory; copies of another origin need --data_dir.
+What --source may be stands in `randlabels.data.forms`. Without one the official archive of a known
+data set is downloaded. Whatever reads TFDS directories can read the result. As its metadata cannot
+be told from the official data set's, only official archives (checked by sha256) may go into TFDS's
+default directory under the name of a data set that TFDS knows; copies of another origin need
+--data_dir.
 """
 
 import contextlib
+import dataclasses
 import fcntl
-import io
 import os
+import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+import numpy as np
 from absl import flags
-from PIL import Image
-from tqdm import tqdm
 
 from randlabels import frontdoor
-from randlabels.data import archives
-from randlabels.data.download import download
+from randlabels.data import builders, official
+from randlabels.data.check import check
 from randlabels.data.errors import DataError
+from randlabels.data.forms import Examples, RawData, Wishes, read_form
 from randlabels.data.manifest import check_texts, source_of, write_manifest
 from randlabels.data.stored import (
-    PREPARABLE,
     TFDS_DEFAULT,
     find_builder,
+    is_known,
     is_prepared,
+    own_folder,
     prepare_command,
-    quiet_absl,
 )
+from randlabels.errors import cut, shown
 
 OFFICIAL_COUNTS = {"train": 50000, "test": 10000}  # images of cifar10 and of cifar100
+_SPOKEN = {"train": "training", "validation": "validation", "test": "test"}
+AS_THEY_ARE = Wishes()
 _LEFTOVER = ".preparing-"
+# Of which TFDS has names only in the archive; alphabetical, as it numbers them.
+_CLASSES = {
+    "cifar10": (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+    )
+}  # fmt: skip
 
 
-def prepare(name: str, data_dir: str = "", source: str = "") -> str:
+def prepare(
+    name: str,
+    data_dir: str = "",
+    source: str = "",
+    wishes: Wishes = AS_THEY_ARE,
+    test_share: float = 0.1,
+    seed: int = 0,
+) -> str:
     """Prepares a data set and returns a sentence that says what was done.
 
     Args:
-      name: "cifar10" or "cifar100".
+      name: of the data set; any for one of the user's own.
       data_dir: where; "" is TFDS's default directory.
-      source: "" downloads the official archive; otherwise the path of the official binary archive
-        or, for cifar10, of a folder or tar of class folders, or of a .npz or .npz.xz.
+      source: "" downloads the official archive; otherwise the path of it, or of images in another
+        form (`randlabels.data.forms`).
+      wishes: what images shall become.
+      test_share: of each class, held out for testing if the source has neither test nor validation
+        images.
+      seed: of the choice of those.
 
     Raises:
       DataError: the source is missing, damaged, not verifiable or not allowed there, or data_dir
         cannot be written to. Nothing is left half-written.
     """
-    if name not in PREPARABLE:
-        raise DataError(f"cannot prepare {name!r}; choose one of {', '.join(PREPARABLE)}.")
-    builder = find_builder(name, data_dir)
-    target = Path(builder.data_dir)
-    if is_prepared(builder):
+    known = is_known(name)
+    if not known:
+        _check_own(name, source)
+    target = Path(find_builder(name, data_dir).data_dir) if known else own_folder(name, data_dir)
+    if _is_there(name, data_dir, target, known):
         check_texts(target, prepare_command(name, data_dir))
         origin = source_of(target)
         return f"{name} is already prepared in {target}{f' (from {origin})' if origin else ''}."
     if target.exists():
         raise DataError(f"{target} exists but is no prepared data set; delete it and try again.")
     try:
-        data, origin = _read_source(builder, source, explicit_dir=bool(data_dir))
-        _write(name, target, data, origin)
+        data, origin = _read_source(name, data_dir, source, wishes, target.parents[1])
+        data = _with_test(data, test_share, seed)
+        _write(name, target, data, origin, known)
     except OSError as error:
         raise DataError(f"cannot prepare {name} in {target.parent}: {error}.") from error
-    counts = _counts(data)
-    fewer = "" if counts == OFFICIAL_COUNTS else " (the whole set has 50000 and 10000)"
-    return (
-        f"{name} is prepared in {target}: {counts['train']} training and {counts['test']} test "
-        f"images from {origin}{fewer}."
-    )
+    return _said(name, data_dir, target, data, origin)
 
 
-def _counts(data: archives.RawData) -> dict[str, int]:
-    return {"train": len(data.train.images), "test": len(data.test.images)}
+def _check_own(name: str, source: str) -> None:
+    """A data set that TFDS does not know needs a source and a name of letters."""
+    from randlabels.data.generators import GENERATORS
 
-
-def _read_source(builder: Any, source: str, explicit_dir: bool) -> tuple[archives.RawData, str]:
-    """The examples and the name of what they came from."""
-    name = builder.name
-    ((url, official),) = builder.url_infos.items()
-    size, sha256 = int(official.size), official.checksum
-    root = Path(builder.data_dir).parents[1]
+    if not re.fullmatch(r"[a-z][a-z0-9_]{,99}", name):
+        raise DataError(
+            f"--name={shown(name)} must be of small letters, digits and _, a letter first."
+        )
+    if name in GENERATORS:
+        raise DataError(f"{name} is the name of generated images; choose another --name.")
     if not source:
-        archive = root / "downloads" / official.filename
-        download(url, archive, size, sha256)
-        return archives.read_official(archive, name), official.filename
+        raise DataError(
+            f"{name} has no official archive that is known ({', '.join(official.OFFICIAL)} have); "
+            "give your images with --source."
+        )
+
+
+def _is_there(name: str, data_dir: str, target: Path, known: bool) -> bool:
+    return is_prepared(find_builder(name, data_dir)) if known or target.exists() else False
+
+
+def _read_source(
+    name: str, data_dir: str, source: str, wishes: Wishes, root: Path
+) -> tuple[RawData, str]:
+    """The examples and the name of what they came from."""
+    known = is_known(name)
+    if known and name not in official.OFFICIAL:
+        raise DataError(
+            f"{name} is a data set of TFDS, whose archive is not known here; give your copy of it "
+            f"a name of its own, such as --name=my_{name.partition('/')[0]}."
+        )
+    if not source:
+        return official.fetch(find_builder(name, data_dir), root / "downloads")
     path = Path(source).expanduser()
     if not path.exists():
         raise DataError(f"--source={source} does not exist.")
-    is_npz = path.name.endswith((".npz", ".npz.xz"))
-    folder = "" if path.is_dir() or is_npz else archives.tar_top_folder(path)
-    if folder == archives.LAYOUTS[name].folder:
-        archives.check_file(path, size, sha256)
-        return archives.read_official(path, name), path.name
-    if folder in ("cifar-10-batches-py", "cifar-100-python"):
-        raise DataError(
-            f"{path} is the official Python version, which cannot be verified (TFDS holds only "
-            f"the checksum of the binary version); give {official.filename} ({url})."
-        )
-    _check_unofficial(name, path, root, explicit_dir)
-    read = archives.read_npz if is_npz else archives.read_class_folders
-    return read(path), path.resolve().name
+    if not known:
+        return read_form(path, wishes), path.resolve().name
+    builder = find_builder(name, data_dir)
+    given = official.read_given(builder, path)
+    if given:
+        return given
+    _check_unofficial(path, root, explicit_dir=bool(data_dir))
+    return _copy_of(builder, path, wishes), path.resolve().name
 
 
-def _check_unofficial(name: str, path: Path, root: Path, explicit_dir: bool) -> None:
-    """Only cifar10, and never where everyone else looks for the official data set."""
+def _check_unofficial(path: Path, root: Path, explicit_dir: bool) -> None:
+    """Copies never go where everyone else looks for the official data set."""
     from tensorflow_datasets.core import constants
 
-    if name != "cifar10":
-        raise DataError(f"{path} is not the official binary archive of {name}, the only source.")
     defaults = (constants.DATA_DIR, TFDS_DEFAULT)
     default = any(root.resolve() == Path(d).expanduser().resolve() for d in defaults)
     if default or not explicit_dir:
@@ -125,14 +157,102 @@ def _check_unofficial(name: str, path: Path, root: Path, explicit_dir: bool) -> 
         )
 
 
-def _write(name: str, target: Path, data: archives.RawData, origin: str) -> None:
+def _copy_of(builder: Any, path: Path, wishes: Wishes) -> RawData:
+    """Images of another origin under the name of a data set that TFDS knows, which they must fit.
+
+    Raises:
+      DataError: the data set has more than one kind of label, or the images are of another shape
+        or other classes.
+    """
+    features = builder.info.features
+    labels = [key for key in features if key not in ("id", "image")]
+    if labels != ["label"]:
+        raise DataError(
+            f"{path} is not the official binary archive of {builder.name}, the only source."
+        )
+    names = _CLASSES.get(builder.name) or tuple(features["label"].names or ())
+    data = read_form(path, wishes, names)
+    if data.shape != features["image"].shape:
+        raise DataError(
+            f"{path} has images of shape {data.shape}; {builder.name} images are "
+            f"{features['image'].shape}."
+        )
+    return data
+
+
+def _with_test(data: RawData, share: float, seed: int) -> RawData:
+    """The data with a share of the training images of each class as test images, if it has none.
+
+    Raises:
+      DataError: no image would be left on one side.
+    """
+    if data.splits.keys() & {"test", "validation"}:
+        return data
+    if not 0 < share < 1:
+        raise DataError(f"--test_share={share} must lie between 0 and 1.")
+    train = data.splits["train"]
+    order = np.random.Philox(seed).random_raw(len(train.images))
+    held = np.zeros(len(train.images), bool)
+    for label in np.unique(train.labels["label"]):
+        (places,) = np.nonzero(train.labels["label"] == label)
+        count = round(share * len(places))
+        held[places[np.argsort(order[places], kind="stable")[:count]]] = True
+    if held.all() or not held.any():
+        raise DataError(
+            f"--test_share={share} of {len(held)} training images leaves nothing to train or to "
+            "test on; give another share, or more images."
+        )
+    note = f"no test images in the source: {share:g} of each class held out (--seed={seed})"
+    return dataclasses.replace(
+        data,
+        splits={"train": _rows(train, ~held), "test": _rows(train, held)},
+        notes=(*data.notes, note),
+    )
+
+
+def _rows(part: Examples, chosen: np.ndarray) -> Examples:
+    labels = {feature: values[chosen] for feature, values in part.labels.items()}
+    ids = tuple(name for name, one in zip(part.ids, chosen, strict=False) if one)
+    return Examples(part.images[chosen], labels, ids)
+
+
+def _said(name: str, data_dir: str, target: Path, data: RawData, origin: str) -> str:
+    """What was prepared and from what, and how to train on it where it is the user's own."""
+    counts = {_SPOKEN[split]: count for split, count in data.counts.items()}
+    images = " and ".join(f"{count} {split}" for split, count in counts.items())
+    cifar = name in ("cifar10", "cifar100") and data.counts != OFFICIAL_COUNTS
+    fewer = " (the whole set has 50000 and 10000)" if cifar else ""
+    said = f"{name} is prepared in {target}: {images} images from {origin}{fewer}."
+    said += "".join(f" {note[0].upper()}{note[1:]}." for note in data.notes)
+    if is_known(name):
+        return said
+    shape = " x ".join(map(str, data.shape))
+    names = data.label_names.get("label", ())
+    half = data.counts["train"] // 2
+    fields = {
+        "data.name": name,
+        "data.data_dir": shlex.quote(data_dir or TFDS_DEFAULT),
+        "data.image_size": 0,
+        "data.upstream_size": half,
+        "data.downstream_size": half,
+        "data.test_size": 0,
+    }
+    command = " ".join(f"--config.{field}={value}" for field, value in fields.items())
+    return (
+        f"{said} Images are {shape}, of {len(names)} classes ({cut(', '.join(names))}).\n"
+        f"Train on random labels: python -m randlabels.main --config=base {command} "
+        f"--workdir=runs/{name}"
+    )
+
+
+def _write(name: str, target: Path, data: RawData, origin: str, known: bool) -> None:
     """Writes everything into a temporary directory beside `target`, then renames."""
     root = target.parents[1]
     root.mkdir(parents=True, exist_ok=True)
     with _own_folder(root, name) as temporary:
-        _run_builder(name, temporary, data)
+        builders.write(name, temporary, data, origin, known)
         made = temporary / name / target.name
-        write_manifest(made, origin, _counts(data), data.label_names)
+        write_manifest(made, origin, data.counts, data.label_names)
         target.parent.mkdir(exist_ok=True)
         os.rename(made, target)
 
@@ -179,48 +299,45 @@ def _locked(folder: Path, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-def _run_builder(name: str, data_dir: Path, data: archives.RawData) -> None:
-    """TFDS's own builder, fed from memory in place of its download.
-
-    Images go in as PIL images because TFDS encodes arrays with TensorFlow only. The keys are the
-    positions in the source, as in TFDS, because they decide the order of the records.
-    """
-    import tensorflow_datasets as tfds
-
-    def examples(split: str, part: archives.Examples) -> Iterator[tuple[int, dict[str, Any]]]:
-        for i, image in enumerate(tqdm(part.images, desc=f"writing {split}", disable=None)):
-            labels = {feature: int(values[i]) for feature, values in part.labels.items()}
-            yield i, {"id": f"{split}_{i:05d}", "image": Image.fromarray(image), **labels}
-
-    def split_generators(self: Any, dl_manager: Any) -> dict[str, Any]:
-        del dl_manager
-        for feature, names in data.label_names.items():
-            self.info.features[feature].names = list(names)
-        return {"train": examples("train", data.train), "test": examples("test", data.test)}
-
-    builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
-    tfds.disable_progress_bar()
-    with (
-        quiet_absl(),
-        mock.patch.object(type(builder), "_split_generators", split_generators),
-        contextlib.redirect_stdout(io.StringIO()),  # TFDS announces a download that is none
-    ):
-        builder.download_and_prepare()
-
-
 def main() -> None:
-    """Prepare what the flags name."""
+    """Prepare, or check, what the flags name."""
     values = flags.FLAGS
-    print(prepare(values.name, values.data_dir, values.source))
+    if values.check:
+        print(check(values.check))
+        return
+    wishes = Wishes(values.size, int(values.channels), values.max_unusable, values.label)
+    where = values.name, values.data_dir, values.source
+    print(prepare(*where, wishes, values.test_share, values.seed))
 
 
-if __name__ == "__main__":
-    flags.DEFINE_enum("name", None, PREPARABLE, "The data set.", required=True)
+def _define_flags() -> None:
+    known = ", ".join(official.OFFICIAL)
+    flags.DEFINE_string("name", "", f"Of the data set: any for your own images, or {known}.")
     flags.DEFINE_string("data_dir", "", "TFDS directory; empty for TFDS's default.")
     flags.DEFINE_string(
         "source",
         "",
-        "Official binary archive, or for cifar10 a folder or tar of class folders or a .npz; "
-        "empty to download the official archive.",
+        "Your images: class folders (a folder, tar or zip), .npz, parquet, idx or SVHN's .mat "
+        "files; or an official archive, which is downloaded if this is empty.",
     )
+    flags.DEFINE_integer(
+        "size", 0, "Cut out the centre square and resize it; 0: as they are.", 0, 4096
+    )
+    flags.DEFINE_enum("channels", "0", ["0", "1", "3"], "1: grey; 3: colour; 0: as they are.")
+    flags.DEFINE_float("test_share", 0.1, "Held out where a source has no images to test on.")
+    flags.DEFINE_integer("seed", 0, "Of the choice of those that are held out.", 0)
+    flags.DEFINE_float(
+        "max_unusable", 0.0, "Share of the images that may be left out as damaged.", 0, 1
+    )
+    flags.DEFINE_string("label", "", "Column of the classes, where a parquet file has several.")
+    flags.DEFINE_string("check", "", "Read a prepared data set from end to end instead.")
+    flags.register_multi_flags_validator(
+        ["name", "check"],
+        lambda values: bool(values["name"] or values["check"]),
+        "give --name, or --check.",
+    )
+
+
+if __name__ == "__main__":
+    _define_flags()
     frontdoor.run(main)

@@ -1,14 +1,13 @@
 """Reads image classification sets that TFDS has prepared in array_record, without TensorFlow.
 
-Records are taken as raw bytes and decoded here into one array (two to three times as fast as TFDS's
-own decoding); the arrays are kept beside the prepared version as an .npz. Importing this module is
+Records are taken as raw bytes and decoded into one array (two to three times as fast as TFDS's own
+decoding); the arrays are kept beside the prepared version as an .npz. Importing this module is
 cheap: TFDS is imported by the functions that need it.
 """
 
 import contextlib
 import difflib
 import hashlib
-import io
 import os
 import re
 import shlex
@@ -20,20 +19,21 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-from PIL import Image
-from tqdm import tqdm
 
+from randlabels.data.decoding import counts, decode, supervised_keys, warn_of_test
 from randlabels.data.errors import DataError
-from randlabels.data.manifest import check_count, check_records, check_texts
+from randlabels.data.manifest import check_texts
 from randlabels.errors import shown
 from randlabels.folders import check_folder
 
+OWN_VERSION = "1.0.0"  # of data sets that TFDS does not know
+_OWN_COPY = (
+    " on a machine that has TensorFlow, or give your images a name of their own, by `python -m "
+    "randlabels.data.prepare --name=my_images --source=YOUR_IMAGES`"
+)
 TFDS_DEFAULT = "~/tensorflow_datasets"
-PREPARABLE = ("cifar10", "cifar100")
-SPLITS = ("train", "test")
+OFFICIAL = ("cifar10", "cifar100", "svhn_cropped", "mnist", "fashion_mnist", "stl10")
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
-_PIL_MODES = {1: "L", 3: "RGB"}
-_READ_AT_ONCE = 2000  # records
 
 
 @contextlib.contextmanager
@@ -60,7 +60,7 @@ def find_builder(name: str, data_dir: str) -> Any:
     from randlabels.data.generators import GENERATORS
 
     generated = ", ".join(GENERATORS)
-    own = "your own as my_package.my_module:NAME (docs/extending.md)"
+    own = "your own images, prepared by `python -m randlabels.data.prepare` (docs/data.md)"
     use = f"use {generated}, a TFDS name, or {own}."
     if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
         raise DataError(f"there is no data set named {shown(name)}; {use}")
@@ -71,7 +71,7 @@ def find_builder(name: str, data_dir: str) -> Any:
             return tfds.builder(name, data_dir=folder or None)
     except DatasetNotFoundError as error:
         stored = tfds.list_builders(with_community_datasets=False)
-        known = (*GENERATORS, *stored)
+        known = (*GENERATORS, *stored, *_prepared_names(folder))
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else use
         raise DataError(f"there is no data set named {name!r}; {hint}") from error
@@ -81,6 +81,25 @@ def find_builder(name: str, data_dir: str) -> Any:
         ) from error
     except Exception as error:  # of JSON, protobuf or TFDS, one wrapped in the other
         raise _cannot_open(name, folder, data_dir, error) from error
+
+
+def _prepared_names(folder: str) -> list[str]:
+    """What lies prepared in a data directory."""
+    root = Path(folder or TFDS_DEFAULT).expanduser()
+    return [path.parents[1].name for path in root.glob("*/*/dataset_info.json")]
+
+
+def own_folder(name: str, data_dir: str) -> Path:
+    """Where a data set that TFDS does not know is, or would be; data_dir "" is TFDS's default.
+
+    Raises:
+      DataError: data_dir is no folder.
+    """
+    from tensorflow_datasets.core import constants
+
+    folder = os.path.expanduser(data_dir)
+    check_folder("data_dir", folder)
+    return Path(folder or constants.DATA_DIR) / name / OWN_VERSION
 
 
 def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> DataError:
@@ -95,12 +114,21 @@ def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> Dat
     )
 
 
+def is_known(name: str) -> bool:
+    """Whether TFDS has a data set of this name, so that no other may have it."""
+    import tensorflow_datasets as tfds
+
+    return name.partition("/")[0] in tfds.list_builders(with_community_datasets=False)
+
+
 def prepare_command(name: str, data_dir: str) -> str:
     """The command line that prepares a data set."""
     where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
-    if name in PREPARABLE:
+    if name in OFFICIAL:
         return f"python -m randlabels.data.prepare --name={name}{where}"
-    return f"tfds build {name} --file_format=array_record{where}"
+    if is_known(name):  # with TensorFlow, on a machine that has it
+        return f"tfds build {name} --file_format=array_record{where}"
+    return f"python -m randlabels.data.prepare --name={name} --source=YOUR_IMAGES{where}"
 
 
 def is_prepared(builder: Any) -> bool:
@@ -117,7 +145,8 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
 
     Returns:
       train_images and test_images uint8 [n, h, w, c], train_labels and test_labels int32 [n],
-      class_names str [num_classes].
+      class_names str [num_classes]. Where there is no test split the validation split is one, and
+      where there is neither, a share of the training images (`decoding.HELD_OUT`).
 
     Raises:
       DataError: not prepared (names the command that prepares it), prepared in a format other than
@@ -128,8 +157,9 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
     key = _preparation_key(Path(builder.data_path))
     arrays = _read_cache(cache, key)
     if arrays is None:
-        arrays = _decode(builder, command)
+        arrays = decode(builder, command)
         _write_cache(cache, key, arrays)
+    warn_of_test(builder)
     return arrays
 
 
@@ -140,11 +170,8 @@ def measure(name: str, data_dir: str) -> tuple[tuple[int, ...], int, int]:
       DataError: as `read`, but for damage that only reading shows.
     """
     builder, _ = _open(name, data_dir)
-    image_key, _ = _supervised_keys(builder)
-    splits = builder.info.splits
-    _check_splits(builder)
-    counts = (splits[split].num_examples for split in SPLITS)
-    return (builder.info.features[image_key].shape, *counts)
+    image_key, _ = supervised_keys(builder)
+    return (builder.info.features[image_key].shape, *counts(builder))
 
 
 def _open(name: str, data_dir: str) -> tuple[Any, str]:
@@ -154,7 +181,8 @@ def _open(name: str, data_dir: str) -> tuple[Any, str]:
     builder = find_builder(name, data_dir)
     command = prepare_command(name, data_dir)
     if not is_prepared(builder):
-        raise DataError(f"{name} is not prepared in {builder.data_dir}; run `{command}`.")
+        own = "" if name in OFFICIAL else _OWN_COPY
+        raise DataError(f"{name} is not prepared in {builder.data_dir}; run `{command}`{own}.")
     if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
         found = builder.info.file_format.value
         raise DataError(
@@ -210,78 +238,3 @@ def _write_cache(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
         logging.warning("cannot keep the decoded images in %s (%s).", path, error.strerror)
     finally:
         Path(temporary).unlink(missing_ok=True)
-
-
-def _decode(builder: Any, command: str) -> dict[str, np.ndarray]:
-    image_key, label_key = _supervised_keys(builder)
-    _check_splits(builder)
-    check_records(Path(builder.data_path), command)
-    arrays = {"class_names": np.array(builder.info.features[label_key].names)}
-    for split in SPLITS:
-        try:
-            images, labels = _decode_split(builder, split, image_key, label_key)
-        except (
-            Exception
-        ) as error:  # array_record, protobuf and Pillow each raise kinds of their own
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(
-                f"the {split} split in {builder.data_dir} is damaged ({reason}); "
-                f"delete that directory and run `{command}`, with its --source if it was made from "
-                "one."
-            ) from error
-        check_count(Path(builder.data_path), split, len(images), command)
-        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, labels
-    return arrays
-
-
-def _check_splits(builder: Any) -> None:
-    missing = [split for split in SPLITS if split not in builder.info.splits]
-    if missing:
-        raise DataError(f"{builder.name} has no {missing[0]} split in {builder.data_dir}.")
-
-
-def _supervised_keys(builder: Any) -> tuple[str, str]:
-    """Names of the image and label features, checked to be a uint8 image of fixed size, a class."""
-    import tensorflow_datasets as tfds
-
-    keys = builder.info.supervised_keys
-    if keys is not None and len(keys) == 2 and all(isinstance(key, str) for key in keys):
-        image, label = (builder.info.features[key] for key in keys)
-        if (
-            isinstance(image, tfds.features.Image)
-            and isinstance(label, tfds.features.ClassLabel)
-            and None not in image.shape
-            and image.shape[-1] in _PIL_MODES
-            and image.np_dtype == np.uint8
-        ):
-            return keys[0], keys[1]
-    raise DataError(
-        f"{builder.name} is not a set of equally sized grey or RGB uint8 images with one class "
-        "each; choose another data set, for instance cifar10."
-    )
-
-
-def _decode_split(
-    builder: Any, split: str, image_key: str, label_key: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [n, h, w, c] and labels int32 [n] of one split."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    raw = tfds.decode.DeserializeMethod.RAW_BYTES
-    source = builder.as_data_source(split=split, deserialize_method=raw)
-    shape = builder.info.features[image_key].shape
-    images = np.empty((len(source), *shape), np.uint8)
-    labels = np.empty(len(source), np.int32)
-    bar = tqdm(total=len(source), desc=f"decoding {builder.name} {split}", disable=None)
-    with bar:
-        for start in range(0, len(source), _READ_AT_ONCE):
-            rows = range(start, min(start + _READ_AT_ONCE, len(source)))
-            for row, record in zip(rows, source.__getitems__(list(rows)), strict=True):
-                feature = tf_example_pb2.Example.FromString(record).features.feature
-                picture = Image.open(io.BytesIO(feature[image_key].bytes_list.value[0]))
-                pixels = np.asarray(picture.convert(_PIL_MODES[shape[-1]]))
-                images[row] = pixels.reshape(shape)
-                labels[row] = feature[label_key].int64_list.value[0]
-            bar.update(len(rows))
-    return images, labels

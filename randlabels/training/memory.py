@@ -15,9 +15,6 @@ Devices of the CPU backend share the host's memory, so there all is added up.
 import bisect
 import dataclasses
 import math
-import os
-import resource
-from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -27,6 +24,7 @@ from ml_collections import ConfigDict
 
 from randlabels.data.sources import Extent
 from randlabels.errors import InputError
+from randlabels.host_memory import available_memory, readable
 from randlabels.training.devices import Layout
 from randlabels.training.liveness import peak_bytes, tree_bytes
 from randlabels.training.optimizers import make_optimizer
@@ -105,13 +103,13 @@ class Plan:
         step = self.at_once * self.step * (self.devices if self.shared else 1)
         states = self.networks * _STATES_ON_HOST * self.state
         states += self.devices * self.on_device * _STATES_ON_DEVICE * self.state * self.shared
-        device = "" if self.shared else f" and {_gb(self.device)} on each device"
+        device = "" if self.shared else f" and {readable(self.device)} on each device"
         return (
-            f"{self.networks} network{'s' * (self.networks != 1)} of {_gb(self.state)} with "
+            f"{self.networks} network{'s' * (self.networks != 1)} of {readable(self.state)} with "
             f"optimizer, in about "
-            f"{_gb(self.host)} of memory{device} (data {_gb(max(self.loading, self.data))}, states "
-            f"{_gb(states)}, one step {_gb(step)}); {self.kept} checkpoints of "
-            f"{_gb(self.checkpoint)}"
+            f"{readable(self.host)} of memory{device} "
+            f"(data {readable(max(self.loading, self.data))}, states {readable(states)}, "
+            f"one step {readable(step)}); {self.kept} checkpoints of {readable(self.checkpoint)}"
         )
 
 
@@ -180,7 +178,7 @@ def _check(
         return int(getattr(plan.of(seeds * per_seed), where))
 
     fits = bisect.bisect_right(numbers, free, key=need)
-    said = f"This run needs about {_gb(needed)} {place}, and {_gb(free)} are free; "
+    said = f"This run needs about {readable(needed)} {place}, and {readable(free)} are free; "
     if fits:
         seeds = numbers[fits - 1]
         raise InputError(
@@ -193,13 +191,13 @@ def _check(
 def _advice(plan: Plan) -> str:
     """What to reduce: the largest part."""
     parts = {
-        f"the data take {_gb(max(plan.loading, plan.data))}; lower config.data.upstream_size, "
+        f"the data take {readable(max(plan.loading, plan.data))}; lower config.data.upstream_size, "
         "config.data.downstream_size or config.data.image_size": max(plan.loading, plan.data),
-        f"the weights and optimizer of one take {_gb(plan.state)}; make config.model or "
+        f"the weights and optimizer of one take {readable(plan.state)}; make config.model or "
         "config.labels.num_classes smaller": _STATES * plan.state * plan.networks,
-        f"one step takes {_gb(plan.step)}; lower config.train.batch_size or make config.model "
+        f"one step takes {readable(plan.step)}; lower config.train.batch_size or make config.model "
         "smaller": plan.step * plan.at_once,
-        f"compiling alone takes {_gb(PROGRAM)}; give this process more memory": PROGRAM,
+        f"compiling alone takes {readable(PROGRAM)}; give this process more memory": PROGRAM,
     }
     return max(parts, key=lambda part: parts[part])
 
@@ -237,55 +235,9 @@ def _one_network(
     return tree_bytes(state), step
 
 
-def available_memory() -> float:
-    """Bytes that this process may still allocate; inf where the system does not say."""
-    free = [math.inf]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free += [int(line.split()[1]) * 1024.0 for line in lines if "MemAvailable" in line]
-    except (OSError, ValueError, IndexError):  # not Linux
-        free.append(float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-    free += [_free_in_group(), _free_in_address_space()]
-    return min(free)
-
-
-def _free_in_group() -> float:
-    """What the control group of a container or of a batch job leaves."""
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            root = Path("/sys/fs/cgroup")
-            return float(int((root / limit).read_text()) - int((root / used).read_text()))
-        except (OSError, ValueError):  # another version, or "max"
-            continue
-    return math.inf
-
-
-def _free_in_address_space() -> float:
-    """What `ulimit -v` leaves."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return math.inf
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return float(limit)
-    return float(limit - pages * resource.getpagesize())
-
-
 def _free_on(device: jax.Device) -> float:
     """Bytes that are free on a device; inf where the backend does not say."""
     stats = device.memory_stats() or {}
     if "bytes_limit" not in stats:
         return math.inf
     return float(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
-
-
-def _gb(size: float) -> str:
-    """A size as a person reads it."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size / 1e3:.3g} kB"

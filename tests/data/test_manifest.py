@@ -118,7 +118,7 @@ def test_leftovers_of_killed_preparations_are_removed_and_living_ones_are_not(pr
 def test_a_preparation_that_is_killed_leaves_what_the_next_removes(prepared, tmp_path):
     code = (
         "import sys, time; from randlabels.data import prepare;"
-        "prepare._run_builder = lambda *a: (print('writing', flush=True), time.sleep(60));"
+        "prepare.builders.write = lambda *a: (print('writing', flush=True), time.sleep(60));"
         "prepare.prepare('cifar10', *sys.argv[1:])"
     )
     arguments = [str(tmp_path / "data"), str(prepared / "a.npz")]

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from randlabels.data import archives, prepare, stored
+from randlabels.data import prepare, stored
 from randlabels.data.errors import DataError
+from randlabels.data.forms.cifar import read_cifar
 
-CLASSES = archives.CIFAR10_CLASSES
+CLASSES = prepare._CLASSES["cifar10"]
 FINE = [f"fine_{i:02d}" for i in range(100)]
 COARSE = [f"coarse_{i:02d}" for i in range(20)]
 
@@ -250,15 +251,17 @@ def refused(tmp_path, name, source, message, data_dir=None):
     ("change", "message"),
     [
         (lambda f: f.update({"train/plane/0000.png": b""}), "has a class 'plane' in train/"),
-        (lambda f: f.update({"test/cat/notes.txt": b"hi"}), r"test/cat/notes\.txt is no image"),
         (lambda f: f.pop("test/frog/0000.png"), "has no images in test/frog/"),
         (
             lambda f: f.update({"train/dog/0001.png": f["train/dog/0001.png"][:900]}),
             r"train/dog/0001\.png is a damaged image",
         ),
         (lambda f: f.update({"train/dog/0001.png": b"hello"}), r"0001\.png is a damaged image"),
-        (lambda f: f.update({"train/dog/9.png": png(16)}), r"9\.png is of shape \(16, 16, 3\)"),
-        (lambda f: f.update({"train/dog/9.png": png(32, "L")}), r"9\.png is of shape \(32, 32\)"),
+        (lambda f: f.update({"train/dog/9.png": png(16)}), r"9\.png is \(16, 16, 3\); give --size"),
+        (
+            lambda f: f.update({"train/dog/9.png": png(32, "L")}),
+            r"9\.png is \(32, 32, 1\); give --chan",
+        ),
     ],
 )
 def test_bad_class_folders(tmp_path, change, message):
@@ -278,7 +281,7 @@ def png(size, mode="RGB"):
     ("changes", "message"),
     [
         ({"test_labels": None}, "has no array test_labels"),
-        ({"train_images": np.zeros((8, 32, 32), np.uint8)}, r"train_images is uint8 \(8, 32, 32\)"),
+        ({"train_images": np.zeros((8, 32, 32), np.uint8)}, r"several shapes: .*\(32, 32, 1\)"),
         ({"train_images": np.zeros((8, 32, 32, 3))}, "train_images is float64"),
         ({"train_labels": np.arange(7)}, r"train_labels is int64 \(7,\)"),
         ({"train_labels": np.arange(8) + 3}, "holds the value 10 as train_labels"),
@@ -337,7 +340,7 @@ def test_official_archive_is_parsed_strictly(tmp_path, change, message):
     change(files)
     path = write_tar(tmp_path / "a.tar.gz", files)
     with pytest.raises(DataError, match=message):
-        archives.read_official(path, "cifar100")
+        read_cifar(path, "cifar100")
 
 
 def test_python_version_is_refused(tmp_path):
@@ -365,7 +368,10 @@ def test_only_the_official_archive_enters_the_default_directory(tmp_path, monkey
 
 def test_other_refusals(tmp_path):
     refused(tmp_path, "cifar10", tmp_path / "none.tar.gz", r"none\.tar\.gz does not exist")
-    refused(tmp_path, "mnist", "", "cannot prepare 'mnist'; choose one of cifar10, cifar100")
+    refused(tmp_path, "emnist", "", "emnist is a data set of TFDS, whose archive is not known here")
+    refused(tmp_path, "photos", "", "photos has no official archive that is known")
+    refused(tmp_path, "Photos", "", "must be of small letters, digits and _")
+    refused(tmp_path, "dead_leaves", "", "the name of generated images")
     tree = write_tree(tmp_path / "tree", class_tree()[0])
     refused(tmp_path, "cifar100", tree, "not the official binary archive of cifar100")
 

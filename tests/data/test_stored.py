@@ -53,7 +53,7 @@ def test_cache_is_used_and_follows_the_preparation(write_tfds, tmp_path, monkeyp
     write_tfds(tmp_path, "cifar10")
     first = stored.read("cifar10", str(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr(stored, "_decode", lambda *args: pytest.fail("decoded again"))
+        patch.setattr(stored, "decode", lambda *args: pytest.fail("decoded again"))
         again = stored.read("cifar10", str(tmp_path))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
@@ -129,7 +129,7 @@ def test_failed_cache_leaves_no_file(write_tfds, tmp_path, monkeypatch, caplog):
     assert [p.name for p in (tmp_path / "cifar10").iterdir()] == ["3.0.2"]
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("name", stored.OFFICIAL)
 def test_missing_set_names_the_command_without_network(tmp_path, name, monkeypatch):
     # TFDS left alone retries its download for 204 s on a machine without internet.
     for call in ("getaddrinfo", "create_connection"):
@@ -142,8 +142,11 @@ def test_missing_set_names_the_command_without_network(tmp_path, name, monkeypat
 
 
 def test_other_sets_name_the_command_of_tfds(tmp_path):
-    with pytest.raises(DataError, match="run `tfds build mnist --file_format=array_record"):
-        stored.read("mnist", str(tmp_path))
+    with pytest.raises(DataError, match="run `tfds build emnist --file_format=array_record") as e:
+        stored.read("emnist", str(tmp_path))
+    assert "on a machine that has TensorFlow, or give your images a name of their own" in str(
+        e.value
+    )
 
 
 def test_set_that_needs_tensorflow_is_refused(tmp_path):

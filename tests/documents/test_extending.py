@@ -1,100 +1,30 @@
-"""docs/extending.md, done as it says: each section's files and diffs, then its commands.
-
-A section is carried out in a copy of the checkout: a block of Python whose first line names a file
-becomes that file, a diff is applied, commands are run. What came of it is then looked at here.
-"""
+"""docs/extending.md, done as it says: each section's files and diffs, then its commands."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from carrying import ROOT, carry_out, sections_of, touched
 
 from randlabels import load_run
 from randlabels.analysis.records import load_alignment
 
-ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "extending.md").read_text()
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
+SECTIONS = sections_of("docs/extending.md")
 
 pytestmark = pytest.mark.slow
 
 
-def blocks(section):
-    """(language, text) of the fenced blocks of a section."""
-    return FENCE.findall(SECTIONS[section])
-
-
-def touched(section):
-    """The files that a section writes or changes."""
-    files = []
-    for language, text in blocks(section):
-        if language == "python":
-            files.append(re.match(r"# (\S+\.py)\n", text)[1])
-        elif language == "diff":
-            files += re.findall(r"^\+\+\+ b/(\S+)$", text, re.MULTILINE)
-    return files
-
-
-def carry_out(section, folder):
-    """Do what a section says in a copy of the checkout; returns what its commands printed."""
-    for name in ("randlabels", "configs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    printed = ""
-    for language, text in blocks(section):
-        if language == "python":
-            path = folder / re.match(r"# (\S+\.py)\n", text)[1]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text.partition("\n")[2])
-        elif language == "diff":
-            command = ["git", "apply", "--unsafe-paths", "-"]
-            done = subprocess.run(command, input=text, text=True, cwd=folder, capture_output=True)
-            assert done.returncode == 0, done.stderr
-        elif language == "sh":
-            printed += run(text, folder)
-    return printed
-
-
-def run(commands, folder):
-    """Run shell commands with the copy's code; `python` is this one."""
-    tools = folder / ".tools"
-    tools.mkdir(exist_ok=True)
-    python = tools / "python"  # a link would lose the environment that it belongs to
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    environment = os.environ | {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_NUM_CPU_DEVICES": "1",
-        "PATH": f"{tools}:{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-    }
-    done = subprocess.run(
-        ["bash", "-ec", commands],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_table_counts_the_files_of_each_section():
-    rows = re.findall(r"^\| (.+?) \| (\d+) \|", TEXT, re.MULTILINE)
+    text = (ROOT / "docs" / "extending.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (\d+) \|", text, re.MULTILINE)
     assert [name for name, _ in rows] == list(SECTIONS)
     for name, count in rows:
-        assert len(touched(name)) == int(count), name
+        assert len(touched(SECTIONS[name])) == int(count), name
 
 
 def test_a_model(tmp_path):
-    carry_out("A model", tmp_path)
+    carry_out(SECTIONS["A model"], tmp_path)
     run_ = load_run(tmp_path / "runs" / "two_towers")
     assert run_.config["model"]["name"] == "my_lab.two_towers:TwoTowers"
     assert set(run_.params(run_.steps[-1])) == {"left", "right", "head"}
@@ -102,14 +32,14 @@ def test_a_model(tmp_path):
 
 
 def test_a_data_set(tmp_path):
-    carry_out("A data set", tmp_path)
+    carry_out(SECTIONS["A data set"], tmp_path)
     run_ = load_run(tmp_path / "runs" / "stripes")
     assert run_.config["data"]["name"] == "stripes"
     assert run_.status["state"] == "done"
 
 
 def test_images_of_your_own(tmp_path):
-    printed = carry_out("Images of your own", tmp_path)
+    printed = carry_out(SECTIONS["Images of your own"], tmp_path)
     assert "nearer to the photos' eigenvectors than to DCT x opponent colours: " in printed
     gains = re.search("gain of each seed: (.*)", printed)[1].split(", ")
     assert len(gains) == len(load_run(tmp_path / "runs" / "photos").networks)
@@ -123,7 +53,7 @@ def test_images_of_your_own(tmp_path):
 
 
 def test_an_arm(tmp_path):
-    carry_out("An arm", tmp_path)
+    carry_out(SECTIONS["An arm"], tmp_path)
     run_ = load_run(tmp_path / "runs" / "rademacher")
     arms = {row.arm: row for row in run_.networks}
     assert set(arms) == {"scratch", "rademacher"}
@@ -134,14 +64,14 @@ def test_an_arm(tmp_path):
 
 
 def test_a_study(tmp_path):
-    carry_out("A study", tmp_path)
+    carry_out(SECTIONS["A study"], tmp_path)
     verdicts = json.loads((tmp_path / "runs" / "wide" / "verdicts.json").read_text())
     assert [verdict["name"] for verdict in verdicts["verdicts"]] == ["wider_is_faster"]
     assert (tmp_path / "runs" / "wide" / "report.html").exists()
 
 
 def test_a_statistic(tmp_path):
-    carry_out("A statistic", tmp_path)
+    carry_out(SECTIONS["A statistic"], tmp_path)
     alignment = json.loads((tmp_path / "runs/base/analysis/alignment.json").read_text())
     for record in alignment["records"]:
         values = np.array(record["filter_eigenvalues"])
@@ -150,7 +80,7 @@ def test_a_statistic(tmp_path):
 
 
 def test_a_config_field(tmp_path):
-    carry_out("A config field", tmp_path)
+    carry_out(SECTIONS["A config field"], tmp_path)
     run_ = load_run(tmp_path / "runs" / "clipped")
     assert run_.config["optimizer"]["clip_norm"] == 0.001
     start, end = (run_.params(step)["head"]["kernel"] for step in (0, run_.steps[-1]))

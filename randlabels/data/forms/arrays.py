@@ -1,0 +1,178 @@
+"""Arrays of images and labels in a .npz, alone or compressed as .npz.xz.
+
+Named `train_images`, `train_labels` and so for `test` and `validation` (or `val`); or as Keras
+names them, `x_train`, `y_train`, `x_test`, `y_test`; or `images` and `labels` without a split. The
+names of the classes may be in `class_names`, `classes` or `label_names`.
+"""
+
+import io
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from randlabels.data import bounded
+from randlabels.data.errors import DataError
+from randlabels.data.forms.pictures import fit
+from randlabels.data.forms.raw import Examples, RawData, Wishes, check_labels
+from randlabels.errors import cut
+
+_SPLITS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
+_NAMES = ("class_names", "classes", "label_names")
+_GREY = np.array([299, 587, 114])  # thousandths, as Pillow weighs colours (ITU-R 601-2)
+
+
+def read_npz(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawData:
+    """Reads a .npz or .npz.xz.
+
+    Args:
+      path: of it.
+      wishes: what images shall become.
+      allowed: the names of the classes, if they are given; labels are their numbers.
+
+    Raises:
+      DataError: the file is damaged, or an array is missing or of another shape, type or range.
+    """
+    try:
+        with _opened(path) as archive:
+            there = tuple(name.removesuffix(".npy") for name in archive.namelist())
+            keys = _keys(path, there, bool(allowed))
+            named = [name for name in _NAMES if name in there][:1]
+            wanted = [key for pair in keys.values() for key in pair] + named
+            arrays = {key: _read_array(path, archive, key) for key in wanted}
+    except DataError:
+        raise
+    except Exception as error:  # NumPy reads headers with a parser of Python, which raises anything
+        raise DataError(f"{path} is damaged or no .npz file ({bounded.reason(error)}).") from error
+    images = {split: _images(path, key, arrays[key], wishes) for split, (key, _) in keys.items()}
+    shapes = {part.shape[1:] for part in images.values()}
+    if len(shapes) > 1:
+        raise DataError(f"{path} has images of several shapes: {sorted(shapes)}; give --size.")
+    labels = {
+        split: _labels(path, key, arrays[key], len(images[split]))
+        for split, (_, key) in keys.items()
+    }
+    names = allowed or (tuple(map(str, arrays[named[0]])) if named else ())
+    numbered, names = _numbered(path, labels, names)
+    splits = {split: Examples(images[split], {"label": numbered[split]}) for split in keys}
+    return RawData(splits, {"label": names})
+
+
+def _keys(path: Path, there: tuple[str, ...], both: bool) -> dict[str, tuple[str, str]]:
+    """split -> the names of its images and labels, of what the file has."""
+    for form in ("{}_images {}_labels", "x_{} y_{}", "X_{} y_{}"):
+        found = {
+            _SPLITS[name]: tuple(form.format(name, name).split())
+            for name in _SPLITS
+            if form.format(name, name).split()[0] in there
+        }
+        if "train" in found:
+            wanted = [*found.values(), *([("test_images", "test_labels")] if both else [])]
+            for key in (key for pair in wanted for key in pair if key not in there):
+                raise DataError(f"{path} has no array {key}.")
+            return {split: (pair[0], pair[1]) for split, pair in found.items()}
+    if {"images", "labels"} <= set(there) and not both:
+        return {"train": ("images", "labels")}
+    wanted_names = "train_images" if both else "train_images and train_labels, or images and labels"
+    raise DataError(f"{path} has no array {wanted_names}; it has {', '.join(sorted(there))}.")
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    if path.name.endswith(".xz"):
+        return zipfile.ZipFile(io.BytesIO(bounded.read_all(path)))
+    bounded.check_regular(path, bounded.MAX_BYTES)
+    return zipfile.ZipFile(path)
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    """One array of a .npz, whose header says how large it is before it is decompressed."""
+    info = archive.getinfo(f"{key}.npy")
+    bounded.check_memory(f"{path}: {key}", info.file_size)
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise DataError(f"{path}: {key} is of version {version}; save it with numpy.savez.")
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran_order, dtype = read_header(file)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or not 0 <= size == info.file_size - file.tell():
+            raise DataError(f"{path} is damaged or no .npz file ({key} is no array of numbers).")
+        content = file.read(size + 1)
+    array = np.frombuffer(content, dtype, count=math.prod(shape))
+    return array.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _labels(path: Path, key: str, labels: np.ndarray, count: int) -> np.ndarray:
+    """Labels [n]; those of shape [n, 1], as some save them, too."""
+    flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    typed = np.issubdtype(labels.dtype, np.integer) or labels.dtype.kind == "U"
+    if flat.shape != (count,) or not typed:
+        raise DataError(
+            f"{path}: {key} is {labels.dtype} {labels.shape}; it must be integers or texts "
+            f"({count},)."
+        )
+    return flat
+
+
+def _numbered(
+    path: Path, labels: Mapping[str, np.ndarray], names: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Labels as numbers from 0, and their names: as given, or the values that there are."""
+    texts = {values.dtype.kind == "U" for values in labels.values()}
+    if len(texts) > 1:
+        raise DataError(f"{path}: the labels are texts and numbers; make them one or the other.")
+    if names and texts == {False}:
+        for split, values in labels.items():
+            check_labels(path, f"{split}_labels", values, len(names))
+        return {split: values.astype(np.int64) for split, values in labels.items()}, names
+    values = np.unique(np.concatenate([np.unique(v) for v in labels.values()]))
+    found = tuple(map(str, values))
+    if names and set(found) - set(names):
+        raise DataError(
+            f"{path} has the labels {cut(', '.join(found))} and the classes "
+            f"{cut(', '.join(names))}."
+        )
+    ordered = names or found
+    places = np.array([ordered.index(name) for name in found], np.int64)
+    return {s: places[np.searchsorted(values, one)] for s, one in labels.items()}, ordered
+
+
+def _images(path: Path, key: str, images: np.ndarray, wishes: Wishes) -> np.ndarray:
+    """Images [n, h, w, c] of an array [n, h, w] or [n, h, w, c], as wished."""
+    stacked = images[..., None] if images.ndim == 3 else images
+    if (
+        images.dtype != np.uint8
+        or stacked.ndim != 4
+        or stacked.shape[-1] not in (1, 3)
+        or (stacked.size == 0)
+    ):
+        first = images.ndim == 4 and images.shape[1] in (1, 3)
+        hint = "; its channels come first: save images.transpose(0, 2, 3, 1)" if first else ""
+        raise DataError(
+            f"{path}: {key} is {images.dtype} {images.shape}; it must be uint8 (n, height, width, "
+            f"3), or (n, height, width) if grey{hint}."
+        )
+    return _resized(_with_channels(stacked, wishes.channels), wishes.size)
+
+
+def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    if channels in (0, images.shape[-1]):
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=-1)
+    return ((images @ _GREY + 500) // 1000).astype(np.uint8)[..., None]
+
+
+def _resized(images: np.ndarray, size: int) -> np.ndarray:
+    """Images [n, size, size, c] of which each is `pictures.fit`."""
+    if size == 0 or images.shape[1:3] == (size, size):
+        return images
+    out = np.empty((len(images), size, size, images.shape[-1]), np.uint8)
+    for made, image in zip(out, images, strict=True):
+        made[:] = fit(image, size)
+    return out

@@ -1,0 +1,173 @@
+"""Class folders: one folder of pictures for each class, as a folder, a tar or a zip.
+
+Either `<class>/...` or `train/<class>/...` beside `test/` and `val/`; one folder around it all is
+looked through. The classes are numbered in the alphabetical order of their names, and examples are
+in the order of split, class and path.
+"""
+
+import functools
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from randlabels.data import bounded
+from randlabels.data.errors import DataError
+from randlabels.data.forms.pictures import SUFFIXES, decode_all
+from randlabels.data.forms.raw import Examples, RawData, Wishes
+
+SPLIT_OF = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+}
+
+# (split, class, path below the source)
+Place = tuple[str, str, str]
+Content = Callable[[], bytes]
+
+
+def read_folders(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawData:
+    """Reads a folder, tar or zip of class folders.
+
+    Args:
+      path: of it.
+      wishes: what images shall become.
+      allowed: the names of the classes, if they are given; "train" then is the only split if there
+        are none.
+
+    Raises:
+      DataError: there are no pictures in class folders, a class is unknown or missing, or more
+        pictures cannot be used than may be.
+    """
+    files, others = _files(path)
+    places = _placed(path, files)
+    names = allowed or tuple(sorted({label for _, label, _ in places}))
+    _check_classes(path, places, names, whole=bool(allowed))
+    pixels, notes = decode_all(path, {p[2]: files[p[2]] for p in places}, wishes)
+    splits = {}
+    for split in dict.fromkeys(place[0] for place in places):
+        kept = [place for place in places if place[0] == split and place[2] in pixels]
+        if not kept:
+            raise DataError(f"{path} has no image in {split}/ that can be read.")
+        splits[split] = Examples(
+            np.stack([pixels.pop(file) for _, _, file in kept]),
+            {"label": np.array([names.index(label) for _, label, _ in kept], np.int64)},
+            tuple(file for _, _, file in kept),
+        )
+    if others:
+        notes.append(f"{len(others)} other files ignored, such as {others[0]}")
+    return RawData(splits, {"label": names}, tuple(notes))
+
+
+def _files(path: Path) -> tuple[dict[str, Content], list[str]]:
+    """The pictures of a source by their path in it, and the names of what is none."""
+    if path.is_dir():
+        entries = _in_tree(path)
+    elif zipfile.is_zipfile(path):
+        entries = _in_zip(path)
+    else:
+        entries = _in_tar(path)
+    files: dict[str, Content] = {}
+    others = []
+    for file, content in tqdm(entries, desc="reading files", unit="file", disable=None):
+        parts = file.parts
+        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            continue
+        if file.suffix.lower() not in SUFFIXES:
+            others.append(str(file))
+        elif str(file) in files:
+            raise DataError(f"{path} has two files {file}; it is damaged.")
+        else:
+            files[str(file)] = content
+    if not files:
+        raise DataError(
+            f"{path} has no images ({', '.join(SUFFIXES)}); give a folder, tar or zip with one "
+            "folder of images for each class."
+        )
+    return files, others
+
+
+def _in_tree(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+    try:
+        for count, file in enumerate(sorted(path.rglob("*")), start=1):
+            if count > bounded.MAX_MEMBERS:
+                raise DataError(f"{path} has more than {bounded.MAX_MEMBERS} files.")
+            if not file.is_dir():
+                if file.suffix.lower() in SUFFIXES:
+                    bounded.check_regular(file, bounded.MAX_IMAGE)
+                yield PurePosixPath(file.relative_to(path)), functools.partial(_of_file, file)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({bounded.reason(error)}).") from error
+
+
+def _of_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({bounded.reason(error)}).") from error
+
+
+def _in_tar(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+    for file, content in bounded.tar_files(path, bounded.MAX_IMAGE):
+        data = content() if file.suffix.lower() in SUFFIXES else b""
+        yield PurePosixPath(*(p for p in file.parts if p != ".")), functools.partial(bytes, data)
+
+
+def _in_zip(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+    yield from bounded.zip_files(path, bounded.MAX_IMAGE)
+
+
+def _placed(path: Path, files: Mapping[str, Any]) -> list[Place]:
+    """Where each picture belongs, in the order of split, class and path."""
+    parts = {file: PurePosixPath(file).parts for file in files}
+    while len({p[0] for p in parts.values()}) == 1:
+        (only,) = {p[0] for p in parts.values()}
+        if only.lower() in SPLIT_OF or min(map(len, parts.values())) < 3:
+            break
+        parts = {file: p[1:] for file, p in parts.items()}
+    firsts = {p[0].lower() for p in parts.values()}
+    with_splits = bool(firsts & SPLIT_OF.keys()) and min(map(len, parts.values())) > 2
+    places = []
+    for file, p in parts.items():
+        split, *rest = p if with_splits else ("train", *p)
+        if len(rest) < 2:
+            raise DataError(
+                f"{path}: {file} lies in no class folder; put each image in a folder that has the "
+                "name of its class."
+            )
+        if split.lower() not in SPLIT_OF:
+            raise DataError(
+                f"{path} has the folder {split}/ beside those of splits; keep train/, val/ and "
+                "test/ alone."
+            )
+        places.append((SPLIT_OF[split.lower()], rest[0], file))
+    if not any(place[0] == "train" for place in places):
+        raise DataError(f"{path} has no images in train/.")
+    order = ("train", "validation", "test")
+    return sorted(places, key=lambda place: (order.index(place[0]), place[1], place[2]))
+
+
+def _check_classes(path: Path, places: list[Place], names: tuple[str, ...], whole: bool) -> None:
+    """Every class is known, in training, and in each split if there shall be all."""
+    found: dict[str, set[str]] = {}
+    for split, label, _ in places:
+        if label not in names:
+            raise DataError(
+                f"{path} has a class {label!r} in {split}/; the classes are {', '.join(names)}."
+            )
+        found.setdefault(split, set()).add(label)
+    for split, labels in found.items():
+        absent = [name for name in names if name not in labels]
+        if absent and (whole or split == "train"):
+            raise DataError(f"{path} has no images in {split}/{absent[0]}/.")
+    if whole and "test" not in found:
+        raise DataError(f"{path} has no images in test/{names[0]}/.")

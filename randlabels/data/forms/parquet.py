@@ -1,0 +1,156 @@
+"""Parquet files of images and labels, in the form in which public hubs store them.
+
+A column of encoded pictures, bytes or {"bytes": ..., "path": ...}, and one of classes, numbers or
+texts; the names of the classes are in the file's own description where the hub wrote it. A folder
+holds one or more files a split, named `train-00000-of-00002.parquet` and so on.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from randlabels.data import bounded
+from randlabels.data.errors import DataError
+from randlabels.data.forms.folders import SPLIT_OF
+from randlabels.data.forms.pictures import decode_all
+from randlabels.data.forms.raw import SPLITS, Examples, RawData, Wishes, check_labels
+
+_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
+
+
+def parquet_files(path: Path) -> dict[str, list[Path]]:
+    """split -> its files in order, of a file or a folder; {} where there are none.
+
+    Raises:
+      DataError: files are of no split although there are several.
+    """
+    if path.is_file():
+        return {"train": [path]} if path.suffix == ".parquet" else {}
+    found: dict[str, list[Path]] = {}
+    files = sorted(path.rglob("*.parquet"))
+    for file in files:
+        word = re.split(r"[-_.]", file.name)[0].lower()
+        split = SPLIT_OF.get(word, SPLIT_OF.get(file.parent.name.lower(), ""))
+        if not split and len(files) > 1:
+            raise DataError(f"{file} is of no split; name it train-..., validation-... or test-...")
+        found.setdefault(split or "train", []).append(file)
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def read_parquet(path: Path, wishes: Wishes) -> RawData:
+    """Reads a parquet file or a folder of such.
+
+    Raises:
+      DataError: a file is damaged, lacks a column, or more pictures cannot be used than may be.
+    """
+    tables = {
+        split: [_table(file, wishes.label) for file in files]
+        for split, files in parquet_files(path).items()
+    }
+    if "train" not in tables:
+        raise DataError(f"{path} has no parquet file of training images (train-...).")
+    files: dict[str, Callable[[], bytes]] = {}
+    for split, parts in tables.items():
+        for i, picture in enumerate(p for pictures, _, _ in parts for p in pictures):
+            files[f"{split}_{i:05d}"] = functools.partial(bytes, picture or b"")
+    pixels, notes = decode_all(path, files, wishes)
+    names = next((n for parts in tables.values() for _, _, n in parts if n), ())
+    labels = {s: [y for _, ys, _ in parts for y in ys] for s, parts in tables.items()}
+    numbered, names = _numbered(path, labels, names)
+    splits = {}
+    for split, values in numbered.items():
+        keys = [f"{split}_{i:05d}" for i in range(len(values))]
+        kept = [i for i, key in enumerate(keys) if key in pixels]
+        if not kept:
+            raise DataError(f"{path} has no {split} image that can be read.")
+        splits[split] = Examples(
+            np.stack([pixels.pop(keys[i]) for i in kept]),
+            {"label": values[kept]},
+            tuple(keys[i] for i in kept),
+        )
+    return RawData(splits, {"label": names}, tuple(notes))
+
+
+def _table(file: Path, label: str) -> tuple[list[bytes], list[Any], tuple[str, ...]]:
+    """The encoded pictures, the labels and the names of the classes of one file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    bounded.check_regular(file, bounded.MAX_BYTES)
+    try:
+        parquet = pq.ParquetFile(file)
+        size = sum(
+            parquet.metadata.row_group(i).total_byte_size
+            for i in range(parquet.metadata.num_row_groups)
+        )
+        bounded.check_memory(f"{file}", size)
+        schema = parquet.schema_arrow
+        image, label = _columns(file, schema, label)
+        table = parquet.read(columns=[image, label], use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file} is damaged or no parquet file ({bounded.reason(error)}).") from (
+            error
+        )
+    pictures = table.column(image).to_pylist()
+    pictures = [p.get("bytes") if isinstance(p, dict) else p for p in pictures]
+    return pictures, table.column(label).to_pylist(), _class_names(schema, label)
+
+
+def _columns(file: Path, schema: Any, label: str) -> tuple[str, str]:
+    """The names of the columns of pictures and of classes."""
+    import pyarrow as pa
+
+    def is_picture(kind: Any) -> bool:
+        if pa.types.is_struct(kind):
+            return kind.get_field_index("bytes") >= 0
+        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+    def is_class(kind: Any) -> bool:
+        return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
+
+    pictures = [field.name for field in schema if is_picture(field.type)]
+    classes = [field.name for field in schema if is_class(field.type)]
+    there = f"it has {', '.join(schema.names)}"
+    if not pictures:
+        raise DataError(f"{file} has no column of pictures (bytes); {there}.")
+    if label:
+        if label not in classes:
+            raise DataError(f"{file} has no column {label} of numbers or texts; {there}.")
+        return pictures[0], label
+    known = [name for name in _LABELS if name in classes] or classes
+    if not known or (len(classes) > 1 and known == classes):
+        raise DataError(f"{file}: say which column holds the classes, by --label; {there}.")
+    return pictures[0], known[0]
+
+
+def _class_names(schema: Any, label: str) -> tuple[str, ...]:
+    """What the hub that wrote a file calls the classes; () if it does not say."""
+    try:
+        description = json.loads((schema.metadata or {})[b"huggingface"])
+        names = description["info"]["features"][label]["names"]
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+    except (KeyError, ValueError, TypeError):
+        return ()
+
+
+def _numbered(
+    path: Path, labels: dict[str, list[Any]], names: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Labels as numbers from 0, and their names."""
+    for split, values in labels.items():
+        if None in values:
+            raise DataError(f"{path}: a label of the {split} images is missing.")
+    if names and all(isinstance(v, int) for values in labels.values() for v in values):
+        numbered = {split: np.array(values, np.int64) for split, values in labels.items()}
+        for split, numbers in numbered.items():
+            check_labels(path, f"a label of {split}", numbers, len(names))
+        return numbered, names
+    found = sorted({v for values in labels.values() for v in values})
+    place = {value: i for i, value in enumerate(found)}
+    numbered = {s: np.array([place[v] for v in values], np.int64) for s, values in labels.items()}
+    return numbered, tuple(map(str, found))
