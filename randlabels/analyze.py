@@ -1,8 +1,10 @@
-"""Front door 2: eigen-analysis of the checkpoints of a run.
+"""Front door 2: eigen-analysis of the checkpoints of a run, or of a kernel that others trained.
 
 python -m randlabels.analyze --workdir=runs/base [--layers=conv1,dense1] [--inputs=initialisation]
+python -m randlabels.analyze --weights=model.safetensors --kernel=conv1.weight --data=cifar10
 
-Writes analysis/alignment.json and figures/*.png into the workdir, and last what makes it whole.
+The first writes analysis/alignment.json and figures/*.png into the workdir, and last what makes it
+whole; the second a page, its figures and numbers into a folder beside the weights, or --workdir.
 """
 
 from collections.abc import Sequence
@@ -122,14 +124,61 @@ def _draw(alignment: "Alignment", folder: Path) -> list[Path]:
 
 
 def main() -> None:
-    """Analyse the run that the flags name."""
+    """Analyse the run or the weights that the flags name."""
     from randlabels.analysis.records import alignment_path
 
     values = flags.FLAGS
+    if values.weights:
+        _compare_weights()
+        return
     layers = tuple(values.layers)
     analyze(values.workdir, layers, values.inputs, values.random_bases)
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
     print(f"Read: {_read(load_run(values.workdir))}")
+
+
+def _compare_weights() -> None:
+    from randlabels.compare import compare_weights
+
+    values = flags.FLAGS
+    if values.layers or values.inputs != INPUTS[0]:
+        raise InputError("--layers and --inputs are for --workdir of a run, not for --weights.")
+    found, folder = compare_weights(
+        values.weights,
+        values.kernel,
+        values.data,
+        start=values.start,
+        data_dir=values.data_dir,
+        image_size=values.image_size,
+        order=values.order,
+        strides=values.strides,
+        padding=values.padding,
+        random_bases=values.random_bases,
+        folder=values.workdir or "",
+    )
+    print(f"{found}\n\nPage: {folder / 'page.html'}")
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string("workdir", None, "Folder of the run; of the page with --weights.")
+    frontdoor.must_be_given("workdir")
+    flags.DEFINE_list("layers", [], "Layers to analyse, or all; the first if not given.")
+    flags.DEFINE_enum("inputs", INPUTS[0], INPUTS, "Whose inputs of a deeper layer to take.")
+    flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", 1, MAX_BASES)
+    flags.DEFINE_string("weights", "", "File of weights that others trained, in place of a run.")
+    flags.DEFINE_string("start", "", "The same weights before training, if there are such.")
+    flags.DEFINE_string("kernel", "", "Name of the first layer's kernel in that file.")
+    flags.DEFINE_string("data", "", "Data set to compare it with.")
+    flags.DEFINE_string("data_dir", "", "Where prepared data sets are; TFDS's default if empty.")
+    flags.DEFINE_integer("image_size", 0, "Width to average images down to; 0: as they are.", 0)
+    flags.DEFINE_enum("order", "auto", ["auto", "flax", "torch"], "Of the axes of the kernel.")
+    flags.DEFINE_integer("strides", 1, "Of the convolution.", 1, 64)
+    flags.DEFINE_enum("padding", "VALID", ["VALID", "SAME"], "Of the convolution.")
+    flags.register_multi_flags_validator(
+        ["workdir", "weights"],
+        lambda values: bool(values["workdir"] or values["weights"]),
+        "give --workdir of a run, or --weights.",
+    )
 
 
 def _read(run: Run) -> str:
@@ -143,9 +192,5 @@ def _read(run: Run) -> str:
 
 if __name__ == "__main__":
     # Not defined at import: other front doors import analyze() and have flags of their own.
-    flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
-    frontdoor.must_be_given("workdir")
-    flags.DEFINE_list("layers", [], "Layers to analyse, or all; the first if not given.")
-    flags.DEFINE_enum("inputs", "checkpoint", INPUTS, "Whose inputs of a deeper layer to take.")
-    flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", 1, MAX_BASES)
+    _define_flags()
     frontdoor.run(main)

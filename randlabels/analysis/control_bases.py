@@ -106,12 +106,22 @@ def other_eigenvectors(task: LayerInputs, source: str) -> dict[str, np.ndarray]:
     shape = task.images.shape[1:]
     if len(shape) != 3 or shape[-1] not in (1, 3):
         return {}
+    name, images = drawn_images(shape, source)
+    inputs = LayerInputs(task.model, images, *channel_statistics(images))
+    return {name: descending_eigh(inputs.of_data.covariance)[1]}
+
+
+def drawn_images(shape: tuple[int, ...], source: str) -> tuple[str, np.ndarray]:
+    """The other data set: what its eigenvectors are called, and 2,048 images uint8 [n, *shape].
+
+    Args:
+        shape: (rows, columns, channels), of 1 or 3 channels.
+        source: name of the data set that it is compared with.
+    """
     name = OTHER_OF_OTHER if source == OTHER else OTHER
     rows, columns, channels = shape
     drawn = GENERATORS[name].draw(OTHER_SEED, OTHER_IMAGES, max(rows, columns))[0]
     images = drawn[:, :rows, :columns]
     if channels == 1:
         images = np.rint(images.mean(-1, keepdims=True)).astype(np.uint8)
-    inputs = LayerInputs(task.model, images, *channel_statistics(images))
-    vectors = descending_eigh(inputs.of_data.covariance)[1]
-    return {f"eigenvectors of {name.replace('_', ' ')}": vectors}
+    return f"eigenvectors of {name.replace('_', ' ')}", images

@@ -32,3 +32,12 @@ class Finding(Generic[Reading]):
     tables: dict[str, list[Row]]
     captions: dict[str, str]
     seconds: float
+
+    @property
+    def command(self) -> str:
+        """The command line that makes it again, with folders as the documents call them."""
+        read = {run.config["data"]["data_dir"] for run in self.results.runs.values()} - {""}
+        return (
+            f"python -m randlabels.reproduce --study={self.study.name} --budget={self.budget} "
+            f"--workdir=runs/{self.study.name}" + (" --data_dir=datasets" if read else "")
+        )

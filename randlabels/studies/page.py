@@ -1,30 +1,29 @@
 """The page of a study: one self-contained HTML file with verdicts, figures and provenance."""
 
-import base64
-from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from randlabels.pages import picture
+from randlabels.pages import render as render_page
 from randlabels.runs import Run
 from randlabels.states import counts
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import stand_ins
 
-TEMPLATE = Path(__file__).with_name("page.html")
-
 
 def render(finding: Finding[Any]) -> str:
     """The page as text."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(TEMPLATE.read_text())
     results = finding.results
-    return template.render(
+    return render_page(
+        "study.html",
         study=finding.study,
         judged=[v for v in finding.verdicts if v.outcome != "estimate"],
         estimates=[v for v in finding.verdicts if v.outcome == "estimate"],
         figures=[
-            {"source": _data_uri(results.workdir / "figures" / name), "caption": caption}
+            {
+                "name": name,
+                "source": picture(results.workdir / "figures" / name),
+                "caption": caption,
+            }
             for name, caption in finding.captions.items()
         ],
         tables=[rows for rows in finding.tables.values() if rows],
@@ -34,12 +33,9 @@ def render(finding: Finding[Any]) -> str:
         status=next(iter(results.runs.values())).status,
         lost=sum(row.lost for row in results.networks),
         total=len(results.networks),
+        command=finding.command,
         stages=[_stage(name, run) for name, run in results.runs.items()],
     )
-
-
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _stage(name: str, run: Run) -> dict[str, Any]:

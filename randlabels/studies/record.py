@@ -245,17 +245,12 @@ def _record(finding: Finding[Any], note: str) -> dict[str, Any]:
     study, results = finding.study, finding.results
     stages = [stage for stage in study.stages if stage.name in results.runs]
     statuses = [run.status for run in results.runs.values()]
-    data = {results.runs[stage.name].config["data"]["data_dir"] for stage in stages} - {""}
-    command = (
-        f"python -m randlabels.reproduce --study={study.name} --budget={finding.budget} "
-        f"--workdir=runs/{study.name}" + (" --data_dir=datasets" if data else "")
-    )
     return {
         "study": study.name,
         "title": study.title,
         "paper_item": study.paper_item,
         "budget": finding.budget,
-        "command": command,
+        "command": finding.command,
         "note": note,
         "finished": max(status["updated"] for status in statuses),
         "judged_by": {"git_revision": git_revision(), "seconds": finding.seconds},
