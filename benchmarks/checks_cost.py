@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import randlabels.analyze
 from randlabels import disk, owner, proofs, records, runs
-from randlabels.analysis import layer_inputs
+from randlabels.analysis import layer_inputs, run_analysis
 from randlabels.data import manifest, sketch
 from randlabels.studies import find_study
 from randlabels.studies import run as running
@@ -89,7 +88,7 @@ def without_checks() -> Iterator[None]:
     constant: Callable[..., str] = lambda *_: ""  # noqa: E731
     plan = memory.Plan(*(1 for _ in dataclasses.fields(memory.Plan)))
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "owned", _made) for module in (owner, running, randlabels.analyze)),
+        *((module, "owned", _made) for module in (owner, running, run_analysis)),
         (runs, "digest", constant),
         (proofs, "digest_of", constant),
         *((module, "file_digest", constant) for module in (records, manifest)),

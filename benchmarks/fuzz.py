@@ -27,7 +27,7 @@ import jax
 from absl import flags
 
 from randlabels import frontdoor
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError
 from randlabels.fields import Field

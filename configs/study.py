@@ -11,7 +11,7 @@ The budget is full if it is left out. What a stage comes to is shown, and not ru
 
 from ml_collections import ConfigDict
 
-from randlabels.config import nearest
+from randlabels.config_rules import nearest
 from randlabels.errors import InputError
 from randlabels.studies import find_study
 from randlabels.studies.resolve import resolve

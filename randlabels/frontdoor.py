@@ -183,7 +183,7 @@ def _with_paths(arguments: Sequence[str]) -> list[str]:
 def _path(value: str) -> str:
     """The file, with its argument, that a value of --config names."""
     from randlabels import configs
-    from randlabels.config import nearest
+    from randlabels.config_rules import nearest
 
     name, colon, argument = value.partition(":")
     if name.endswith(_NO_CONFIGS) and _is_file(name):
@@ -217,7 +217,7 @@ def _config_file(arguments: Sequence[str]) -> str:
 
 def _unknown_field(arguments: Sequence[str]) -> str | None:
     """The sentence about the first --config.<field> that no config has."""
-    from randlabels.config import flatten, nearest
+    from randlabels.config_rules import flatten, nearest
     from randlabels.configs import base
 
     known = tuple(flatten(base.get_config()))

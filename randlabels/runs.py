@@ -58,6 +58,24 @@ class Run:
             f"checkpoints of steps {list(self.steps)})"
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from randlabels.tables import run_html
+
+        return run_html(self)
+
+    def frame(self) -> Any:
+        """The metrics as a pandas DataFrame in long form, see `tables.run_frame`."""
+        from randlabels.tables import run_frame
+
+        return run_frame(self)
+
+    def plot(self, metric: str = "train_accuracy") -> Any:
+        """A figure of one metric over training, see `figures.run_curves.plot`."""
+        from randlabels.figures import run_curves
+
+        return run_curves.plot(self, metric)
+
     def params(
         self, step: int, networks: Sequence[int] | None = None, layer: str | None = None
     ) -> dict[str, Any]:

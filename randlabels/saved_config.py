@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.errors import InputError, in_one_line
 from randlabels.records import plain, read_json

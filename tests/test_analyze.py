@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from randlabels.analysis.records import alignment_path, load_alignment
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.data import sources, splits
 from randlabels.errors import AllLostError, InputError
 from randlabels.runs import load_run
@@ -193,7 +193,7 @@ def mark(monkeypatch, *states):
         ]
         return dataclasses.replace(run, networks=tuple(rows))
 
-    monkeypatch.setattr("randlabels.analyze.load_run", load)
+    monkeypatch.setattr("randlabels.analysis.run_analysis.load_run", load)
 
 
 def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, monkeypatch, caplog):

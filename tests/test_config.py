@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from randlabels import records
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.data.generators import GENERATORS
 from randlabels.errors import InputError
@@ -427,7 +427,7 @@ def test_optimizers_of_optax_are_accepted(name):
 def test_config_knows_no_reader_of_it():
     """Models, data and training hand it their rules, through `randlabels.training.check`."""
     code = (
-        "import randlabels.config, sys; above = [n for n in sys.modules if n.startswith("
+        "import randlabels.config_rules, sys; above = [n for n in sys.modules if n.startswith("
         "('randlabels.models', 'randlabels.data', 'randlabels.training', 'randlabels.transfer'))];"
         "print(above)"
     )

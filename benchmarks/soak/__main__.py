@@ -46,7 +46,6 @@ def _share_programs(folder: Path) -> None:
 
 
 def _try(asked: argparse.Namespace, folder: Path) -> Counter[tuple[str, str]]:
-    import randlabels.analyze
     import randlabels.training.loop  # noqa: F401  (for all children)
 
     references = train_references(folder)

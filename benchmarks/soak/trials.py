@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.soak.processes import Ended, Process, command, door
 from benchmarks.soak.runs import Reference, copy, wrong_with
 from randlabels.analysis.records import alignment_path
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 
 INTERRUPTED = {0, 130, 143, -signal.SIGINT, -signal.SIGTERM}  # -: before anything was set up

@@ -185,7 +185,7 @@ class Skipped:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Alignment:
     """The analysis of a run: a record of each group pooled and of each network, at each checkpoint.
 
@@ -204,6 +204,32 @@ class Alignment:
     data: dict[str, LayerData]
     records: tuple[AlignmentRecord, ...]
     dead: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        steps = len({record.step for record in self.records})
+        return (
+            f"Alignment({len(self.networks)} networks, layers {', '.join(self.data)}, "
+            f"{steps} checkpoints)"
+        )
+
+    def frame(self) -> Any:
+        """The records as a pandas DataFrame in long form, see `tables.alignment_frame`."""
+        from randlabels.tables import alignment_frame
+
+        return alignment_frame(self)
+
+    def plot(self, layer: str = "") -> Any:
+        """Misalignment of a layer (the first if not given) over training, as a figure.
+
+        Raises:
+            InputError: if the layer was not analysed.
+        """
+        from randlabels.figures import misalignment_over_training
+
+        chosen = layer or next(iter(self.data))
+        if chosen not in self.data:
+            raise InputError(f"layer {chosen!r} was not analysed; {', '.join(self.data)} were.")
+        return misalignment_over_training.plot(self.of_layer(chosen))
 
     def of_layer(self, layer: str) -> list[AlignmentRecord]:
         """All records of a layer."""

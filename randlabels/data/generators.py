@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from randlabels.config import Fields, Reader
+from randlabels.config_rules import Fields, Reader
 from randlabels.data import dead_leaves, gaussian, pink_noise
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path, load

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from randlabels.config import Fields, Reader
+from randlabels.config_rules import Fields, Reader
 from randlabels.data.errors import DataError
 
 KINDS = ("random", "real", "noisy")

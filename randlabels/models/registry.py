@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from randlabels.config import Fields, Reader, check_choice
+from randlabels.config_rules import Fields, Reader, check_choice
 from randlabels.errors import InputError, in_one_line, shown
 from randlabels.import_path import is_import_path, load
 from randlabels.models.facts import facts_of

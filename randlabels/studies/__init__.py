@@ -9,7 +9,7 @@ import pkgutil
 import re
 from typing import Any
 
-from randlabels.config import nearest
+from randlabels.config_rules import nearest
 from randlabels.errors import InputError, in_one_line
 from randlabels.studies import paper, questions
 from randlabels.studies.declare import Study

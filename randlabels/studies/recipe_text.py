@@ -4,7 +4,7 @@ import itertools
 import textwrap
 from typing import Any
 
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.resolve import changed, resolve

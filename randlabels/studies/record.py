@@ -17,7 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from randlabels import records
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.disk import told
 from randlabels.errors import InputError, in_one_line

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs.base import BUDGETS, changes_at
 from randlabels.data.generators import generator_named
 from randlabels.errors import InputError, shown

@@ -9,21 +9,22 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import records
 from randlabels.analysis.records import load_alignment
-from randlabels.analyze import analyze, is_analysed
+from randlabels.analysis.run_analysis import analyze, is_analysed
+from randlabels.configs.base import BUDGETS
 from randlabels.data.errors import DataError
 from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
 from randlabels.figures import style
 from randlabels.owner import owned
 from randlabels.runs import load_run
-from randlabels.studies import page
+from randlabels.studies import find_study, page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import check_workdir, refuse_overlap, stage_configs, stand_ins
@@ -31,6 +32,25 @@ from randlabels.studies.verdicts import judge
 from randlabels.training.loop import train
 
 Reading = TypeVar("Reading")
+
+
+def reproduce(
+    study: str, workdir: str | Path, budget: str = "full", data_dir: str = ""
+) -> Finding[Any]:
+    """Run a study by its name; returns what it found, as the front door's page shows it.
+
+    Args:
+        study: its name, or my_package.my_study.
+        workdir: of the study.
+        budget: full, short or smoke.
+        data_dir: where prepared data sets are.
+
+    Raises:
+        InputError: if there is no such study or budget, and as `run_study`.
+    """
+    if budget not in BUDGETS:
+        raise InputError(f"budget is {budget!r}; it may be {', '.join(BUDGETS)}.")
+    return run_study(find_study(study), Path(workdir), budget, data_dir)
 
 
 def run_study(

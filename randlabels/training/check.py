@@ -1,13 +1,13 @@
 """Checks a configuration once, before anything runs; every later use may trust it.
 
-What fields may be by themselves stands in `configs/base.py` and is checked by `randlabels.config`.
-What only the readers of a field know, such as the names of models or what a data set reads, they
-say themselves: each rule below is one reader's.
+What fields may be by themselves stands in `configs/base.py` and is checked by
+`randlabels.config_rules`. What only the readers of a field know, such as the names of models or
+what a data set reads, they say themselves: each rule below is one reader's.
 """
 
 from ml_collections import ConfigDict
 
-from randlabels.config import Fields, Reader, Rule, checked
+from randlabels.config_rules import Fields, Reader, Rule, checked
 from randlabels.data.generators import check_data, generator_named
 from randlabels.data.labels import check_labels
 from randlabels.errors import InputError

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from randlabels.config import Fields, Reader, check_choice
+from randlabels.config_rules import Fields, Reader, check_choice
 
 
 def squared(logits: jax.Array, labels: jax.Array) -> jax.Array:

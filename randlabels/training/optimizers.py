@@ -11,7 +11,7 @@ import optax
 import optax.contrib
 from ml_collections import ConfigDict
 
-from randlabels.config import Fields, Reader, check_choice
+from randlabels.config_rules import Fields, Reader, check_choice
 from randlabels.errors import InputError
 from randlabels.models.naming import HEAD
 

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from randlabels import proofs, records, runs
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.errors import InputError
 from randlabels.networks import Network
 from randlabels.saved_config import differences, flat, read_config, with_defaults

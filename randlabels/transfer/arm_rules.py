@@ -1,6 +1,6 @@
 """The rule of config.init: which arms there are, what they need, and which fields they read."""
 
-from randlabels.config import Fields, Reader, nearest
+from randlabels.config_rules import Fields, Reader, nearest
 from randlabels.errors import InputError, shown
 from randlabels.transfer.registry import ARMS
 

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from randlabels.analysis.layer_inputs import check_model, open_inputs, read_variables
 from randlabels.analysis.layers import LayerInputs
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.data.generators import generator_named
 from randlabels.eigen import descending_eigh, energy_profile, flatten_kernel
 from randlabels.errors import InputError

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from randlabels.analysis.records import alignment_path, load_alignment
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.training import loop
 
 ROTATION = 5

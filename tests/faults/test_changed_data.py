@@ -13,7 +13,7 @@ import pytest
 
 from randlabels import load_run, proofs, runs
 from randlabels.analysis.layer_inputs import open_inputs
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.errors import InputError
 from randlabels.models.own import identity_of
 from randlabels.proofs import changed

@@ -12,7 +12,7 @@ import pytest
 
 from randlabels import load_run, proofs, records, runs
 from randlabels.analysis.records import load_alignment
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.errors import InputError
 from randlabels.training import loop
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from randlabels import disk, proofs, records, runs
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.errors import InputError
 from randlabels.training import checkpoints, loop
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from randlabels import lease, load_run
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.errors import InputError
 from randlabels.owner import LOCK, owned
 from randlabels.training import loop

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from randlabels.analyze import analyze
+from randlabels.analysis.run_analysis import analyze
 from randlabels.eigen import misalignment, misalignment_floor
 from randlabels.studies.paper import fig20, proposition1
 from randlabels.studies.readouts.stopped_maps import StoppedMaps

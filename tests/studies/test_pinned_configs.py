@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.records import plain
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.resolve import stage_configs

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from randlabels.config import flatten
+from randlabels.config_rules import flatten
 from randlabels.configs import base
 from randlabels.studies import find_study, study_modules
 from randlabels.studies.declare import Claim, Primary, Stage, Study

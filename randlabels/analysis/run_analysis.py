@@ -1,0 +1,117 @@
+"""The eigen-analysis of a run from its checkpoints to numbers and figures in its workdir."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import logging
+
+from randlabels import records
+from randlabels.disk import remove_temporaries
+from randlabels.errors import InputError
+from randlabels.owner import owned
+from randlabels.runs import Run, load_run
+from randlabels.states import refuse_if_all_lost
+
+if TYPE_CHECKING:
+    from randlabels.analysis.records import Alignment
+
+INPUTS = ("checkpoint", "initialisation")
+MAX_BASES = 10**5
+
+
+def analyze(
+    workdir: str | Path | Run,
+    layers: Sequence[str] = (),
+    inputs: str = "checkpoint",
+    random_bases: int = 200,
+) -> "Alignment":
+    """Analyse all checkpoints of a run, write alignment.json and the figures, return the former.
+
+    Args:
+        workdir: of the run, or the run.
+        layers: paths of layers; () is the first layer, the paper's, and ("all",) is every layer.
+        inputs: whose covariance is Sigma_x of a deeper layer: its inputs at the same "checkpoint",
+            or at "initialisation".
+        random_bases: how many, for each misalignment.
+
+    Raises:
+        InputError: if there is no run, no checkpoint or no such layer (nothing is written then), or
+            the workdir is in use or cannot be written to.
+        AllLostError: if all networks diverged or died; nothing is written then.
+    """
+    # Imported late, so that a wrong flag is answered at once.
+    from randlabels.analysis.alignment_of_run import alignment_of_run
+    from randlabels.analysis.manifest import write_manifest
+    from randlabels.analysis.records import Alignment, alignment_path
+
+    if inputs not in INPUTS:
+        raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
+    if not 1 <= random_bases <= MAX_BASES:
+        raise InputError(f"--random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
+    if isinstance(layers, str):
+        raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
+    workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)
+    with owned(workdir):
+        run = load_run(workdir)
+        refuse_if_all_lost(workdir, run.networks)
+        path = alignment_path(workdir)
+        if path.parent.is_symlink():  # two runs would write into one folder
+            raise InputError(f"{path.parent} is a link; remove it.")
+        _warn(run)
+        alignment = alignment_of_run(run, layers, inputs, random_bases)
+        path.parent.mkdir(exist_ok=True)
+        records.write_json(path, alignment.to_json())
+        alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
+        _warn_of_missing(alignment)
+        figures = _draw(alignment, workdir / "figures")
+        write_manifest(workdir, _arguments(layers, inputs, random_bases), [path, *figures])
+    return alignment
+
+
+def is_analysed(
+    workdir: Path,
+    layers: Sequence[str] = (),
+    inputs: str = "checkpoint",
+    random_bases: int = 200,
+) -> bool:
+    """Whether all that `analyze` would write is there and whole."""
+    from randlabels.analysis.manifest import is_whole
+
+    return is_whole(workdir, _arguments(layers, inputs, random_bases))
+
+
+def _arguments(layers: Sequence[str], inputs: str, random_bases: int) -> dict[str, Any]:
+    return {"layers": list(layers), "inputs": inputs, "random_bases": random_bases}
+
+
+def _warn(run: Run) -> None:
+    """Say which networks are left out, and which are not although they learned nothing."""
+    lost = [row.network for row in run.networks if row.lost]
+    untrained = [row.network for row in run.networks if row.state == "untrained"]
+    if lost:
+        logging.warning("Networks %s diverged or died, and are left out.", lost)
+    if untrained:
+        logging.warning("Networks %s ended at chance; they are analysed all the same.", untrained)
+
+
+def _warn_of_missing(alignment: "Alignment") -> None:
+    """Say of which layers all networks together have no misalignment, and why."""
+    pooled = (record for record in alignment.records if record.network is None)
+    for layer, reason in dict.fromkeys((one.layer, one.reason) for one in pooled if one.reason):
+        logging.warning("There is no misalignment of %s: %s", layer, reason)
+
+
+def _draw(alignment: "Alignment", folder: Path) -> list[Path]:
+    """Draw the figures; returns their files."""
+    from randlabels.figures import style
+    from randlabels.figures.alignment_figures import alignment_figures
+
+    folder.mkdir(exist_ok=True)
+    remove_temporaries(folder)
+    files = []
+    for layer in alignment.data:
+        for name, (figure, _) in alignment_figures(alignment, layer).items():
+            files.append(folder / f"{name}.png")
+            style.save(figure, files[-1])
+    return files
