@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/setup.sh
-setup "[test]"
+setup "test"
 .venv/bin/ruff check
 .venv/bin/ruff format --check
 .venv/bin/mypy

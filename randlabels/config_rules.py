@@ -23,6 +23,9 @@ class Reader(NamedTuple):
     reads: bool
 
 
+# Fields that hold tuples of tuples.
+NESTED = ("population.sweep", "model.fields")
+
 # {"group.field": value}; whatever a rule is asked, its names, types and ranges are right.
 Fields = Mapping[str, Any]
 
@@ -45,7 +48,8 @@ def checked(config: ConfigDict, sweepable: Sequence[str], rules: Sequence[Rule])
     _check_names(fields)
     for name, value in fields.items():
         fields[name] = _checked_value(name, value)
-    fields["population.sweep"] = _tuples(fields["population.sweep"])
+    for name in NESTED:
+        fields[name] = tuples(fields[name])
     _check_sweep(fields["population.sweep"], sweepable)
     _check_networks(fields)
     readers: dict[str, Reader] = {}
@@ -209,6 +213,6 @@ def _split_words(name: str, words: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """JSON makes lists of tuples, and a ConfigDict casts only the outermost back."""
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+    return tuple(tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -13,7 +13,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
-from randlabels import interrupts
+from randlabels import help_text, interrupts
 from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
@@ -88,12 +88,26 @@ def run(main: Callable[[], None]) -> NoReturn:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    _answer_questions(sys.argv[1:])
     interrupts.install()
     try:
         app.run(guarded, flags_parser=parse)
     except BaseException as error:
         interrupts.leave_if_caused(error)
         raise
+
+
+def _answer_questions(arguments: Sequence[str]) -> None:
+    """End the process with 0 where help or the version is asked for, whatever else is given."""
+    for argument in arguments:
+        if argument in ("--help", "-h", "-help", "--helpshort"):
+            print(help_text.help_of(sys.modules["__main__"]))
+        elif argument in ("--version", "-version"):
+            print(help_text.version())
+        else:
+            continue
+        sys.stdout.flush()
+        sys.exit(0)
 
 
 def _refuse_unwritable(error: OSError) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from randlabels.config_rules import flatten
+from randlabels.config_rules import NESTED, flatten, tuples
 from randlabels.configs import base
 from randlabels.errors import InputError, in_one_line
 from randlabels.records import plain, read_json
@@ -48,6 +48,8 @@ def open_config(saved: dict[str, Any]) -> ConfigDict:
     config = base.get_config()
     try:
         config.update(saved)
+        for name in NESTED:
+            config.update_from_flattened_dict({name: tuples(flatten(config)[name])})
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"the saved config cannot be read ({in_one_line(error)}).") from error
     return config

@@ -1,14 +1,13 @@
-"""The layers of a model, and what each of them receives.
+"""What the layers of a model receive.
 
 The inputs of the first layer are the data, the same for all networks. Those of a deeper layer are
-activations: each network has its own, and they change while it learns. They are what the layers of
-`randlabels.models` sow, computed in float32 whatever the precision of training, without
-augmentation, and streamed over images.
+activations: each network has its own, and they change while it learns. They are taken where the
+layer is called, computed in float32 whatever the precision of training, without augmentation, and
+streamed over images.
 """
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,59 +15,14 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from randlabels.analysis.find_layers import Layer, find_layers, survey
 from randlabels.data.standardise import standardise
-from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
+from randlabels.eigen.patches import PatchStatistics
 from randlabels.errors import InputError
 from randlabels.models.facts import facts_of
-from randlabels.models.layers import Conv, Dense
-from randlabels.models.naming import get_layer
 
 # Images that go through a network at once.
 BATCH = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """A convolution or dense layer.
-
-    Attributes:
-        path: in the parameter tree, "conv1" or "group1_block1/conv2".
-        input_shape: of one example, (h, w, channels) or (d,).
-        kernel_shape: (side, side, channels, filters) or (d, filters).
-        stride: of the convolution, along both axes; 1 for a dense layer.
-        padding: of the convolution, "VALID" or "SAME".
-    """
-
-    path: str
-    input_shape: tuple[int, ...]
-    kernel_shape: tuple[int, ...]
-    stride: int = 1
-    padding: str = "VALID"
-
-    @property
-    def dim(self) -> int:
-        """d, the number of weights of a filter."""
-        return math.prod(self.kernel_shape[:-1])
-
-    @property
-    def num_filters(self) -> int:
-        """Filters (units) of one network."""
-        return self.kernel_shape[-1]
-
-    @property
-    def patches_per_image(self) -> int:
-        """Positions at which the filters are applied."""
-        if len(self.kernel_shape) == 2:
-            return 1
-        covered = 0 if self.padding == "SAME" else self.kernel_shape[0] - 1
-        return math.prod(-(-(side - covered) // self.stride) for side in self.input_shape[:2])
-
-    def statistics(self, inputs: Any) -> PatchStatistics:
-        """Moments of the patches of inputs [n, *input_shape], one array or an iterable of them."""
-        if len(self.kernel_shape) == 2:
-            return input_statistics(inputs)
-        side = self.kernel_shape[0]
-        return patch_statistics(inputs, side, self.stride, self.padding)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,9 +50,11 @@ class LayerInputs:
         """
         found = find_layers(self.model, self.images.shape[1:])
         if not found:
+            reasons = survey(self.model, self.images.shape[1:]).reasons
+            why = "; ".join(f"{path}: {reason}" for path, reason in reasons.items())
             raise InputError(
-                "the model has no Conv or Dense of randlabels.models.layers, so what its layers "
-                "receive is not known; make it of these."
+                "no layer of the model can be analysed, "
+                f"{f'since {why}' if why else 'since it has no convolution and no dense layer'}."
             )
         if not facts_of(self.model).name:  # a model from elsewhere
             self._check_first(found[0])
@@ -112,9 +68,9 @@ class LayerInputs:
         same_size = received.size == images.size
         if not same_size or not np.allclose(received.ravel(), images.ravel()):
             raise InputError(
-                f"layer {first.path} is the first of randlabels.models.layers in the model, but "
-                "does not receive the images as they are; make what comes before it of these "
-                "layers, too."
+                f"layer {first.path} is the first of the model that can be analysed, but does not "
+                "receive the images as they are; the first layer has to be a convolution or a "
+                "dense layer."
             )
 
     def batches(self) -> Iterator[np.ndarray]:
@@ -168,31 +124,15 @@ def _compile_inputs(model: nn.Module, path: str) -> Callable[[Any, np.ndarray], 
 
     @jax.jit  # what the network computes after this layer is not compiled
     def inputs_of(variables: Any, x: jax.Array) -> jax.Array:
-        _, sown = model.apply(variables, x, mutable=["inputs"])
-        return get_layer(sown["inputs"], path)["x"]
+        found: list[jax.Array] = []
+
+        def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+            if context.method_name == "__call__" and "/".join(context.module.path) == path:
+                found.append(args[0])
+            return call(*args, **kwargs)
+
+        with nn.intercept_methods(note):
+            model.apply(variables, x)
+        return found[0]
 
     return inputs_of
-
-
-@functools.lru_cache(maxsize=64)
-def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, ...]:
-    """The `Conv` and `Dense` layers of a model as they are applied; nothing is computed."""
-    found: list[Layer] = []
-
-    def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        module = context.module
-        path = "/".join(module.path)
-        if isinstance(module, Conv):
-            shape = args[0].shape[1:]
-            side = module.kernel_size
-            kernel = (side, side, shape[-1], module.features)
-            found.append(Layer(path, shape, kernel, module.stride, module.padding))
-        elif isinstance(module, Dense):
-            shape = args[0].shape[1:]
-            found.append(Layer(path, shape, (shape[-1], module.features)))
-        return call(*args, **kwargs)
-
-    example = jax.ShapeDtypeStruct((1, *input_shape), np.float32)
-    with nn.intercept_methods(note):
-        jax.eval_shape(model.init, jax.random.key(0), example)
-    return tuple(found)

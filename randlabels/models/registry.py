@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from randlabels.config_rules import Fields, Reader, check_choice
+from randlabels.config_rules import Fields, Reader, check_choice, nearest
 from randlabels.errors import InputError, in_one_line, shown
 from randlabels.import_path import is_import_path, load
 from randlabels.models.facts import facts_of
@@ -102,6 +102,7 @@ def check_model(fields: Fields) -> dict[str, Reader]:
     model = _make(settings, fields["labels.num_classes"], fields["train.precision"], None)
     own, chooser = field_names(model), f"model {fields['model.name']}"
     readers = {f"model.{name}": Reader(chooser, name in own) for name in settings if name != "name"}
+    readers["model.fields"] = Reader(chooser, is_import_path(fields["model.name"]))
     return readers | {"train.precision": Reader(chooser, "dtype" in own)}
 
 
@@ -119,21 +120,79 @@ def _make(
         field.name
         for field in dataclasses.fields(model)
         if field.default is field.default_factory is dataclasses.MISSING
-        and field.name not in values
+        and field.name not in (*values, *(name for name, _ in _pairs(settings)))
     ]
     if missing:
         raise InputError(
             f"config.model.name is {settings['name']!r}, whose field {missing[0]!r} has no "
-            f"default and is no field of config.model."
+            f"default and is no field of config.model; give it in config.model.fields, "
+            f"(({missing[0]!r}, VALUE),)."
         )
+    filled = {name: values[name] for name in field_names(model) & set(values) - {"fields"}}
     try:
-        return model(**{name: values[name] for name in field_names(model) & set(values)})
+        return model(**filled, **_further_fields(settings, model, filled))
+    except InputError:
+        raise
     except (Exception, SystemExit) as error:  # in a __post_init__ of the user's own
         if not is_import_path(settings["name"]):
             raise
         raise InputError(
             f"config.model.name is {settings['name']!r}, which cannot be made: {in_one_line(error)}"
         ) from error
+
+
+def _pairs(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The entries of config.model.fields, (name, value).
+
+    Raises:
+        InputError: if they are of another form, or name one twice.
+    """
+    given = settings["fields"]
+    for entry in given:
+        if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)):
+            raise InputError(
+                'config.model.fields must look like (("hidden", 12), ("depth", 3)), not '
+                f"{shown(given)}."
+            )
+    names = [name for name, _ in given]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"config.model.fields names {twice[0]!r} twice.")
+    return list(given)
+
+
+def _further_fields(
+    settings: Mapping[str, Any], model: type[nn.Module], filled: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What config.model.fields sets of a model of the user's own, each of its default's type.
+
+    Raises:
+        InputError: if the class has no such field, a field of config.model fills it, or the value
+            is of another type.
+    """
+    pairs = _pairs(settings)
+    own = {field.name: field for field in dataclasses.fields(model)}
+    free = [name for name in own if name not in (*filled, "name", "parent")]
+    for name, value in pairs:
+        if name in filled:
+            raise InputError(
+                f"config.model.fields names {name!r}, which config.model.{name} sets, or training."
+            )
+        if name not in free:
+            raise InputError(
+                f"config.model.fields names {name!r}, which {settings['name']} has not; "
+                f"{nearest(name, free) if free else 'it has no further fields.'}"
+            )
+        default = own[name].default
+        known = (bool, int, float, str, tuple)
+        wanted = next((kind for kind in known if isinstance(default, kind)), None)
+        fits = type(value) is wanted or (wanted is float and type(value) is int)
+        if wanted and not fits:
+            raise InputError(
+                f"config.model.fields gives {name!r} the value {shown(value)}; it must be of type "
+                f"{wanted.__name__}, as its default {shown(default)}."
+            )
+    return dict(pairs)
 
 
 def check_inputs(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from absl import logging
 from ml_collections import ConfigDict
 
-from randlabels.analysis.layers import find_layers
+from randlabels.analysis.find_layers import survey
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build
@@ -35,10 +35,12 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
         _check_logits(given, logits, (batch, config.labels.num_classes), train)
     _check_variables(given, variables, new)
     check_gradient(config, model, shape)
-    if not find_layers(model, shape):
+    found = survey(model, shape)
+    for path, reason in found.reasons.items():
+        logging.warning("layer %s of %s cannot be analysed: %s.", path, config.model.name, reason)
+    if not found.layers:
         logging.warning(
-            "%s has no Conv or Dense of randlabels.models.layers: it can be trained and "
-            "transferred, but not analysed.",
+            "%s has no layer that can be analysed; it can be trained and transferred.",
             config.model.name,
         )
 

@@ -110,8 +110,8 @@ def test_a_dense_layer_is_a_convolution_of_full_size():
     [
         (np.zeros((3, 3, 3, 3)), "auto", "may be in flax's order or in PyTorch's; say which"),
         (np.zeros((768, 768)), "auto", "say which"),
-        (np.zeros((8, 5, 3, 3)), "auto", "does not see images of"),
-        (np.zeros((3, 3, 3, 8)), "torch", "does not see images of"),
+        (np.zeros((8, 5, 7, 7)), "auto", "does not see images of"),
+        (np.zeros((3, 3, 3, 20)), "torch", "does not see images of"),
         (np.zeros((20, 20, 3, 8)), "flax", "does not see images of"),
         (np.zeros((3, 3, 3)), "auto", "give numbers of 4 axes"),
         (np.full((3, 3, 3, 8), np.nan), "auto", "not finite"),
