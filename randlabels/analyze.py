@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from randlabels import frontdoor
-from randlabels.analysis.run_analysis import INPUTS, MAX_BASES, analyze
+from randlabels.analysis.run_analysis import INPUTS, MAX_BASES, analyze, page_path
 from randlabels.errors import InputError
 from randlabels.proofs import FINISHED
 from randlabels.runs import Run, load_run
@@ -22,14 +22,18 @@ from randlabels.states import summary
 def main() -> None:
     """Analyse the run or the weights that the flags name."""
     from randlabels.analysis.records import alignment_path
+    from randlabels.analysis.run_page import as_text, table
 
     values = flags.FLAGS
     if values.weights:
         _compare_weights()
         return
     layers = tuple(values.layers)
-    analyze(values.workdir, layers, values.inputs, values.random_bases)
+    chosen = values.inputs, values.random_bases, values.minutes
+    alignment = analyze(values.workdir, layers, *chosen)
+    print(f"{as_text(table(alignment))}\n")
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
+    print(f"Page: {page_path(values.workdir)}")
     print(f"Read: {_read(load_run(values.workdir))}")
 
 
@@ -61,6 +65,7 @@ def _define_flags() -> None:
     flags.DEFINE_list("layers", [], "Layers to analyse, or all; the first if not given.")
     flags.DEFINE_enum("inputs", INPUTS[0], INPUTS, "Whose inputs of a deeper layer to take.")
     flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", 1, MAX_BASES)
+    flags.DEFINE_float("minutes", 15, "A layer that would take longer is not analysed.", 0)
     flags.DEFINE_string("weights", "", "File of weights that others trained, in place of a run.")
     flags.DEFINE_string("start", "", "The same weights before training, if there are such.")
     flags.DEFINE_string("kernel", "", "Name of the first layer's kernel in that file.")

@@ -1,5 +1,7 @@
 """Refuses to begin where JAX does not start, or would compute something else."""
 
+import os
+
 from randlabels.errors import InputError
 
 # Settings of JAX that its environment variables change, and what they may be.
@@ -27,6 +29,14 @@ _USUAL = {
 } | _BREAKING
 _BROKEN = "training would end in the middle"
 _DRAWN = "numbers would be drawn and rounded otherwise than those of other runs"
+
+
+def machine() -> str:
+    """What JAX runs on, in a few words: "1 x cpu (2 cores)", "8 x TPU v4 (96 cores)"."""
+    import jax
+
+    devices = jax.local_devices()
+    return f"{len(devices)} x {devices[0].device_kind} ({os.cpu_count()} cores)"
 
 
 def check_backend() -> None:

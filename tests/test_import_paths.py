@@ -559,15 +559,23 @@ def test_a_model_that_cannot_be_trained_is_one_sentence(
     refused(tiny_config(PLAIN | {"model.name": path}), tmp_path / "run", message)
 
 
-@pytest.mark.parametrize(("text", "said"), [(PLAIN_MODEL, True), (FULL_MODEL, False)])
+OTHER_LAYERS = PLAIN_MODEL.replace("nn.Conv(", "nn.ConvTranspose(").replace(
+    "nn.Dense(", "nn.DenseGeneral("
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(OTHER_LAYERS, True), (PLAIN_MODEL, False), (FULL_MODEL, False)]
+)
 def test_a_model_that_cannot_be_analysed_is_told_at_the_start(
     tiny_config, module, caplog, text, said
 ):
-    changes = PLAIN if said else {"model.filters": 48}
+    changes = {"model.filters": 48} if text == FULL_MODEL else PLAIN
     config = check(tiny_config(changes | {"model.name": f"{module(text)}:Net"}))
     with caplog.at_level(logging.WARNING, logger="absl"):
         measure(config)
-    assert ("it can be trained and transferred, but not analysed" in caplog.text) == said
+    assert ("has no layer that can be analysed" in caplog.text) == said
+    assert ("it is a DenseGeneral" in caplog.text) == said
 
 
 @pytest.mark.parametrize(

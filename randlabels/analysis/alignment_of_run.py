@@ -14,16 +14,15 @@ use the pooled map tau, which has no such flaw.
 import dataclasses
 import functools
 import itertools
-import sys
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
-from randlabels.analysis.costs import expected_seconds
+from randlabels.analysis.costs import expected_seconds, progress_by_work, within
 from randlabels.analysis.filter_sets import bootstrap, describe_sets
 from randlabels.analysis.input_spectrum import profile_agreement
 from randlabels.analysis.layer_inputs import (
@@ -48,9 +47,6 @@ _WITHIN_GROUP = ("network", "seed", "label_seed", "source", *EPOCHS)
 
 # Eigenvectors of the data and of pooled weights that are kept for pictures.
 LEADING = 10
-
-# Seconds of work that are announced.
-_WORTH_SAYING = 20
 
 # Float64 numbers of filters that are held at once (256 MiB).
 _MAX_NUMBERS = 2**25
@@ -251,7 +247,13 @@ def _leading(basis: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
     }
 
 
-def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases: int) -> Alignment:
+def alignment_of_run(
+    run: Run,
+    layers: Sequence[str],
+    inputs: str,
+    random_bases: int,
+    limit: float = math.inf,
+) -> Alignment:
     """The alignment of all checkpoints of a run.
 
     Args:
@@ -260,10 +262,11 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
         layers: paths, () for the first layer, ("all",) for every layer.
         inputs: of deeper layers, see `input_bases`.
         random_bases: how many, for each misalignment.
+        limit: seconds; layers of "all" that would take longer are skipped, by their names refused.
 
     Raises:
         InputError: if the run has no such layer or no readable checkpoint, or none of its start
-            where that is asked for.
+            where that is asked for, or a layer would take longer than the limit.
         AllLostError: as `groups_of`.
     """
     groups = groups_of(run)
@@ -276,38 +279,37 @@ def alignment_of_run(run: Run, layers: Sequence[str], inputs: str, random_bases:
             f"{run.workdir} has no checkpoint of its start; train with 0 in "
             "config.train.checkpoint_epochs, or analyse with --inputs=checkpoint."
         )
-    _say_duration(run, task, chosen, inputs, random_bases)
+    sizes = [len(group.networks) for group in groups]
+    seconds = {
+        layer: expected_seconds(
+            layer,
+            len(task.images),
+            1 if layer == task.layers[0] else _bases(run, sizes, inputs),
+            sizes,
+            len(run.steps),
+            random_bases,
+        )
+        for layer in chosen
+    }
+    chosen, too_long = within(limit, seconds, "all" in layers)
     healthy = [network for group in groups for network in group.networks]
-    with tqdm(total=len(chosen) * len(run.steps), unit="checkpoint") as progress:
-        parts = [
-            _layer_alignment(run, task, layer, inputs, random_bases, progress) for layer in chosen
-        ]
+    parts = []
+    with progress_by_work([seconds[layer] for layer in chosen], len(run.steps)) as progress:
+        for layer, advance in zip(chosen, progress, strict=True):
+            parts.append(_layer_alignment(run, task, layer, inputs, random_bases, advance))
     return Alignment(
         networks=tuple(healthy),
         diverged=tuple(row.network for row in run.networks if row.state == "diverged"),
-        skipped=(*too_large, *(entry for part in parts for entry in part.skipped)),
+        skipped=(*too_large, *too_long, *(entry for part in parts for entry in part.skipped)),
         data={layer.path: part.data for layer, part in zip(chosen, parts, strict=True)},
         records=tuple(record for part in parts for record in part.records),
         dead=tuple(row.network for row in run.networks if row.state == "dead"),
     )
 
 
-def _say_duration(
-    run: Run, task: LayerInputs, layers: Sequence[Layer], inputs: str, random_bases: int
-) -> None:
-    sizes = [len(group.networks) for group in groups_of(run)]
-    seconds = 0.0
-    for layer in layers:
-        num_bases = sum(sizes) * (len(run.steps) if inputs == "checkpoint" else 1)
-        if layer == task.layers[0]:
-            num_bases = 1
-        seconds += expected_seconds(
-            layer, len(task.images), num_bases, sizes, len(run.steps), random_bases
-        )
-    if seconds > _WORTH_SAYING:
-        names = ", ".join(f"{layer.path} (d = {layer.dim:,})" for layer in layers)
-        about = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
-        tqdm.write(f"The analysis of {names} will take about {about}.", file=sys.stderr)
+def _bases(run: Run, sizes: Sequence[int], inputs: str) -> int:
+    """How many Sigma_x a deeper layer has."""
+    return sum(sizes) * (len(run.steps) if inputs == "checkpoint" else 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -320,7 +322,12 @@ class LayerAlignment:
 
 
 def _layer_alignment(
-    run: Run, task: LayerInputs, layer: Layer, inputs: str, random_bases: int, progress: tqdm
+    run: Run,
+    task: LayerInputs,
+    layer: Layer,
+    inputs: str,
+    random_bases: int,
+    advance: Callable[[str], None],
 ) -> LayerAlignment:
     first = layer == task.layers[0]
     skipped: list[Skipped] = []
@@ -329,9 +336,8 @@ def _layer_alignment(
         if reason is not None:
             logging.warning("%s It is left out.", reason)
             skipped.append(Skipped(layer.path, step, reason))
-        progress.update()
+        advance(layer.path)
 
-    progress.set_description(layer.path)
     bases = input_bases(run, task, layer, inputs)
     records = [
         record

@@ -1,15 +1,21 @@
 """How long the analysis of a layer will take: its multiplications at the rate of this machine."""
 
+import contextlib
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
+from absl import logging
+from tqdm import tqdm
 
 from randlabels.analysis.filter_sets import MAX_INTERVAL_DIM, is_shrunk
+from randlabels.analysis.find_layers import Layer
 from randlabels.analysis.input_spectrum import MAX_NULL_DIM
-from randlabels.analysis.layers import Layer
+from randlabels.analysis.records import Skipped
 from randlabels.eigen.matrices import float64
+from randlabels.errors import InputError
 
 # In products of two d x d matrices, which use a processor better; measured at d = 144 to 2,304.
 _EIGH = 15
@@ -17,6 +23,9 @@ _DRAW_BASIS = 15
 _COMPARE_BASIS = 3
 _COMPARE_EIGENSPACES = 15  # to a random basis, and one sample of sign flips
 _RESAMPLING = 50 * 1000
+
+_REPEATS = 5  # of a product, the fastest of which counts: others work here, too
+_WORTH_SAYING = 20  # seconds of work that are announced
 
 
 def expected_seconds(
@@ -52,12 +61,76 @@ def expected_seconds(
     return products * layer.dim**3 / _multiplication_rate(layer.dim)
 
 
+def within(
+    limit: float, seconds: Mapping[Layer, float], skip: bool
+) -> tuple[list[Layer], list[Skipped]]:
+    """The layers that take no longer than a limit, and what is said of the others.
+
+    How long they take is announced, if it is long.
+
+    Args:
+        limit: in seconds, of each layer.
+        seconds: that each layer takes.
+        skip: whether a layer that takes longer is left out, or an error.
+
+    Raises:
+        InputError: if one takes longer and may not be left out, or if all do.
+    """
+    long = {layer: took for layer, took in seconds.items() if took > limit}
+    reasons = {
+        layer.path: f"layer {layer.path} (d = {layer.dim:,}) would take about {_shown(took)}, "
+        f"longer than {_shown(limit)}; give --minutes={took / 60 + 1:.0f} to have it analysed, or "
+        "choose other layers."
+        for layer, took in long.items()
+    }
+    kept = [layer for layer in seconds if layer not in long]
+    if reasons and (not skip or not kept):
+        raise InputError(next(iter(reasons.values())))
+    for reason in reasons.values():
+        logging.warning("%s", reason)
+    total = sum(seconds[layer] for layer in kept)
+    if total > _WORTH_SAYING:
+        names = ", ".join(f"{layer.path} (d = {layer.dim:,})" for layer in kept)
+        tqdm.write(f"The analysis of {names} will take about {_shown(total)}.", file=sys.stderr)
+    return kept, [Skipped(path, None, reason) for path, reason in reasons.items()]
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+
+
+@contextlib.contextmanager
+def progress_by_work(
+    seconds: Sequence[float], steps: int
+) -> Iterator[Iterator[Callable[[str], None]]]:
+    """A bar that moves as the work is done; for each layer what is called after each checkpoint.
+
+    Args:
+        seconds: that each layer takes.
+        steps: checkpoints of each.
+    """
+    whole = max(sum(seconds), 1e-9)
+    with tqdm(total=100, bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
+
+        def advancing(share: float) -> Callable[[str], None]:
+            def advance(name: str) -> None:
+                bar.set_description(name)
+                bar.update(min(share, 100 - bar.n))  # rounding may not take it beyond
+
+            return advance
+
+        yield (advancing(100 * took / whole / steps) for took in seconds)
+
+
 def _multiplication_rate(dim: int) -> float:
     """Float64 multiplications a second in a product of matrices of this size, at most 1,024."""
     with float64():
         matrix = jax.device_put(np.ones((1024, min(dim, 1024))))
         product = jax.jit(lambda x: x.T @ x)
         product(matrix).block_until_ready()  # compiles
-        start = time.perf_counter()
-        product(matrix).block_until_ready()
-        return matrix.size * matrix.shape[1] / (time.perf_counter() - start)
+        took = []
+        for _ in range(_REPEATS):
+            start = time.perf_counter()
+            product(matrix).block_until_ready()
+            took.append(time.perf_counter() - start)
+        return float(matrix.size * matrix.shape[1] / min(took))

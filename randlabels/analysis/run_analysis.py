@@ -1,5 +1,6 @@
 """The eigen-analysis of a run from its checkpoints to numbers and figures in its workdir."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ def analyze(
     layers: Sequence[str] = (),
     inputs: str = "checkpoint",
     random_bases: int = 200,
+    minutes: float = math.inf,
 ) -> "Alignment":
     """Analyse all checkpoints of a run, write alignment.json and the figures, return the former.
 
@@ -34,6 +36,7 @@ def analyze(
         inputs: whose covariance is Sigma_x of a deeper layer: its inputs at the same "checkpoint",
             or at "initialisation".
         random_bases: how many, for each misalignment.
+        minutes: a layer that would take longer is an error, and skipped if all are asked for.
 
     Raises:
         InputError: if there is no run, no checkpoint or no such layer (nothing is written then), or
@@ -44,6 +47,7 @@ def analyze(
     from randlabels.analysis.alignment_of_run import alignment_of_run
     from randlabels.analysis.manifest import write_manifest
     from randlabels.analysis.records import Alignment, alignment_path
+    from randlabels.analysis.run_page import page
 
     if inputs not in INPUTS:
         raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
@@ -59,13 +63,16 @@ def analyze(
         if path.parent.is_symlink():  # two runs would write into one folder
             raise InputError(f"{path.parent} is a link; remove it.")
         _warn(run)
-        alignment = alignment_of_run(run, layers, inputs, random_bases)
+        alignment = alignment_of_run(run, layers, inputs, random_bases, 60 * minutes)
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
         alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
         _warn_of_missing(alignment)
         figures = _draw(alignment, workdir / "figures")
-        write_manifest(workdir, _arguments(layers, inputs, random_bases), [path, *figures])
+        command = _command(workdir, layers, inputs, random_bases)
+        records.replace_text(page_path(workdir), page(run, alignment, figures, command))
+        files = [path, page_path(workdir), *(file for file, _ in figures.values())]
+        write_manifest(workdir, _arguments(layers, inputs, random_bases), files)
     return alignment
 
 
@@ -102,16 +109,29 @@ def _warn_of_missing(alignment: "Alignment") -> None:
         logging.warning("There is no misalignment of %s: %s", layer, reason)
 
 
-def _draw(alignment: "Alignment", folder: Path) -> list[Path]:
-    """Draw the figures; returns their files."""
+def page_path(workdir: str | Path) -> Path:
+    """Where the page of an analysis is."""
+    return Path(workdir) / "analysis" / "page.html"
+
+
+def _command(workdir: Path, layers: Sequence[str], inputs: str, random_bases: int) -> str:
+    """The command line that makes an analysis again."""
+    chosen = f" --layers={','.join(layers)}" if layers else ""
+    other = "" if inputs == INPUTS[0] else f" --inputs={inputs}"
+    bases = "" if random_bases == 200 else f" --random_bases={random_bases}"
+    return f"python -m randlabels.analyze --workdir={workdir.name}{chosen}{other}{bases}"
+
+
+def _draw(alignment: "Alignment", folder: Path) -> dict[str, tuple[Path, str]]:
+    """Draw the figures; returns {name: (file, caption)}."""
     from randlabels.figures import style
     from randlabels.figures.alignment_figures import alignment_figures
 
     folder.mkdir(exist_ok=True)
     remove_temporaries(folder)
-    files = []
+    files = {}
     for layer in alignment.data:
-        for name, (figure, _) in alignment_figures(alignment, layer).items():
-            files.append(folder / f"{name}.png")
-            style.save(figure, files[-1])
+        for name, (figure, caption) in alignment_figures(alignment, layer).items():
+            files[name] = folder / f"{name}.png", caption
+            style.save(figure, folder / f"{name}.png")
     return files

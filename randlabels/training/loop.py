@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from randlabels import disk, interrupts, owner, proofs, runs, states
 from randlabels.analysis.layer_inputs import check_model
-from randlabels.backend import check_backend
+from randlabels.backend import check_backend, machine
 from randlabels.data import splits
 from randlabels.data.errors import DataError
 from randlabels.folders import check_can_hold_checkpoints, check_folder
@@ -97,7 +97,7 @@ def _train(config: ConfigDict, directory: Path) -> None:
     with interrupts.ending_with(interrupts.AT_ONCE, mark_interrupted):
         try:
             setup = prepare(config)
-            tqdm.write(f"{directory.name}: {setup.memory}.", file=sys.stderr)
+            tqdm.write(f"{directory.name}, on {machine()}: {setup.memory}.", file=sys.stderr)
             _check_space(setup, directory)
             found = agreed(setup, directory)
             workdir.write_config(directory, config)

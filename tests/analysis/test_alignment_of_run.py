@@ -392,7 +392,7 @@ def test_initialisation_needs_the_first_checkpoint(tmp_path):
 
 
 def test_long_work_is_announced_with_its_cost(deep, monkeypatch, capsys):
-    monkeypatch.setattr(alignment_of_run, "_WORTH_SAYING", 0)
+    monkeypatch.setattr(costs, "_WORTH_SAYING", 0)
     monkeypatch.setattr(costs, "_multiplication_rate", lambda dim: 1e5)
     alignment_of_run.alignment_of_run(deep[1], ("dense1",), "checkpoint", 3)
     assert "dense1 (d = 32) will take about" in capsys.readouterr().err

@@ -73,8 +73,8 @@ class Behind(nn.Module):
     def __call__(self, x, train=False):
         if self.before == "conv":
             x = nn.Conv(3, (3, 3))(x)
-        if self.before == "wider conv":
-            x = nn.Conv(5, (3, 3))(x)
+        if self.before == "transposed":
+            x = nn.ConvTranspose(3, (3, 3))(x)
         if self.before == "scaled":
             x = 3 * nn.relu(x)
         if self.before == "only":
@@ -86,16 +86,20 @@ class Behind(nn.Module):
 @pytest.mark.parametrize(
     ("before", "sentence"),
     [
-        ("conv", "layer ours .* does not receive the images as they are"),
-        ("wider conv", "layer ours .* does not receive the images as they are"),
+        ("transposed", "layer ours .* does not receive the images as they are"),
         ("scaled", "layer ours .* does not receive the images as they are"),
-        ("only", "has no Conv or Dense of randlabels.models.layers"),
     ],
 )
 def test_a_first_layer_that_does_not_see_the_data_is_refused(before, sentence):
     images = np.random.default_rng(0).standard_normal((5, 6, 6, 3)).astype(np.float32)
     with pytest.raises(InputError, match=sentence):
         _ = LayerInputs(Behind(before), images).layers
+
+
+def test_layers_of_flax_before_those_of_this_package_are_analysed():
+    images = np.random.default_rng(0).standard_normal((5, 6, 6, 3)).astype(np.float32)
+    for before, paths in (("conv", ["Conv_0", "ours", "head"]), ("only", ["Dense_0"])):
+        assert [layer.path for layer in LayerInputs(Behind(before), images).layers] == paths
 
 
 def test_a_first_layer_of_another_model_that_sees_the_data_is_analysed():

@@ -50,7 +50,11 @@ def test_measures_come_from_the_runs(finished):
 def test_page_is_self_contained_and_shows_every_claim_and_figure(finished):
     workdir, _ = finished
     text = (workdir / "report.html").read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert not re.search(r"src=\"(?!data:)", text)
+    for link in re.findall(r"href=\"([^\"]*)\"", text):
+        assert link.startswith("https://arxiv.org/") or (workdir / link).is_file(), link
+    assert "Too small to judge" in text
+    assert "python -m randlabels.reproduce --study=quickstart --budget=smoke" in text
     figures = sorted((workdir / "figures").glob("*.png"))
     assert len(figures) >= 4
     assert text.count("data:image/png;base64,") == len(figures)
