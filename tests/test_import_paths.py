@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 
 from randlabels import load_run
+from randlabels.analysis.run_analysis import analyze
 from randlabels.data import sources
 from randlabels.data.tasks import open_task
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build
+from randlabels.saved_config import open_config
 from randlabels.training.check import check
 from randlabels.training.loop import train
 from randlabels.training.setup import measure
@@ -604,3 +606,95 @@ def test_a_model_file_in_the_folder_is_all_it_takes(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "<class 'randlabels.models.tiny_net.Net'>"
+
+
+NNX_MODEL = """
+from flax import nnx
+
+
+class Net(nnx.Module):
+    def __init__(self, num_classes: int, hidden: int = 8, *, rngs: nnx.Rngs):
+        self.conv1 = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.norm_last = nnx.BatchNorm(4, rngs=rngs)
+        self.head = nnx.Linear(4 * hidden, num_classes, rngs=rngs)
+        self.hidden = hidden
+
+    def __call__(self, x, train=False):
+        x = nnx.relu(self.norm_last(self.conv1(x), use_running_average=not train))
+        x = x.mean((1, 2))
+        return self.head(nnx.relu(x[:, :, None] * x[:, :1, None].repeat(self.hidden, 2)).reshape(
+            x.shape[0], -1
+        ))
+
+
+class Late(nnx.Module):
+    def __init__(self, span, *, rngs):
+        self.head = nnx.Linear(3, span, rngs=rngs)
+
+    def __call__(self, x, train=False):
+        return self.head(x.mean((1, 2)))
+"""
+
+
+def test_a_model_of_nnx_is_trained_and_taken_over(tiny_config, tmp_path, module, caplog):
+    name = f"{module(NNX_MODEL)}:Net"
+    changes = PLAIN | {"model.name": name, "model.fields": (("hidden", 3),)}
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        run = train(tiny_config(changes), tmp_path / "run")
+    assert "it is of flax's NNX, where its inputs are not seen" in caplog.text
+    params = run.params(run.steps[-1])
+    assert params["head"]["kernel"].shape[1:] == (12, 3)
+    start = run.params(0)["conv1"]["kernel"]
+    assert not np.array_equal(start[0], start[1])  # each network has its own
+    assert np.abs(params["conv1"]["kernel"] - start).max() > 0
+    later = tiny_config(
+        changes
+        | {
+            "train.task": "downstream",
+            "init.run": str(tmp_path / "run"),
+            "init.arms": ("scratch", "pretrained"),
+            "init.layers": ("conv1",),
+        }
+    )
+    tuned = train(later, tmp_path / "tuned")
+    arms = [row.arm for row in tuned.networks]
+    begun = tuned.params(0)["conv1"]["kernel"][arms.index("pretrained")]
+    source = params["conv1"]["kernel"][tuned.networks[arms.index("pretrained")].source]
+    cosine = np.vdot(begun, source) / np.linalg.norm(begun) / np.linalg.norm(source)
+    assert cosine == pytest.approx(1)
+    with pytest.raises(InputError, match="no layer of the model can be analysed, since each"):
+        analyze(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("Net", (("hiden", 3),), "names 'hiden', which .* has not; did you mean 'hidden'"),
+        ("Net", (("hidden", "3"),), "the value '3'; it must be of type int"),
+        ("Net", (("num_classes", 3),), "names 'num_classes', which config.model.num_classes sets"),
+        ("Net", (("hidden", 3), ("hidden", 4)), "names 'hidden' twice"),
+        ("Net", ("hidden",), "must look like"),
+        ("Late", (), "whose field 'span' has no default .* give it in config.model.fields"),
+    ],
+)
+def test_fields_of_own_models_that_are_refused(
+    tiny_config, tmp_path, module, name, fields, message
+):
+    changes = PLAIN | {"model.name": f"{module(NNX_MODEL)}:{name}", "model.fields": fields}
+    refused(tiny_config(changes), tmp_path / "run", message)
+
+
+def test_fields_are_for_models_of_ones_own(tiny_config, tmp_path):
+    refused(
+        tiny_config({"model.fields": (("hidden", 3),)}),
+        tmp_path / "run",
+        "which simple_cnn has not",
+    )
+
+
+def test_fields_are_read_back_from_a_saved_config(tiny_config, tmp_path, module):
+    changes = PLAIN | {"model.name": f"{module(NNX_MODEL)}:Net", "model.fields": (("hidden", 3),)}
+    run = train(tiny_config(changes), tmp_path / "run")
+    assert open_config(run.config).model.fields == (("hidden", 3),)
+    again = train(tiny_config(changes), tmp_path / "run")
+    assert again.metrics == run.metrics

@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from flax.nnx.bridge import ToLinen
 
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
 from randlabels.models.layers import Conv, Dense
@@ -83,6 +84,8 @@ def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, 
 @functools.lru_cache(maxsize=64)
 def survey(model: nn.Module, input_shape: tuple[int, ...]) -> Survey:
     """The layers of a model, by applying it to the shape of one input."""
+    if isinstance(model, ToLinen):
+        return Survey((), {"each of them": "it is of flax's NNX, where its inputs are not seen"})
     found: dict[str, Layer] = {}
     reasons: dict[str, str] = {}
 

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
-
 
 def _one(model: Any) -> int:
     return 1
@@ -29,7 +27,7 @@ class Facts:
     in_turn: bool = False
 
 
-def facts_of(model: nn.Module | type[nn.Module]) -> Facts:
+def facts_of(model: Any) -> Facts:
     """The facts of a model or its class; the defaults where it states none."""
     facts = getattr(model, "facts", None)
     return facts if isinstance(facts, Facts) else Facts()

@@ -15,6 +15,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax import nnx
+from flax.nnx.bridge import ToLinen, to_linen
 from ml_collections import ConfigDict
 
 from randlabels.config_rules import Fields, Reader, check_choice, nearest
@@ -38,8 +40,10 @@ def _find_models() -> dict[str, type[nn.Module]]:
 MODELS: dict[str, type[nn.Module]] = _find_models()
 
 
-def model_named(name: str) -> type[nn.Module]:
+def model_named(name: str) -> type[nn.Module] | type[nnx.Module]:
     """The class of a model, by its name or its import path my_package.my_module:Net.
+
+    One of the user's own may be of flax's linen or of its NNX.
 
     Raises:
         InputError: if there is none, or what the path leads to is no model.
@@ -53,8 +57,8 @@ def model_named(name: str) -> type[nn.Module]:
         check_choice("model.name", name, MODELS)
         return MODELS[name]
     model = load("model.name", name)
-    if not (inspect.isclass(model) and issubclass(model, nn.Module)):
-        raise InputError(f"config.model.name is {name!r}, which is no class of flax.linen modules.")
+    if not (inspect.isclass(model) and issubclass(model, nn.Module | nnx.Module)):
+        raise InputError(f"config.model.name is {name!r}, which is no class of flax modules.")
     parameters = inspect.signature(model.__call__).parameters.values()
     if not any(p.name == "train" or p.kind is p.VAR_KEYWORD for p in parameters):
         raise InputError(
@@ -64,14 +68,36 @@ def model_named(name: str) -> type[nn.Module]:
     return model
 
 
-def field_names(model: nn.Module | type[nn.Module]) -> set[str]:
-    """The fields of a model that a config may fill."""
-    return {field.name for field in dataclasses.fields(model)} - {"name", "parent"}
+def _defaults(model: Any) -> dict[str, Any]:
+    """{field: its default, MISSING if there is none} that a config may fill.
+
+    Of a linen module or class its dataclass fields, of an NNX class what its __init__ takes.
+    """
+    if isinstance(model, ToLinen):
+        model = model.nnx_class
+    if not (inspect.isclass(model) and issubclass(model, nnx.Module)):
+        fields = [f for f in dataclasses.fields(model) if f.name not in ("name", "parent")]
+        made = [f.name for f in fields if f.default_factory is not dataclasses.MISSING]
+        return {f.name: None if f.name in made else f.default for f in fields}
+    taken = inspect.signature(model.__init__).parameters.values()
+    return {
+        p.name: dataclasses.MISSING if p.default is p.empty else p.default
+        for p in taken
+        if p.name not in ("self", "rngs") and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
+
+
+def field_names(model: Any) -> set[str]:
+    """The fields of a model, or its class, that a config may fill."""
+    return set(_defaults(model))
 
 
 def with_fields(model: nn.Module, **values: Any) -> nn.Module:
     """The model with other values of those of the fields that it has."""
-    return model.clone(**{k: v for k, v in values.items() if k in field_names(model)})
+    known = {k: v for k, v in values.items() if k in field_names(model)}
+    if isinstance(model, ToLinen):
+        return model.clone(kwargs={**model.kwargs, **known})
+    return model.clone(**known)
 
 
 def build(config: ConfigDict, batch_axis: str | None = None) -> nn.Module:
@@ -116,11 +142,11 @@ def _make(
         "dtype": jnp.dtype(precision),
         "batch_axis": batch_axis,
     }
+    given = (*values, *(name for name, _ in _pairs(settings)))
     missing = [
-        field.name
-        for field in dataclasses.fields(model)
-        if field.default is field.default_factory is dataclasses.MISSING
-        and field.name not in (*values, *(name for name, _ in _pairs(settings)))
+        name
+        for name, default in _defaults(model).items()
+        if default is dataclasses.MISSING and name not in given
     ]
     if missing:
         raise InputError(
@@ -130,7 +156,8 @@ def _make(
         )
     filled = {name: values[name] for name in field_names(model) & set(values) - {"fields"}}
     try:
-        return model(**filled, **_further_fields(settings, model, filled))
+        chosen = filled | _further_fields(settings, model, filled)
+        return to_linen(model, **chosen) if issubclass(model, nnx.Module) else model(**chosen)
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # in a __post_init__ of the user's own
@@ -162,7 +189,7 @@ def _pairs(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _further_fields(
-    settings: Mapping[str, Any], model: type[nn.Module], filled: Mapping[str, Any]
+    settings: Mapping[str, Any], model: Any, filled: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What config.model.fields sets of a model of the user's own, each of its default's type.
 
@@ -171,8 +198,8 @@ def _further_fields(
             is of another type.
     """
     pairs = _pairs(settings)
-    own = {field.name: field for field in dataclasses.fields(model)}
-    free = [name for name in own if name not in (*filled, "name", "parent")]
+    own = _defaults(model)
+    free = [name for name in own if name not in filled]
     for name, value in pairs:
         if name in filled:
             raise InputError(
@@ -183,7 +210,7 @@ def _further_fields(
                 f"config.model.fields names {name!r}, which {settings['name']} has not; "
                 f"{nearest(name, free) if free else 'it has no further fields.'}"
             )
-        default = own[name].default
+        default = own[name]
         known = (bool, int, float, str, tuple)
         wanted = next((kind for kind in known if isinstance(default, kind)), None)
         fits = type(value) is wanted or (wanted is float and type(value) is int)
