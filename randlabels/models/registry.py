@@ -16,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from flax import nnx
+from flax.core import FrozenDict
 from flax.nnx.bridge import ToLinen, to_linen
 from ml_collections import ConfigDict
 
@@ -96,7 +97,7 @@ def with_fields(model: nn.Module, **values: Any) -> nn.Module:
     """The model with other values of those of the fields that it has."""
     known = {k: v for k, v in values.items() if k in field_names(model)}
     if isinstance(model, ToLinen):
-        return model.clone(kwargs={**model.kwargs, **known})
+        return model.clone(kwargs=FrozenDict({**model.kwargs, **known}))
     return model.clone(**known)
 
 
