@@ -13,6 +13,9 @@ _CONFIG = frontdoor.define_config()
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; made if it is not there.", required=True
 )
+_LOG = flags.DEFINE_enum(
+    "log", "none", ["none", "tensorboard", "wandb"], "Metrics to one of these, too; if installed."
+)
 flags.mark_flag_as_required("config")
 frontdoor.must_be_given("workdir")
 
@@ -23,7 +26,7 @@ def main() -> None:
     from randlabels.states import summary
     from randlabels.training.loop import train
 
-    run = train(_CONFIG.value, _WORKDIR.value)
+    run = train(_CONFIG.value, _WORKDIR.value, _LOG.value)
     print(f"Trained: {_WORKDIR.value} ({summary(run.networks)})")
 
 

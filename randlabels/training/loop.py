@@ -21,14 +21,14 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, interrupts, owner, proofs, runs, states
+from randlabels import disk, interrupts, owner, proofs, records, runs, states
 from randlabels.analysis.layer_inputs import check_model
 from randlabels.backend import check_backend, machine
 from randlabels.data import splits
 from randlabels.data.errors import DataError
 from randlabels.folders import check_can_hold_checkpoints, check_folder
 from randlabels.networks import Network
-from randlabels.training import checkpoints, mending, workdir
+from randlabels.training import checkpoints, mending, workdir, writers
 from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
 from randlabels.training.losses import LOSSES
@@ -39,8 +39,13 @@ from randlabels.training.step import make_train_epoch
 Tree = Any
 
 
-def train(config: ConfigDict, directory: str | Path) -> runs.Run:
+def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.Run:
     """Train a population and write its workdir; continue where an earlier call was stopped.
+
+    Args:
+        config: of the run.
+        directory: its workdir.
+        log: tensorboard or wandb, to have the metrics there, too (see `writers`).
 
     Returns:
         The run, as it can be read from the workdir.
@@ -53,6 +58,7 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
     """
     check_backend()
     config = check(config)
+    writers.check_writer(log)
     directory = Path(directory)
     check_folder("--workdir", directory)
     check_can_hold_checkpoints(directory)
@@ -63,7 +69,7 @@ def train(config: ConfigDict, directory: str | Path) -> runs.Run:
             disk.remove_temporaries(directory)
             finished = _is_finished(config, directory)
             if not finished:
-                _train(config, directory)
+                _train(config, directory, log)
     if finished:
         _check_own_model(directory)
     run = runs.load_run(directory)
@@ -86,7 +92,7 @@ def _is_finished(config: ConfigDict, directory: Path) -> bool:
     return finished
 
 
-def _train(config: ConfigDict, directory: Path) -> None:
+def _train(config: ConfigDict, directory: Path, log: str) -> None:
     identity = proofs.digest_of(config.to_dict())
     mark = functools.partial(workdir.write_status, directory, config_digest=identity)
 
@@ -103,7 +109,9 @@ def _train(config: ConfigDict, directory: Path) -> None:
             workdir.write_config(directory, config)
             mark("running")
             with _failure_noted(directory, mark):
-                run_epochs(setup, directory, found)
+                table, saved = setup.table, records.plain(config.to_dict())
+                with writers.opened(log, directory, saved, table) as write:
+                    run_epochs(setup, directory, found, write)
         except KeyboardInterrupt:
             mark_interrupted()
             raise
@@ -147,13 +155,19 @@ def agreed(setup: Setup, directory: Path) -> mending.Agreed:
     return found
 
 
-def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
+def run_epochs(
+    setup: Setup,
+    directory: Path,
+    found: mending.Agreed,
+    write: writers.Write = writers.nowhere,
+) -> None:
     """Train from a checkpoint (or the start) to the end; write states into the table.
 
     Args:
         setup: of the run.
         directory: its workdir.
         found: from where it goes on, see `agreed`.
+        write: takes the record of each evaluated epoch, too.
 
     Raises:
         Interrupted: if a signal has come; then what was trained is saved.
@@ -189,6 +203,7 @@ def run_epochs(setup: Setup, directory: Path, found: mending.Agreed) -> None:
             if epoch in evaluated:
                 record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
                 journal.append(record)
+                write(record)
                 _show(progress, metrics)
                 _note(setup, directory, watch.see(record), epoch)
             if epoch == settings.epochs:
