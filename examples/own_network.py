@@ -1,8 +1,9 @@
 """A network of your own, of flax's own layers, with a field of its own.
 
 python -m randlabels.main --config=base --config.model.name=examples.own_network:Small \
-    --config.model.fields="(('hidden',24),)" --config.train.epochs=5 --workdir=runs/own_network
-python -m randlabels.analyze --workdir=runs/own_network --layers=all --random_bases=20
+    --config.model.fields="(('hidden',24),)" --config.population.seeds=2 --config.train.epochs=3 \
+    --workdir=runs/own_network
+python -m randlabels.analyze --workdir=runs/own_network --layers=conv1,head --random_bases=20
 
 Fields that config.model has (here init_scale is not among those that are used) are filled from the
 config, num_classes from config.labels; others are set by config.model.fields and keep their
