@@ -1,7 +1,9 @@
 """A kernel from a file of weights against a data set: numbers, figures and a page in a folder."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,12 +68,27 @@ def compare_weights(
         source=data,
         random_bases=random_bases,
     )
-    command = f"python -m randlabels.analyze --weights={shlex.quote(str(weights))}"
-    command += f" --kernel={shlex.quote(kernel)} --data={shlex.quote(data)}"
-    command += f" --start={shlex.quote(str(start))}" if start else ""
+    asked = {
+        "weights": weights,
+        "kernel": kernel,
+        "data": data,
+        "start": start,
+        "data_dir": data_dir,
+        "image_size": image_size,
+        "order": order,
+        "strides": strides,
+        "padding": padding,
+        "random_bases": random_bases,
+    }
     with told(place):
-        _write(found, place, f"{kernel} of {Path(weights).name} and {data}", command)
+        _write(found, place, f"{kernel} of {Path(weights).name} and {data}", asked)
     return found, place
+
+
+def _command(asked: Mapping[str, Any]) -> str:
+    """The command line that makes a comparison again."""
+    given = (f"--{name}={shlex.quote(str(value))}" for name, value in asked.items() if value)
+    return " ".join(["python -m randlabels.analyze", *given])
 
 
 def _beside(weights: Path, kernel: str) -> Path:
@@ -99,7 +116,7 @@ def _images(data: str, data_dir: str, image_size: int) -> np.ndarray:
     return dataset.train_images[: config.upstream_size]
 
 
-def _write(found: KernelComparison, folder: Path, title: str, command: str) -> None:
+def _write(found: KernelComparison, folder: Path, title: str, asked: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figures = kernel_figures(found)
     for name, (figure, _) in figures.items():
@@ -107,6 +124,7 @@ def _write(found: KernelComparison, folder: Path, title: str, command: str) -> N
     records.write_json(
         folder / "comparison.json",
         {
+            "asked": {name: str(value) for name, value in asked.items()},
             "kernel_shape": list(found.kernel_shape),
             "networks": found.networks,
             "images": found.images,
@@ -131,6 +149,11 @@ def _write(found: KernelComparison, folder: Path, title: str, command: str) -> N
         for name, (_, caption) in figures.items()
     ]
     text = render(
-        "kernel.html", title=title, found=found, rows=found.rows(), figures=shown, command=command
+        "kernel.html",
+        title=title,
+        found=found,
+        rows=found.rows(),
+        figures=shown,
+        command=_command(asked),
     )
     records.replace_text(folder / "page.html", text)

@@ -84,6 +84,8 @@ def _full_name(name: str) -> str:
 
 def _named(name: str) -> ConfigDict:
     """What the get_config of a shipped config, or of a file, returns."""
+    if not isinstance(name, str):
+        raise InputError(f"{shown(name)} is no name of a config; give one, such as 'base'.")
     stem, colon, argument = name.partition(":")
     get_config = _function(stem)
     try:

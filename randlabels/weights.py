@@ -40,7 +40,11 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     except Exception as error:  # of parsers of six forms
         why = cut(" ".join(f"{type(error).__name__}: {error}".split()))
         raise InputError(f"{path} is damaged, or no file of its form ({why}).") from error
-    return {name: array for name, array in found.items() if array.dtype != object}
+    arrays = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
+    odd = [name for name, array in arrays.items() if array.dtype.kind == "c"]
+    if odd:
+        raise InputError(f"{path} has complex numbers in {odd[0]}; give real weights.")
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -93,7 +97,7 @@ def _flat(tree: Any) -> dict[str, np.ndarray]:
 def _numbers(array: Any) -> np.ndarray:
     """As NumPy's own types: bfloat16 becomes float32."""
     found = np.asarray(array)
-    return found if found.dtype.kind in "iufb" else found.astype(np.float32)
+    return found if found.dtype.kind in "iufbcSU" else found.astype(np.float32)
 
 
 _READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {

@@ -16,7 +16,9 @@ import numpy as np
 from flax.nnx.bridge import ToLinen
 
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
+from randlabels.models.facts import facts_of
 from randlabels.models.layers import Conv, Dense
+from randlabels.models.naming import get_layer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,7 @@ def survey(model: nn.Module, input_shape: tuple[int, ...]) -> Survey:
         module = context.module
         if context.method_name == "__call__" and isinstance(module, _KINDS):
             path = "/".join(module.path)
-            layer = _described(path, module, args[0].shape[1:])
+            layer = _described(path, module, received(args, kwargs).shape[1:])
             if path in found:
                 reasons[path] = "it is applied more than once"
             elif isinstance(layer, str):
@@ -103,10 +105,50 @@ def survey(model: nn.Module, input_shape: tuple[int, ...]) -> Survey:
         return call(*args, **kwargs)
 
     example = jax.ShapeDtypeStruct((1, *input_shape), np.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), example)
     with nn.intercept_methods(note):
-        jax.eval_shape(model.init, jax.random.key(0), example)
+        jax.eval_shape(model.apply, variables, example)
+    if not facts_of(model).name:  # of the user's own: layers may be lifted
+        for path, layer in found.items():
+            kernel = get_layer(variables["params"], path).get("kernel")
+            if getattr(kernel, "shape", None) != layer.kernel_shape:
+                reasons.setdefault(path, f"its kernel is not of shape {layer.kernel_shape}")
+            elif path not in reasons and not _can_be_seen(model, path, variables, example):
+                reasons[path] = "it is lifted, as by nn.jit or nn.scan"
     layers = tuple(layer for path, layer in found.items() if path not in reasons)
     return Survey(layers, reasons)
+
+
+def _can_be_seen(model: nn.Module, path: str, variables: Any, example: Any) -> bool:
+    """Whether what a layer receives can leave the model: not out of a transformed part of it."""
+
+    def first(variables: Any, x: Any) -> list[jax.Array]:
+        return inputs_of(model, path, variables, x)[:1]
+
+    try:
+        return bool(jax.jit(first).lower(variables, example).out_info)
+    except jax.errors.UnexpectedTracerError:
+        return False
+
+
+def inputs_of(model: nn.Module, path: str, variables: Any, x: Any) -> list[jax.Array]:
+    """What a layer receives at each call while a model is applied."""
+    found: list[jax.Array] = []
+
+    def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if context.method_name == "__call__" and "/".join(context.module.path) == path:
+            found.append(received(args, kwargs))
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        model.apply(variables, x)
+    return found
+
+
+def received(args: Any, kwargs: Any) -> jax.Array:
+    """The inputs of a call of a layer, however they are given."""
+    inputs: jax.Array = args[0] if args else next(iter(kwargs.values()))
+    return inputs
 
 
 _OTHERS = (nn.ConvLocal, nn.ConvTranspose, nn.DenseGeneral, nn.Einsum, nn.Embed)
@@ -115,7 +157,7 @@ _KINDS = (Conv, Dense, nn.Conv, nn.Dense, *_OTHERS)
 
 def _described(path: str, module: Any, shape: tuple[int, ...]) -> Layer | str:
     """The layer, or why it cannot be analysed."""
-    if isinstance(module, _OTHERS):
+    if type(module) not in (Conv, Dense, nn.Conv, nn.Dense):  # they may do something else
         return f"it is a {type(module).__name__}"
     if isinstance(module, Dense | nn.Dense):
         if len(shape) != 1:
@@ -163,6 +205,8 @@ def _padding(
     padding: Any, shape: tuple[int, ...], sides: tuple[int, int], strides: tuple[int, int]
 ) -> str | None:
     """ "VALID" or "SAME" if the zeros beyond the border are those, None if not."""
+    if padding is None:
+        return None
     if isinstance(padding, str):
         return padding if padding in ("VALID", "SAME") else None
     both = (padding, padding) if isinstance(padding, int) else tuple(padding)

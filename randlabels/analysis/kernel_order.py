@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from randlabels.eigen.torch_order import from_torch
 from randlabels.errors import InputError
 
+_SMALLEST = 1e-30  # the largest weight of a kernel that is no accident
 ORDERS = ("auto", "flax", "torch")
 _NAMES = {
     4: {
@@ -40,8 +41,12 @@ def in_our_order(kernel: ArrayLike, image_shape: tuple[int, ...], order: str) ->
             f"the kernel is {given.dtype} {given.shape}; give numbers of 4 axes (a convolution) or "
             "2 (a dense layer)."
         )
-    if not np.isfinite(given).all():
-        raise InputError("the kernel has numbers that are not finite.")
+    largest = np.abs(given).max()
+    if not _SMALLEST < largest < 1 / _SMALLEST:
+        raise InputError(
+            f"the kernel's largest number is {largest:g}: it is all 0, not finite, or so far from "
+            "1 that its squares are not."
+        )
     fitting = [name for name in ORDERS[1:] if _sees(given.shape, image_shape, name)]
     if order == "auto" and len(fitting) == 2 and given.ndim == 4:
         square = [name for name in fitting if _is_square(given.shape, name)]

@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from randlabels.analysis.find_layers import Layer, find_layers, survey
+from randlabels.analysis.find_layers import Layer, find_layers, inputs_of, survey
 from randlabels.data.standardise import standardise
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.errors import InputError
@@ -64,9 +64,9 @@ class LayerInputs:
         """The analysis takes the data for the inputs of the first layer: are they?"""
         images = next(self.batches())
         variables = self.model.init(jax.random.key(0), images[:1])
-        received = np.asarray(_compile_inputs(self.model, first.path)(variables, images))
-        same_size = received.size == images.size
-        if not same_size or not np.allclose(received.ravel(), images.ravel()):
+        seen = np.asarray(_compile_inputs(self.model, first.path)(variables, images))
+        same_size = (len(seen), seen.size) == (len(images), images.size)
+        if not same_size or not np.allclose(seen.ravel(), images.ravel()):
             raise InputError(
                 f"layer {first.path} is the first of the model that can be analysed, but does not "
                 "receive the images as they are; the first layer has to be a convolution or a "
@@ -101,8 +101,15 @@ class LayerInputs:
 
         Args as of `moments`.
         """
-        inputs_of = _compile_inputs(self.model, path)
-        return (inputs_of(variables, x) for x in self.batches())
+        seen = _compile_inputs(self.model, path)
+        try:
+            for x in self.batches():
+                yield seen(variables, x)
+        except jax.errors.UnexpectedTracerError as error:
+            raise InputError(
+                f"layer {path} is lifted, as by nn.remat, so what it receives is not seen; leave "
+                "it out of --layers."
+            ) from error
 
     def channels(self, path: str) -> int:
         """Channels of what a layer receives: of each pixel, whose order is (row, column, channel).
@@ -123,16 +130,10 @@ def _compile_inputs(model: nn.Module, path: str) -> Callable[[Any, np.ndarray], 
     """(variables, images) -> what a layer receives, [n, ...]."""
 
     @jax.jit  # what the network computes after this layer is not compiled
-    def inputs_of(variables: Any, x: jax.Array) -> jax.Array:
-        found: list[jax.Array] = []
-
-        def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-            if context.method_name == "__call__" and "/".join(context.module.path) == path:
-                found.append(args[0])
-            return call(*args, **kwargs)
-
-        with nn.intercept_methods(note):
-            model.apply(variables, x)
+    def received(variables: Any, x: jax.Array) -> jax.Array:
+        found = inputs_of(model, path, variables, x)
+        if len(found) != 1:
+            raise InputError(f"layer {path} is applied {len(found)} times, so it has no one input.")
         return found[0]
 
-    return inputs_of
+    return received

@@ -24,6 +24,7 @@ from randlabels.errors import InputError
 
 WEIGHTS, LEARNED = "weights", "learned"
 LEADING = 8  # eigenvectors that are kept for pictures
+_LARGEST = 1e30  # of a pixel
 _MAX_DIM = 2048  # of filters; hundreds of bases of more take hours
 
 
@@ -169,10 +170,16 @@ def compare_kernel(
         InputError: if kernels or images are of another form, do not fit each other, or the filters
             have too many entries.
     """
+    _check_settings(strides, padding, random_bases, seed)
     shown = _images(images)
     kernels = _kernels(kernel, shown.shape[1:], order, "kernel")
     size = kernels.shape[1:3]
     basis = _basis(shown, size, strides, padding)
+    if not basis.values[-1] > 0:
+        raise InputError(
+            "the images' patches do not vary in every direction, so they have no eigenvectors to "
+            "compare with; give more images, or others."
+        )
     others = {}
     if shown.shape[-1] in (1, 3):
         name, drawn = drawn_images(shown.shape[1:], source)
@@ -193,6 +200,16 @@ def compare_kernel(
             name: _alignment(of, basis, controls, random_bases, seed) for name, of in sets.items()
         },
     )
+
+
+def _check_settings(strides: int, padding: str, random_bases: int, seed: int) -> None:
+    if padding not in ("VALID", "SAME"):
+        raise InputError(f"padding is {padding!r}; it may be VALID or SAME.")
+    for name, value, least in (
+        ("strides", strides, 1), ("random_bases", random_bases, 1), ("seed", seed, 0)
+    ):  # fmt: skip
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{name} is {value!r}; give a whole number of at least {least}.")
 
 
 def _learned(kernels: np.ndarray, begun: np.ndarray) -> np.ndarray:
@@ -229,13 +246,15 @@ def _images(images: ArrayLike) -> np.ndarray:
         )
     if found.dtype.kind == "u" and found.dtype != np.uint8:
         raise InputError(f"images are {found.dtype}; give uint8, or floats.")
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise InputError("images have numbers that are not finite.")
+    if found.dtype.kind == "f" and not np.abs(found).max() < _LARGEST:
+        raise InputError("images have numbers that are not finite, or too large.")
     return found
 
 
 def _kernels(given: Any, image_shape: tuple[int, ...], order: str, name: str) -> np.ndarray:
     """Kernels [network, rows, columns, channels, filters], float64."""
+    if given is None:
+        raise InputError(f"{name} is None; give an array, or a sequence of arrays.")
     one = hasattr(given, "shape")
     kernels = [in_our_order(k, image_shape, order) for k in ([given] if one else given)]
     if not kernels:

@@ -7,7 +7,7 @@ import numpy as np
 
 from randlabels.data.decoding import decode
 from randlabels.data.errors import DataError
-from randlabels.data.manifest import check_texts, source_of
+from randlabels.data.manifest import check_names, check_texts, source_of
 from randlabels.data.stored import prepare_command, quiet_absl
 from randlabels.folders import check_folder
 
@@ -28,7 +28,8 @@ def check(folder: str) -> str:
     command = prepare_command(builder.name, str(directory.parents[1]))
     check_texts(directory, command)
     arrays = decode(builder, command)
-    names = arrays["class_names"]
+    names = [str(name) for name in arrays["class_names"]]
+    check_names(directory, "label", names, command)
     lines = []
     for split in ("train", "test"):
         counts = np.bincount(arrays[f"{split}_labels"], minlength=len(names))

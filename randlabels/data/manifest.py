@@ -24,6 +24,7 @@ def write_manifest(
     source: str,
     examples: Mapping[str, int],
     label_names: Mapping[str, Sequence[str]],
+    asked: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the manifest of a data set that has just been prepared.
 
@@ -32,6 +33,7 @@ def write_manifest(
       source: the name of what it was made from.
       examples: {split: their number}.
       label_names: {feature: names of its classes in order}.
+      asked: what it was asked to become, such as the size of the images.
     """
     files = sorted(path for path in directory.iterdir() if path.is_file())
     records = [path for path in files if _RECORDS in path.name]
@@ -44,6 +46,7 @@ def write_manifest(
     }
     description = {
         "source": source,
+        "asked": dict(asked or {}),
         "label_names": {feature: list(names) for feature, names in label_names.items()},
         "splits": splits,
         "texts": {path.name: _describe(path) for path in files if path not in records},
@@ -58,6 +61,27 @@ def source_of(directory: Path) -> str:
       DataError: the manifest is damaged.
     """
     return str(_read(directory).get("source", ""))
+
+
+def asked_of(directory: Path) -> dict[str, Any]:
+    """What a prepared data set was asked to become; {} where that is not known.
+
+    Raises:
+      DataError: the manifest is damaged.
+    """
+    asked = _read(directory).get("asked", {})
+    return asked if isinstance(asked, dict) else {}
+
+
+def check_names(directory: Path, feature: str, names: Sequence[str], command: str) -> None:
+    """Compare the names of classes with the manifest, if there is one.
+
+    Raises:
+      DataError: they are others.
+    """
+    wanted = _read(directory).get("label_names", {}).get(feature)
+    if wanted and list(wanted) != list(names):
+        _refuse(directory, f"the names of its {feature}", "are others", command)
 
 
 def check_texts(directory: Path, command: str) -> None:

@@ -20,7 +20,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from randlabels.data import builders, official
 from randlabels.data.check import check
 from randlabels.data.errors import DataError
 from randlabels.data.forms import Examples, RawData, Wishes, read_form
-from randlabels.data.manifest import check_texts, source_of, write_manifest
+from randlabels.data.forms.raw import check_names
+from randlabels.data.manifest import asked_of, check_texts, source_of, write_manifest
 from randlabels.data.stored import (
     TFDS_DEFAULT,
     find_builder,
@@ -82,20 +83,44 @@ def prepare(
     known = is_known(name)
     if not known:
         _check_own(name, source)
+    if not 0 <= wishes.largest_unusable <= 1:  # nor is it no number
+        raise DataError(f"--max_unusable={wishes.largest_unusable} must lie between 0 and 1.")
+    if source and not Path(source).expanduser().exists():
+        raise DataError(f"--source={source} does not exist.")
+    asked = dataclasses.asdict(wishes) | {"test_share": test_share, "seed": seed}
     target = Path(find_builder(name, data_dir).data_dir) if known else own_folder(name, data_dir)
     if _is_there(name, data_dir, target, known):
         check_texts(target, prepare_command(name, data_dir))
-        origin = source_of(target)
-        return f"{name} is already prepared in {target}{f' (from {origin})' if origin else ''}."
+        return _already(name, source, target, asked)
     if target.exists():
         raise DataError(f"{target} exists but is no prepared data set; delete it and try again.")
     try:
         data, origin = _read_source(name, data_dir, source, wishes, target.parents[1])
+        if not known:
+            check_names(origin, data)
         data = _with_test(data, test_share, seed)
-        _write(name, target, data, origin, known)
+        _write(name, target, data, origin, asked)
     except OSError as error:
         raise DataError(f"cannot prepare {name} in {target.parent}: {error}.") from error
     return _said(name, data_dir, target, data, origin)
+
+
+def _already(name: str, source: str, target: Path, asked: Mapping[str, Any]) -> str:
+    """The sentence about a data set that is there, if it is what is asked for.
+
+    Raises:
+      DataError: it was made from another source, or in another way.
+    """
+    origin, before = source_of(target), asked_of(target)
+    given = Path(source).expanduser().resolve().name if source else origin
+    other = [f"{key} {before[key]}" for key in before if before[key] != asked.get(key)]
+    if not is_known(name) and (given != origin or other):
+        made = ", ".join([f"from {origin}", *other])
+        raise DataError(
+            f"{name} is already prepared in {target} ({made}); choose another --name, or delete "
+            "that directory."
+        )
+    return f"{name} is already prepared in {target}{f' (from {origin})' if origin else ''}."
 
 
 def _check_own(name: str, source: str) -> None:
@@ -132,8 +157,6 @@ def _read_source(
     if not source:
         return official.fetch(find_builder(name, data_dir), root / "downloads")
     path = Path(source).expanduser()
-    if not path.exists():
-        raise DataError(f"--source={source} does not exist.")
     if not known:
         return read_form(path, wishes), path.resolve().name
     builder = find_builder(name, data_dir)
@@ -202,7 +225,9 @@ def _with_test(data: RawData, share: float, seed: int) -> RawData:
             f"--test_share={share} of {len(held)} training images leaves nothing to train or to "
             "test on; give another share, or more images."
         )
+    small = np.setdiff1d(train.labels["label"], train.labels["label"][held])
     note = f"no test images in the source: {share:g} of each class held out (--seed={seed})"
+    note += f", none of {len(small)} classes with too few images for that" if len(small) else ""
     return dataclasses.replace(
         data,
         splits={"train": _rows(train, ~held), "test": _rows(train, held)},
@@ -227,7 +252,9 @@ def _said(name: str, data_dir: str, target: Path, data: RawData, origin: str) ->
     if is_known(name):
         return said
     shape = " x ".join(map(str, data.shape))
-    names = data.label_names.get("label", ())
+    names = data.label_names.get("label") or tuple(
+        map(str, np.unique(data.splits["train"].labels["label"]))
+    )
     half = data.counts["train"] // 2
     fields = {
         "data.name": name,
@@ -245,14 +272,14 @@ def _said(name: str, data_dir: str, target: Path, data: RawData, origin: str) ->
     )
 
 
-def _write(name: str, target: Path, data: RawData, origin: str, known: bool) -> None:
+def _write(name: str, target: Path, data: RawData, origin: str, asked: Mapping[str, Any]) -> None:
     """Writes everything into a temporary directory beside `target`, then renames."""
     root = target.parents[1]
     root.mkdir(parents=True, exist_ok=True)
     with _own_folder(root, name) as temporary:
-        builders.write(name, temporary, data, origin, known)
+        builders.write(name, temporary, data, origin, is_known(name))
         made = temporary / name / target.name
-        write_manifest(made, origin, data.counts, data.label_names)
+        write_manifest(made, origin, data.counts, data.label_names, asked)
         target.parent.mkdir(exist_ok=True)
         os.rename(made, target)
 

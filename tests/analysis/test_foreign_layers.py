@@ -108,6 +108,99 @@ def test_a_layer_that_is_applied_twice_is_named():
     assert found.reasons == {"same": "it is applied more than once"}
 
 
+class Flipped(nn.Conv):
+    """A convolution that does something to its inputs first."""
+
+    @nn.compact
+    def __call__(self, x):
+        return super().__call__(x[:, ::-1])
+
+
+def test_a_layer_that_does_something_else_is_named():
+    found = survey(Odd(Flipped(4, (3, 3))), (12, 12, 3))
+    assert found.reasons == {"second": "it is a Flipped"}
+
+
+def test_lifted_layers_are_named():
+    found = survey(Odd(nn.jit(nn.Conv)(4, (3, 3))), (12, 12, 3))
+    assert found.reasons == {"second": "it is lifted, as by nn.jit or nn.scan"}
+
+
+class Checkpointed(nn.Module):
+    """A layer of which JAX computes the forward pass again for gradients."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Conv(4, (3, 3), name="conv1")(x)
+        x = nn.remat(nn.Conv)(4, (3, 3), name="conv2")(x)
+        return nn.Dense(3, name="head")(x.reshape(x.shape[0], -1))
+
+
+def test_a_checkpointed_layer_is_refused():
+    model = Checkpointed()
+    variables = variables_of(model)
+    with pytest.raises(InputError, match="conv2 is lifted, as by nn.remat"):
+        LayerInputs(model, IMAGES).moments(variables, "conv2")
+
+
+class Side(nn.Module):
+    """Four dense layers side by side, by vmap."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        lifted = nn.vmap(
+            nn.Dense,
+            in_axes=1,
+            out_axes=1,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+        )
+        x = lifted(6, name="side")(x.reshape(x.shape[0], 4, -1))
+        return nn.Dense(3, name="head")(x.reshape(x.shape[0], -1))
+
+
+def test_layers_side_by_side_are_named():
+    assert survey(Side(), (12, 12, 3)).reasons == {"side": "its kernel is not of shape (108, 6)"}
+
+
+def test_inputs_may_be_given_by_name():
+    class Named(nn.Module):
+        @nn.compact
+        def __call__(self, x, train=False):
+            x = nn.Conv(4, (3, 3), name="conv1")(inputs=x)
+            return nn.Dense(3, name="head")(inputs=x.reshape(x.shape[0], -1))
+
+    layers = LayerInputs(Named(), IMAGES).layers
+    assert [layer.path for layer in layers] == ["conv1", "head"]
+    assert LayerInputs(Named(), IMAGES).of_data.count == 40 * 144
+
+
+class Later(nn.Module):
+    """A layer that is applied once more where weights are not just being made."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Dense(8, name="first")(x.reshape(x.shape[0], -1))
+        same = nn.Dense(8, name="same")
+        x = same(x)
+        if not self.is_initializing():
+            x = same(nn.relu(x))
+        return nn.Dense(3, name="head")(x)
+
+
+def test_a_layer_that_is_applied_twice_after_its_start_is_named():
+    assert survey(Later(), (12, 12, 3)).reasons == {"same": "it is applied more than once"}
+
+
+class Merged(nn.Module):
+    """A first layer that sees parts of images as examples."""
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Dense(6, name="parts")(x.reshape(-1, 48)).reshape(x.shape[0], -1)
+        return nn.Dense(3, name="head")(x)
+
+
 class Nothing(nn.Module):
     """Only a transposed convolution."""
 
@@ -129,6 +222,7 @@ class Shifted(nn.Module):
         return nn.Dense(3, name="head")(x.reshape(x.shape[0], -1) + 1)
 
 
-def test_a_first_layer_behind_something_else_is_refused():
+@pytest.mark.parametrize("model", [Shifted(), Merged()])
+def test_a_first_layer_behind_something_else_is_refused(model):
     with pytest.raises(InputError, match="does not receive the images as they are"):
-        _ = LayerInputs(Shifted(), IMAGES).layers
+        _ = LayerInputs(model, IMAGES).layers

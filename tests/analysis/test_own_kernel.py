@@ -108,15 +108,17 @@ def test_a_dense_layer_is_a_convolution_of_full_size():
 @pytest.mark.parametrize(
     ("kernel", "order", "message"),
     [
-        (np.zeros((3, 3, 3, 3)), "auto", "may be in flax's order or in PyTorch's; say which"),
-        (np.zeros((768, 768)), "auto", "say which"),
-        (np.zeros((8, 5, 7, 7)), "auto", "does not see images of"),
-        (np.zeros((3, 3, 3, 20)), "torch", "does not see images of"),
-        (np.zeros((20, 20, 3, 8)), "flax", "does not see images of"),
-        (np.zeros((3, 3, 3)), "auto", "give numbers of 4 axes"),
+        (np.ones((3, 3, 3, 3)), "auto", "may be in flax's order or in PyTorch's; say which"),
+        (np.ones((768, 768)), "auto", "say which"),
+        (np.ones((8, 5, 7, 7)), "auto", "does not see images of"),
+        (np.ones((3, 3, 3, 20)), "torch", "does not see images of"),
+        (np.ones((20, 20, 3, 8)), "flax", "does not see images of"),
+        (np.ones((3, 3, 3)), "auto", "give numbers of 4 axes"),
         (np.full((3, 3, 3, 8), np.nan), "auto", "not finite"),
+        (np.zeros((3, 3, 3, 8)), "auto", "it is all 0"),
+        (np.full((3, 3, 3, 8), 1e300), "auto", "so far from 1 that its squares"),
         (np.array([["a"]]), "auto", "give numbers of 4 axes"),
-        (np.zeros((3, 3, 3, 8)), "tf", "order is 'tf'"),
+        (np.ones((3, 3, 3, 8)), "tf", "order is 'tf'"),
     ],
 )
 def test_kernels_that_are_refused(kernel, order, message):
@@ -160,6 +162,26 @@ def test_few_filters_have_a_map_and_a_reason():
     )
     assert pooled.sets["weights"].num_filters == 60
     assert pooled.sets["weights"].reason is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"padding": "same"}, "padding is 'same'; it may be VALID or SAME"),
+        ({"strides": 0}, "strides is 0; give a whole number of at least 1"),
+        ({"strides": 1.5}, "strides is 1.5"),
+        ({"random_bases": -1}, "random_bases is -1"),
+        ({"seed": -1}, "seed is -1; give a whole number of at least 0"),
+        ({"images": np.ones((50, 8, 8, 3))}, "do not vary in every direction"),
+        ({"images": IMAGES[:1, :4, :4]}, "do not vary in every direction"),
+        ({"images": 1e200 * standardised().astype(float)}, "not finite, or too large"),
+        ({"kernel": None}, "kernel is None"),
+    ],
+)
+def test_arguments_that_are_refused(arguments, message):
+    given = {"kernel": planted(VECTORS, 40), "images": IMAGES} | arguments
+    with pytest.raises(InputError, match=message):
+        compare_kernel(given.pop("kernel"), given.pop("images"), **given)
 
 
 def test_starts_that_do_not_fit():
@@ -282,6 +304,29 @@ def test_one_command_makes_one_page(tmp_path, capsys):
     assert "features.0.weight of net.safetensors and dead_leaves" in page
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.replace("https://arxiv.org", "")
+
+
+def test_the_page_says_how_it_was_made(tmp_path):
+    write(tmp_path / "net.npz", {"w": planted(VECTORS, 40)})
+    _, folder = compare_weights(
+        tmp_path / "net.npz", "w", "dead_leaves", strides=2, padding="SAME", random_bases=7
+    )
+    for text in ("--strides=2", "--padding=SAME", "--random_bases=7", "--order=auto"):
+        assert text in (folder / "page.html").read_text()
+    saved = json.loads((folder / "comparison.json").read_text())["asked"]
+    assert (saved["strides"], saved["padding"]) == ("2", "SAME")
+
+
+def test_weights_that_are_no_numbers_are_left_out_or_refused(tmp_path):
+    import zipfile
+
+    path = write(tmp_path / "net.npz", {"w": planted(VECTORS, 40), "names": np.array([["a"]])})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert list(read_weights(path)) == ["w"]
+    write(tmp_path / "net.npz", {"w": planted(VECTORS, 40) * 1j})
+    with pytest.raises(InputError, match="complex numbers in w"):
+        read_weights(tmp_path / "net.npz")
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):

@@ -108,6 +108,23 @@ def test_palettes_and_opaque_alpha_are_pixels():
     np.testing.assert_array_equal(decode(picture(opaque), Wishes())[0], colour)
 
 
+def sixteen_bits(form):
+    """Colours of 16 bits a channel, which Pillow reads and cuts to 8."""
+    import zlib
+
+    rows = noise(8, 8, 3, 2)
+    if form == "ppm":
+        return b"P6\n# made\n8 8\n65535\n" + rows.tobytes()
+
+    def chunk(kind, body):
+        checksum = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + checksum
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
+
+
 def moving():
     buffer = io.BytesIO()
     frames = [Image.fromarray(noise(8, 8, 3, seed=i)) for i in range(3)]
@@ -123,6 +140,8 @@ def moving():
         (picture(noise(8, 8, 3))[:-40], "is a damaged image"),
         (picture(np.dstack([noise(8, 8, 3), noise(8, 8)])), "is transparent in places"),
         (picture(noise(8, 8).astype(np.uint16)), "has more than one byte a channel"),
+        (sixteen_bits("png"), "has more than one byte a channel"),
+        (sixteen_bits("ppm"), "has more than one byte a channel"),
         (moving(), "has 3 frames, not one"),
     ],
 )
@@ -203,6 +222,44 @@ def test_class_folders_that_are_refused(tmp_path, form, change, message):
     with pytest.raises(DataError, match=message) as caught:
         read_form(source, Wishes())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stray", ["test/stray.png", "train/stray.png"])
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_stray_picture_does_not_make_classes_of_splits(tmp_path, form, stray):
+    files = {f"{word}/{n}": c for word in ("train", "test") for n, c in class_files().items()}
+    source = WRITERS[form](tmp_path / form, files | {stray: picture(noise(8, 8, 3))})
+    with pytest.raises(DataError, match=r"stray\.png lies in no class folder"):
+        read_form(source, Wishes())
+
+
+def test_a_class_may_be_called_as_a_split_is(tmp_path):
+    names = {"train": "train/a.png", "bus": "bus/a.png"}
+    content = picture(noise(8, 8, 3))
+    source = write_tree(tmp_path / "photos", dict.fromkeys(names.values(), content))
+    assert read_form(source, Wishes()).label_names == {"label": ("bus", "train")}
+
+
+def test_links_to_folders_are_not_passed_over(tmp_path):
+    source = write_tree(tmp_path / "photos", class_files())
+    elsewhere = write_tree(tmp_path / "elsewhere", {"1.png": picture(noise(8, 8, 3))})
+    (source / "birds").symlink_to(elsewhere)
+    with pytest.raises(DataError, match="birds is a link to a folder"):
+        read_form(source, Wishes())
+
+
+def test_names_that_are_no_text_are_one_sentence(tmp_path):
+    import os
+
+    folder = write_tree(tmp_path / "photos", class_files())
+    os.makedirs(os.fsencode(folder) + b"/caf\xe9")
+    (folder / "cats" / "0.png").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9/0.png"))
+    with pytest.raises(DataError, match="is no usable name; rename it") as caught:
+        read_form(folder, Wishes())
+    str(caught.value).encode()
+    source = write_zip(tmp_path / "a.zip", class_files() | {"../up/cats/0.png": b"x"})
+    with pytest.raises(DataError, match="is no usable name; rename it"):
+        read_form(source, Wishes())
 
 
 @pytest.mark.parametrize(
@@ -298,7 +355,16 @@ def test_arrays_are_resized_and_coloured_as_pictures_are(tmp_path):
         made = read_form(path, wishes).splits["train"].images
         for one, image in zip(made, images, strict=True):
             wanted, _ = decode(picture(image), wishes)
-            assert np.abs(one.astype(int) - wanted).max() <= (1 if wishes.channels else 0)
+            assert np.abs(one.astype(int) - wanted).max() <= (1 if wishes.size else 0)
+
+
+def test_arrays_of_other_names_are_said_and_valid_is_a_split(tmp_path):
+    images = noise(4, 8, 8, 3)
+    arrays = {"train_images": images, "train_labels": np.arange(4), "valid_images": images,
+              "valid_labels": np.arange(4), "x_test": images}  # fmt: skip
+    data = read_form(save(tmp_path / "a.npz", **arrays), Wishes())
+    assert data.counts == {"train": 4, "validation": 4}
+    assert data.notes == ("arrays ignored: x_test",)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +374,10 @@ def test_arrays_are_resized_and_coloured_as_pictures_are(tmp_path):
         ({"images": noise(4, 8, 8, 3) / 255, "labels": np.arange(4)}, "images is float64"),
         ({"images": noise(4, 8, 8, 3), "labels": np.ones(4)}, "must be integers or texts"),
         ({"images": noise(4, 8, 8, 3), "labels": np.arange(5)}, "must be integers or texts"),
+        (
+            {"images": noise(4, 8, 8, 3), "labels": np.arange(4), "classes": np.array("ab")},
+            r"the names of the classes are \(\)",
+        ),
         ({"pictures": noise(4, 8, 8, 3)}, "has no array train_images .* it has pictures"),
         (
             {"images": noise(4, 8, 8, 3), "labels": np.arange(4), "classes": np.array(["a", "b"])},
@@ -363,6 +433,7 @@ def test_idx_files(tmp_path, pack, dots):
         (gzip.compress(idx(noise(10, 28, 28)))[:-9], "is damaged"),
         (gzip.compress(idx(noise(9, 28, 28))), r"are \(9, 28, 28\) and the labels \(10,\)"),
         (gzip.compress(b"\0\0\x08\xff"), "is damaged"),
+        (gzip.compress(idx(np.zeros((10, 0, 0)))), r"are \(10, 0, 0\)"),
     ],
 )
 def test_damaged_idx_files(tmp_path, content, message):
@@ -446,6 +517,10 @@ def test_one_parquet_file_of_texts(tmp_path):
     ("options", "message"),
     [
         ({"label": "x", "z": [1, 2, 3]}, "say which column holds the classes, by --label"),
+        ({"label": "class", "target": [1, 2, 3]}, "say which column holds the classes, by --label"),
+        ({"labels": [0, -1, 1]}, "has labels from -1 to 1; they should be 0 or more"),
+        ({"labels": [0, 2**40, 1]}, "has labels from 0 to"),
+        ({"mask": [b"x", b"y", b"z"], "photo": [b"x", b"y", b"z"]}, "several columns of pictures"),
         ({"labels": [0, None, 1]}, "a label of the train images is missing"),
         ({"names": ["a"]}, "holds the value 1 as a label of train"),
         ({"images": ["a", "b", "c"], "as_struct": False}, "has no column of pictures"),
@@ -456,6 +531,36 @@ def test_parquet_that_is_refused(tmp_path, options, message):
     given = {"images": list(noise(3, 8, 8, 3)), "labels": [0, 1, 1]} | options
     with pytest.raises(DataError, match=message):
         read_form(parquet(tmp_path / "a.parquet", **given), Wishes())
+
+
+def test_the_column_called_image_is_the_picture(tmp_path):
+    images = noise(3, 8, 8, 3)
+    masks = [picture(noise(8, 8, 3, seed=9))] * 3
+    path = parquet(tmp_path / "a.parquet", list(images), [0, 1, 1], mask=masks)
+    np.testing.assert_array_equal(read_form(path, Wishes()).splits["train"].images, images)
+
+
+def test_files_that_do_not_agree_on_labels_are_refused(tmp_path):
+    images = list(noise(2, 8, 8, 3))
+    parquet(tmp_path / "train-0.parquet", images, [0, 1], ["cat", "dog"])
+    parquet(tmp_path / "test-0.parquet", images, [0, 1], ["dog", "cat"])
+    with pytest.raises(DataError, match="name the classes differently"):
+        read_form(tmp_path, Wishes())
+    parquet(tmp_path / "train-0.parquet", images, [0, 1])
+    parquet(tmp_path / "test-0.parquet", images, ["a", "b"])
+    with pytest.raises(DataError, match="the labels are texts and numbers"):
+        read_form(tmp_path, Wishes())
+
+
+def test_labels_that_are_encoded_as_categories(tmp_path):
+    import pyarrow as pa
+
+    path = parquet(
+        tmp_path / "a.parquet",
+        list(noise(3, 8, 8, 3)),
+        pa.array(["b", "a", "b"]).dictionary_encode(),
+    )
+    assert read_form(path, Wishes()).label_names == {"label": ("a", "b")}
 
 
 def test_the_column_of_classes_may_be_chosen(tmp_path):

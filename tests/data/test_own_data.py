@@ -98,6 +98,58 @@ def test_a_set_of_the_users_own_says_that_it_is_there_and_of_what(photos, tmp_pa
         stored.read("brids", where)
 
 
+@pytest.mark.parametrize(
+    "change", [{"wishes": Wishes(size=4)}, {"seed": 1}, {"test_share": 0.2}, {"source": "others"}]
+)
+def test_another_preparation_under_the_same_name_is_refused(photos, tmp_path, change):
+    where = str(tmp_path / "ds")
+    asked = {"source": str(photos), "wishes": Wishes(size=8), "test_share": 0.1, "seed": 0}
+    prepare("birds", where, **asked)
+    if "source" in change:
+        (tmp_path / "others").mkdir()
+        change = {"source": str(tmp_path / "others")}
+    with pytest.raises(DataError, match="birds is already prepared .* choose another --name, or"):
+        prepare("birds", where, **asked | change)
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        prepare("birds", where, **asked | {"source": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize("share", [float("nan"), -0.1, 1.5])
+def test_a_share_of_damaged_images_that_is_none(photos, tmp_path, share):
+    with pytest.raises(DataError, match="--max_unusable=.* must lie between 0 and 1"):
+        prepare("birds", str(tmp_path / "ds"), str(photos), Wishes(8, 0, share))
+
+
+@pytest.mark.parametrize("names", [("a\nb", "c"), (" ", "b"), ("a", "a "), ("", "b")])
+def test_names_that_no_file_of_names_holds_are_refused(tmp_path, names):
+    arrays = {"images": noise(20, 8, 8, 3), "labels": np.arange(20) % 2, "classes": np.array(names)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match="give it a name of one line, without blanks around it"):
+        prepare("birds", str(tmp_path / "ds"), str(tmp_path / "a.npz"))
+
+
+def test_classes_that_are_double_or_empty_are_refused(tmp_path):
+    for names, message in ((("a", "a"), "two classes 'a'"), (("a", "b", "c"), "of the class 'c'")):
+        arrays = {"images": noise(20, 8, 8, 3), "labels": np.arange(20) % 2}
+        np.savez(tmp_path / "a.npz", **arrays, classes=np.array(names))
+        with pytest.raises(DataError, match=message):
+            prepare("birds", str(tmp_path / "ds"), str(tmp_path / "a.npz"))
+
+
+def test_a_class_of_which_all_images_are_damaged_is_missed(photos, tmp_path):
+    for path in (photos / "cats").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match="has no training image of the class 'cats'"):
+        prepare("birds", str(tmp_path / "ds"), str(photos), Wishes(8, 0, 0.6))
+
+
+def test_small_classes_without_test_images_are_counted(tmp_path):
+    files = class_files(each=4) | {f"many/{i}.png": picture(noise(8, 8, 3)) for i in range(20)}
+    source = write_tree(tmp_path / "photos", files)
+    said = prepare("birds", str(tmp_path / "ds"), str(source))
+    assert "none of 3 classes with too few images for that" in said
+
+
 def test_a_missing_set_of_the_users_own_names_the_way_to_it(tmp_path):
     with pytest.raises(DataError, match=r"prepared by `python -m randlabels.data.prepare`"):
         stored.read("qqqzzz", str(tmp_path))
@@ -151,7 +203,7 @@ def test_sets_without_test_images_use_validation_or_a_share(tmp_path, splits, mo
     data = RawData(parts, {"label": ("a", "b")})
     monkeypatch.setattr(module, "_with_test", lambda data, *rest: data)
     monkeypatch.setattr(module, "_read_source", lambda *rest: (data, "planted"))
-    prepare("planted", str(tmp_path), "planted")
+    prepare("planted", str(tmp_path), str(tmp_path))
     with caplog.at_level(logging.WARNING, logger="absl"):
         found = stored.read("planted", str(tmp_path))
     train, test = (40, 10) if len(splits) == 2 else (36, 4)

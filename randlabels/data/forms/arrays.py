@@ -19,9 +19,11 @@ from randlabels.data.forms.pictures import fit
 from randlabels.data.forms.raw import Examples, RawData, Wishes, check_labels
 from randlabels.errors import cut
 
-_SPLITS = {"train": "train", "test": "test", "val": "validation", "validation": "validation"}
+_SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(
+    ("val", "valid", "validation", "dev"), "validation"
+)
 _NAMES = ("class_names", "classes", "label_names")
-_GREY = np.array([299, 587, 114])  # thousandths, as Pillow weighs colours (ITU-R 601-2)
+_GREY = np.array([19595, 38470, 7471])  # of 2^16, as Pillow weighs colours (ITU-R 601-2)
 
 
 def read_npz(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawData:
@@ -54,10 +56,20 @@ def read_npz(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawDa
         split: _labels(path, key, arrays[key], len(images[split]))
         for split, (_, key) in keys.items()
     }
-    names = allowed or (tuple(map(str, arrays[named[0]])) if named else ())
+    names = allowed or (_class_names(path, arrays[named[0]]) if named else ())
     numbered, names = _numbered(path, labels, names)
     splits = {split: Examples(images[split], {"label": numbered[split]}) for split in keys}
-    return RawData(splits, {"label": names})
+    others = sorted({*there} - {*wanted})
+    notes = (f"arrays ignored: {cut(', '.join(others))}",) if others else ()
+    return RawData(splits, {"label": names}, notes)
+
+
+def _class_names(path: Path, names: np.ndarray) -> tuple[str, ...]:
+    if names.ndim != 1:
+        raise DataError(
+            f"{path}: the names of the classes are {names.shape}; give a list of texts."
+        )
+    return tuple(map(str, names))
 
 
 def _keys(path: Path, there: tuple[str, ...], both: bool) -> dict[str, tuple[str, str]]:
@@ -165,7 +177,7 @@ def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
         return images
     if channels == 3:
         return np.repeat(images, 3, axis=-1)
-    return ((images @ _GREY + 500) // 1000).astype(np.uint8)[..., None]
+    return ((images @ _GREY + 2**15) >> 16).astype(np.uint8)[..., None]
 
 
 def _resized(images: np.ndarray, size: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.pictures import SUFFIXES, decode_all
 from randlabels.data.forms.raw import Examples, RawData, Wishes
+from randlabels.errors import shown
 
 SPLIT_OF = {
     "train": "train",
@@ -80,6 +81,8 @@ def _files(path: Path) -> tuple[dict[str, Content], list[str]]:
     others = []
     for file, content in tqdm(entries, desc="reading files", unit="file", disable=None):
         parts = file.parts
+        if ".." in parts or not _is_text(str(file)):
+            raise DataError(f"{path}: {shown(str(file))} is no usable name; rename it.")
         if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
         if file.suffix.lower() not in SUFFIXES:
@@ -96,11 +99,21 @@ def _files(path: Path) -> tuple[dict[str, Content], list[str]]:
     return files, others
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return True
+
+
 def _in_tree(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
     try:
         for count, file in enumerate(sorted(path.rglob("*")), start=1):
             if count > bounded.MAX_MEMBERS:
                 raise DataError(f"{path} has more than {bounded.MAX_MEMBERS} files.")
+            if file.is_symlink() and file.is_dir():
+                raise DataError(f"{file} is a link to a folder; put the folder itself there.")
             if not file.is_dir():
                 if file.suffix.lower() in SUFFIXES:
                     bounded.check_regular(file, bounded.MAX_IMAGE)
@@ -134,8 +147,9 @@ def _placed(path: Path, files: Mapping[str, Any]) -> list[Place]:
         if only.lower() in SPLIT_OF or min(map(len, parts.values())) < 3:
             break
         parts = {file: p[1:] for file, p in parts.items()}
-    firsts = {p[0].lower() for p in parts.values()}
-    with_splits = bool(firsts & SPLIT_OF.keys()) and min(map(len, parts.values())) > 2
+    # A class may be called "test", but then its pictures lie in it directly.
+    deep = {p[0].lower() for p in parts.values() if len(p) > 2}
+    with_splits = bool(deep & SPLIT_OF.keys())
     places = []
     for file, p in parts.items():
         split, *rest = p if with_splits else ("train", *p)

@@ -52,7 +52,7 @@ def read_idx(folder: Path) -> RawData:
         if absent:
             raise DataError(f"{folder} has no idx file of the {split} {absent[0]}.")
         images, labels = (_read(files[split, kind]) for kind in ("images", "labels"))
-        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or not len(images):
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels) or 0 in images.shape:
             raise DataError(
                 f"{folder}: the {split} images are {images.shape} and the labels {labels.shape}; "
                 "they must be (n, height, width) and (n,)."

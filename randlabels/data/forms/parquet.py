@@ -20,6 +20,8 @@ from randlabels.data.forms.folders import SPLIT_OF
 from randlabels.data.forms.pictures import decode_all
 from randlabels.data.forms.raw import SPLITS, Examples, RawData, Wishes, check_labels
 
+_PICTURES = ("image", "img", "picture", "photo")
+_MOST_CLASSES = 10**6
 _LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
 
@@ -59,7 +61,10 @@ def read_parquet(path: Path, wishes: Wishes) -> RawData:
         for i, picture in enumerate(p for pictures, _, _ in parts for p in pictures):
             files[f"{split}_{i:05d}"] = functools.partial(bytes, picture or b"")
     pixels, notes = decode_all(path, files, wishes)
-    names = next((n for parts in tables.values() for _, _, n in parts if n), ())
+    described = {n for parts in tables.values() for _, _, n in parts if n}
+    if len(described) > 1:
+        raise DataError(f"{path} has files that name the classes differently; make them the same.")
+    names = next(iter(described), ())
     labels = {s: [y for _, ys, _ in parts for y in ys] for s, parts in tables.items()}
     numbered, names = _numbered(path, labels, names)
     splits = {}
@@ -107,23 +112,33 @@ def _columns(file: Path, schema: Any, label: str) -> tuple[str, str]:
 
     def is_picture(kind: Any) -> bool:
         if pa.types.is_struct(kind):
-            return kind.get_field_index("bytes") >= 0
+            place = kind.get_field_index("bytes")
+            return place >= 0 and is_picture(kind.field(place).type)
         return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
     def is_class(kind: Any) -> bool:
-        return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        return bool(pa.types.is_integer(kind) or texts)
 
     pictures = [field.name for field in schema if is_picture(field.type)]
     classes = [field.name for field in schema if is_class(field.type)]
     there = f"it has {', '.join(schema.names)}"
+    if len(set(schema.names)) < len(schema.names):
+        raise DataError(f"{file} has two columns of one name; {there}.")
     if not pictures:
         raise DataError(f"{file} has no column of pictures (bytes); {there}.")
+    named = [name for name in pictures if name.lower() in _PICTURES]
+    if len(pictures) > 1 and len(named) != 1:
+        raise DataError(f"{file} has several columns of pictures; call one of them image; {there}.")
+    pictures = named or pictures
     if label:
         if label not in classes:
             raise DataError(f"{file} has no column {label} of numbers or texts; {there}.")
         return pictures[0], label
     known = [name for name in _LABELS if name in classes] or classes
-    if not known or (len(classes) > 1 and known == classes):
+    if len(known) != 1:
         raise DataError(f"{file}: say which column holds the classes, by --label; {there}.")
     return pictures[0], known[0]
 
@@ -145,7 +160,17 @@ def _numbered(
     for split, values in labels.items():
         if None in values:
             raise DataError(f"{path}: a label of the {split} images is missing.")
-    if names and all(isinstance(v, int) for values in labels.values() for v in values):
+    kinds = {type(v) for values in labels.values() for v in values}
+    if len(kinds) > 1:
+        raise DataError(f"{path}: the labels are texts and numbers; make them one or the other.")
+    if kinds == {int}:
+        ends = [end(values) for values in labels.values() for end in (min, max) if values]
+        if min(ends) < 0 or max(ends) >= _MOST_CLASSES:
+            raise DataError(
+                f"{path} has labels from {min(ends)} to {max(ends)}; they should be 0 or more, and "
+                f"below {_MOST_CLASSES}."
+            )
+    if names and kinds == {int}:
         numbered = {split: np.array(values, np.int64) for split, values in labels.items()}
         for split, numbers in numbered.items():
             check_labels(path, f"a label of {split}", numbers, len(names))

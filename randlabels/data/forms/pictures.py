@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -82,7 +83,7 @@ def decode(data: bytes, wishes: Wishes) -> tuple[np.ndarray, bool]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow finds odd and reads all the same
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                _check_header(image)
+                _check_header(image, data)
                 upright = ImageOps.exif_transpose(image)
                 plain = _without_palette(upright)
                 pixels = np.asarray(plain.convert(MODES.get(wishes.channels, plain.mode)))
@@ -94,12 +95,24 @@ def decode(data: bytes, wishes: Wishes) -> tuple[np.ndarray, bool]:
     return fit(pixels, wishes.size), wishes.size > min(plain.size)
 
 
-def _check_header(image: Image.Image) -> None:
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits of a channel; Pillow cuts some pictures of 16 to 8 without a word."""
+    if image.format == "PNG":
+        return data[24]
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(258, (8,))))  # type: ignore[attr-defined]
+    if image.format == "PPM":
+        header = re.match(rb"P[1-6](?:\s+(?:#.*\n)?)+\d+\s+\d+\s+(\d+)\s", data)
+        return 16 if header and int(header[1]) > 255 and data[1:2] not in b"14" else 8
+    return 8
+
+
+def _check_header(image: Image.Image, data: bytes) -> None:
     if image.width * image.height > _MAX_PIXELS:
         raise UnusableError(f"has {image.width} x {image.height} pixels, more than {_MAX_PIXELS}")
     if getattr(image, "n_frames", 1) > 1:
         raise UnusableError(f"has {getattr(image, 'n_frames', 0)} frames, not one")
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) or _bits(image, data) > 8:
         raise UnusableError(f"has more than one byte a channel (Pillow's mode {image.mode})")
 
 

@@ -68,6 +68,30 @@ class RawData:
         return {name: len(part.images) for name, part in self.splits.items()}
 
 
+def check_names(source: object, data: RawData) -> None:
+    """Make sure that classes can be told apart by names that a file of names holds, and are there.
+
+    Raises:
+      DataError: a name is empty, double, of several lines or with blanks around it, or a class has
+        no training image.
+    """
+    for feature, names in data.label_names.items():
+        for name in names:
+            if not name or name != name.strip() or "\n" in name or "\r" in name:
+                raise DataError(
+                    f"{source} has a class {name!r}; give it a name of one line, without "
+                    "blanks around it."
+                )
+            if names.count(name) > 1:
+                raise DataError(f"{source} has two classes {name!r}; give each a name of its own.")
+        if not names:
+            continue
+        counts = np.bincount(data.splits["train"].labels[feature], minlength=len(names))
+        empty = [name for name, count in zip(names, counts, strict=False) if not count]
+        if empty:
+            raise DataError(f"{source} has no training image of the class {empty[0]!r}.")
+
+
 def check_labels(source: object, feature: str, labels: np.ndarray, num_classes: int) -> None:
     """Raises DataError unless all labels are among 0 .. num_classes - 1."""
     wrong = labels[(labels < 0) | (labels >= num_classes)]
