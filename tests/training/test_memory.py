@@ -213,7 +213,7 @@ def test_one_step_needs_what_the_compiler_gives_it(tiny_config, changes, monkeyp
 def test_the_plan_is_printed(tiny_config, tmp_path, capsys):
     loop.train(tiny_config(MLP | {"train.epochs": 1}), tmp_path / "run")
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "of memory" in line]
-    assert line.startswith("run: 2 networks of ")
+    assert re.match(r"run, on \d+ x \w+ \(\d+ cores\): 2 networks of ", line)
     assert len(line) < 250
 
 
