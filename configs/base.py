@@ -87,7 +87,7 @@ FIELDS: dict[str, Field] = {
     "model.stem": Field("cifar", choices=("cifar", "imagenet")),  # resnet18
     # patches is much faster on CPU, which auto knows.
     "model.conv": Field("auto", choices=("auto", "lax", "patches")),
-    # Further fields of a model of your own: (("hidden", 12), ("depth", 3)).
+    # Further fields of a model of your own: (("hidden", 12), ("blocks", 3)).
     "model.fields": Field((), longest=100),
     # --- optimizer
     "optimizer.name": Field("sgd"),  # sgd, adam, adamw, muon, or any of optax with a learning rate

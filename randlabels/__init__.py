@@ -39,6 +39,10 @@ _FOUND_IN = {
 }
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for, and no more: `randlabels.eigen` does without the rest."""
     if name not in _FOUND_IN:

@@ -31,12 +31,15 @@ def main() -> None:
         # The front doors name themselves by what they are called with.
         sys.argv = [f"randlabels {name}", *sys.argv[2:]]
         runpy.run_module(COMMANDS[name], run_name="__main__", alter_sys=True)
-    elif name == "list":
+    elif name == "list" and len(sys.argv) == 2:
         print(help_text.overview())
     elif name in ("--version", "-V"):
         print(help_text.version())
     elif name in ("--help", "-h", "help"):
         print((__doc__ or "").strip())
+    elif name == "list":
+        print("randlabels: list takes nothing behind it.", file=sys.stderr)
+        sys.exit(1)
     else:
         close = difflib.get_close_matches(name, [*COMMANDS, "list"], n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it may be {', '.join(COMMANDS)}, list."

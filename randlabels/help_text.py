@@ -72,7 +72,9 @@ def config_fields() -> str:
         if name.partition(".")[0] != group and "." in name:
             group = name.partition(".")[0]
             lines.append("")
-        said = f"{comments.get(name, '')} {_allowed(field)}".strip()
+        comment = comments.get(name, "")
+        comment += "." if comment and comment[-1] not in ".:;" else ""
+        said = f"{comment} {_allowed(field)}".strip()
         lines.append(_entry(f"{name} = {field.default!r}", said, 38))
     return "\n".join(lines).lstrip("\n")
 

@@ -15,7 +15,7 @@ from randlabels.configs import base
 from randlabels.errors import InputError, in_one_line, shown
 
 
-def config(name: str = "base", **changes: Any) -> ConfigDict:
+def config(name: str = "base", /, **changes: Any) -> ConfigDict:
     """A checked config.
 
     config("base", epochs=5, seeds=8)

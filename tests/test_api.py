@@ -154,11 +154,20 @@ def test_configs_that_are_refused(name, changes, message):
         randlabels.config(name, **changes)
 
 
-def test_a_name_of_several_fields_asks_for_the_group(monkeypatch):
-    from randlabels.named_config import _full_name
-
+def test_a_name_of_several_fields_asks_for_the_group():
     with pytest.raises(InputError, match=r"name may be data.name or model.name or optimizer.name"):
-        _full_name("name")
+        randlabels.config("base", name="vgg16")
+
+
+def test_what_is_no_config_is_one_sentence(tmp_path):
+    for given in ("base", None, {"train": 3}):
+        with pytest.raises(InputError, match=r"is no config; make one by randlabels.config"):
+            randlabels.train(given, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_offered_is_seen():
+    assert {"train", "analyze", "config", "compare_kernel"} <= set(dir(randlabels))
 
 
 @pytest.mark.parametrize(

@@ -671,7 +671,7 @@ def test_a_model_of_nnx_is_trained_and_taken_over(tiny_config, tmp_path, module,
     [
         ("Net", (("hiden", 3),), "names 'hiden', which .* has not; did you mean 'hidden'"),
         ("Net", (("hidden", "3"),), "the value '3'; it must be of type int"),
-        ("Net", (("num_classes", 3),), "names 'num_classes', which config.model.num_classes sets"),
+        ("Net", (("num_classes", 3),), "names 'num_classes', which training sets; set it there"),
         ("Net", (("hidden", 3), ("hidden", 4)), "names 'hidden' twice"),
         ("Net", ("hidden",), "must look like"),
         ("Late", (), "whose field 'span' has no default .* give it in config.model.fields"),

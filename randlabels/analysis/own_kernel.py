@@ -23,6 +23,7 @@ from randlabels.eigen.patches import patch_statistics
 from randlabels.errors import InputError
 
 WEIGHTS, LEARNED = "weights", "learned"
+LEAST_RANDOM = "random bases (nearest)"
 LEADING = 8  # eigenvectors that are kept for pictures
 _LARGEST = 1e30  # of a pixel
 _MAX_DIM = 2048  # of filters; hundreds of bases of more take hours
@@ -59,6 +60,17 @@ class FilterAlignment:
         return float(self.controlled.data[0])
 
     @property
+    def nearest(self) -> str:
+        """The control to which misalignment is least; the nearest random basis is one of them."""
+        controlled = self.controlled
+        counted = {
+            name: float(values[0])
+            for name, values in controlled.controls.items()
+            if name not in controlled.symmetries
+        } | {LEAST_RANDOM: float(controlled.random[0].min())}
+        return min(counted, key=lambda name: counted[name])
+
+    @property
     def reason(self) -> str | None:
         """Why there is no misalignment, None where there is one."""
         return self.controlled.reasons[0]
@@ -92,6 +104,7 @@ class KernelComparison:
             bases = {"eigenvectors of the data": controlled.data[0]}
             bases |= {basis: values[0] for basis, values in controlled.controls.items()}
             bases |= {"random bases (mean)": controlled.random[0].mean()}
+            bases |= {LEAST_RANDOM: controlled.random[0].min()}
             bases |= {"exactly aligned (sign flips, mean)": controlled.null[0].mean()}
             if of.floor is not None:
                 bases["isotropic filters, the floor (mean)"] = of.floor.mean()
@@ -127,9 +140,9 @@ class KernelComparison:
 def _readings(of: FilterAlignment) -> list[str]:
     """What the numbers of a set that has a misalignment say, a line each."""
     controlled = of.controlled
-    least = "less" if controlled.log_ratio[0] > 0 else "more"
+    less = "less" if controlled.log_ratio[0] > 0 else "more"
     found = [
-        f"misalignment to the data is {least} than to the nearest control "
+        f"misalignment to the data is {less} than to the nearest control, {of.nearest} "
         f"({controlled.best_control[0]:.3f})"
     ]
     if of.p_value is not None:

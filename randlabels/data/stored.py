@@ -74,6 +74,7 @@ def find_builder(name: str, data_dir: str) -> Any:
         known = (*GENERATORS, *stored, *_prepared_names(folder))
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else use
+        hint += "" if data_dir else " What you prepared elsewhere is found by its data_dir."
         raise DataError(f"there is no data set named {name!r}; {hint}") from error
     except ImportError as error:
         raise DataError(
@@ -159,7 +160,7 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
     if arrays is None:
         arrays = decode(builder, command)
         _write_cache(cache, key, arrays)
-    warn_of_test(builder)
+        warn_of_test(builder)  # once is enough
     return arrays
 
 

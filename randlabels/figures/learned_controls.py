@@ -16,7 +16,7 @@ CAPTION = (
     "Misalignment of the first layer to the eigenvectors of the data (blue) and to control bases "
     "(orange; hollow ones are symmetries of the data and do not count), a point for each network "
     "or group. Grey: exactly aligned filters of the same norms, by sign flips, 95% of samples. "
-    "Red: 200 random bases, all."
+    "Red: random bases, all of them."
 )
 
 # Height of a row over which the points of its groups are spread.

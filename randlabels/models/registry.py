@@ -179,7 +179,7 @@ def _pairs(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
     for entry in given:
         if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)):
             raise InputError(
-                'config.model.fields must look like (("hidden", 12), ("depth", 3)), not '
+                'config.model.fields must look like (("hidden", 12), ("blocks", 3)), not '
                 f"{shown(given)}."
             )
     names = [name for name, _ in given]
@@ -203,8 +203,10 @@ def _further_fields(
     free = [name for name in own if name not in filled]
     for name, value in pairs:
         if name in filled:
+            setter = f"config.model.{name}" if name in settings else "training"
             raise InputError(
-                f"config.model.fields names {name!r}, which config.model.{name} sets, or training."
+                f"config.model.fields names {name!r}, which {setter} sets; set it there, or call "
+                "the field of your model otherwise."
             )
         if name not in free:
             raise InputError(

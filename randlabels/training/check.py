@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from randlabels.config_rules import Fields, Reader, Rule, checked
 from randlabels.data.generators import check_data, generator_named
 from randlabels.data.labels import check_labels
-from randlabels.errors import InputError
+from randlabels.errors import InputError, shown
 from randlabels.models import MODELS, check_model, facts_of, model_named
 from randlabels.training.losses import check_loss
 from randlabels.training.optimizers import check_optimizer
@@ -26,6 +26,10 @@ def check(config: ConfigDict) -> ConfigDict:
     Raises:
         InputError: one sentence that names the field and what it may be.
     """
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"{shown(config)} is no config; make one by randlabels.config('base', epochs=5)."
+        )
     return checked(config, SWEEPABLE, RULES)
 
 

@@ -63,6 +63,9 @@ def test_planted_alignment_beats_the_controls_and_a_planted_control_does_not():
     assert of.controlled.log_ratio[0] > 0
     assert of.controlled.exact_p[0] > 0.05
     assert of.p_value == pytest.approx(1 / 51)
+    values = {row["basis"]: row["misalignment"] for row in ours.rows()}
+    assert values[of.nearest] == pytest.approx(of.controlled.best_control[0])
+    assert of.nearest in str(ours)
     dct = compare_kernel(planted(dct_opponent_basis((3, 3, 3))), IMAGES, random_bases=50)
     assert dct.sets["weights"].controlled.log_ratio[0] < 0
     rotated = np.linalg.qr(np.random.default_rng(1).normal(size=(27, 27)))[0]

@@ -214,7 +214,9 @@ def test_sets_without_test_images_use_validation_or_a_share(tmp_path, splits, mo
     said = {"validation": "its validation split is one", "": "0.1 of its training images are one"}
     last = splits[-1] if len(splits) == 2 else ""
     assert (said.get(last, "no test split") in caplog.text) == (last != "test")
+    caplog.clear()
     again = stored.read("planted", str(tmp_path))
+    assert caplog.text == ""  # it was said once
     np.testing.assert_array_equal(again["test_images"], found["test_images"])
 
 
