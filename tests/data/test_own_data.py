@@ -302,6 +302,7 @@ def test_a_copy_under_an_official_name_must_fit_it(tmp_path, photos):
     assert "10 training and 10 test" in prepare("mnist", where, str(path), Wishes(size=28))
 
 
+@pytest.mark.slow
 def test_from_class_folders_to_figures_in_three_commands(photos, tmp_path):
     """The commands of docs/data.md, small."""
 
