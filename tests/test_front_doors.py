@@ -243,7 +243,8 @@ def test_a_run_from_the_command_line(tmp_path):
     done = start(*arguments)
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(rf"Trained: {tmp_path / 'run'} \(2 networks.*\)\n", done.stdout)
-    assert all(line.startswith("run: ") for line in done.stderr.splitlines() if line)  # the bar
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert all(line.startswith(("run: ", "run, on ")) for line in lines)  # the bar, the plan
     run = load_run(tmp_path / "run")
     assert [row.learning_rate for row in run.networks] == [0.01, 0.003]
     assert run.config["optimizer"]["decay_at"] == [0.5, 0.75]
