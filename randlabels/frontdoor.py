@@ -196,19 +196,18 @@ def _with_paths(arguments: Sequence[str]) -> list[str]:
 
 def _path(value: str) -> str:
     """The file, with its argument, that a value of --config names."""
-    from randlabels import configs
     from randlabels.config_rules import nearest
+    from randlabels.named_config import shipped
 
     name, colon, argument = value.partition(":")
     if name.endswith(_NO_CONFIGS) and _is_file(name):
         _fail(f"--config={cut(name)} is no config: give a Python file with get_config, or a name.")
     if not name or "/" in name or name.endswith(".py") or _is_file(name):
         return value
-    (folder,) = configs.__path__
-    shipped = tuple(sorted(path.stem for path in Path(folder).glob("[a-z]*.py")))
-    if name not in shipped:
-        _fail(f"--config={cut(name)} is neither a file nor a name; {nearest(name, shipped)}")
-    return f"{Path(folder) / name}.py{colon}{argument}"
+    files = shipped()
+    if name not in files:
+        _fail(f"--config={cut(name)} is neither a file nor a name; {nearest(name, tuple(files))}")
+    return f"{files[name]}{colon}{argument}"
 
 
 def _is_file(name: str) -> bool:

@@ -139,16 +139,14 @@ def _about(path: Path) -> str:
 
 def overview() -> str:
     """What `randlabels list` prints: studies, configs, models, data sets and arms."""
-    from randlabels import configs
     from randlabels.data.generators import GENERATORS
     from randlabels.data.official import OFFICIAL
     from randlabels.models import MODELS
+    from randlabels.named_config import shipped
     from randlabels.transfer.registry import ARMS
 
-    (folder,) = configs.__path__
-    shipped = sorted(path.stem for path in Path(folder).glob("[a-z]*.py"))
     lists = {
-        "Configs (--config)": ", ".join(shipped),
+        "Configs (--config)": ", ".join(shipped()),
         "Models (config.model.name)": ", ".join(MODELS),
         "Data (config.data.name)": f"{', '.join(GENERATORS)}; prepared by name: "
         f"{', '.join(OFFICIAL)}; your own",

@@ -99,10 +99,14 @@ def _named(name: str) -> ConfigDict:
     return ConfigDict(found.to_dict())
 
 
-def _function(stem: str) -> Any:
+def shipped() -> dict[str, Path]:
+    """{name: file} of the configs that come with the package, by name."""
     (folder,) = configs.__path__
-    shipped = tuple(sorted(path.stem for path in Path(folder).glob("[a-z]*.py")))
-    if stem in shipped:
+    return {path.stem: path for path in sorted(Path(folder).glob("[a-z]*.py"))}
+
+
+def _function(stem: str) -> Any:
+    if stem in shipped():
         module = importlib.import_module(f"randlabels.configs.{stem}")
     elif stem.endswith(".py") and Path(stem).is_file():
         spec = importlib.util.spec_from_file_location(Path(stem).stem, stem)
@@ -114,7 +118,7 @@ def _function(stem: str) -> Any:
         except (Exception, SystemExit) as error:
             raise InputError(f"importing {stem} fails: {in_one_line(error)}") from error
     else:
-        raise InputError(f"there is no config {shown(stem)}; {nearest(stem, shipped)}")
+        raise InputError(f"there is no config {shown(stem)}; {nearest(stem, tuple(shipped()))}")
     if not hasattr(module, "get_config"):
         raise InputError(f"{stem} has no get_config.")
     return module.get_config

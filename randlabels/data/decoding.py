@@ -10,10 +10,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from randlabels.data.errors import DataError
+from randlabels.data.forms.pictures import MODES
 from randlabels.data.manifest import check_count, check_records
 
 HELD_OUT = 0.1  # of the training images, tested on where a data set has no other images for that
-_PIL_MODES = {1: "L", 3: "RGB"}
 _READ_AT_ONCE = 2000  # records
 
 
@@ -119,7 +119,7 @@ def supervised_keys(builder: Any) -> tuple[str, str]:
             isinstance(image, tfds.features.Image)
             and isinstance(label, tfds.features.ClassLabel)
             and None not in image.shape
-            and image.shape[-1] in _PIL_MODES
+            and image.shape[-1] in MODES
             and image.np_dtype == np.uint8
         ):
             return keys[0], keys[1]
@@ -148,7 +148,7 @@ def _decode_split(
             for row, record in zip(rows, source.__getitems__(list(rows)), strict=True):
                 feature = tf_example_pb2.Example.FromString(record).features.feature
                 picture = Image.open(io.BytesIO(feature[image_key].bytes_list.value[0]))
-                pixels = np.asarray(picture.convert(_PIL_MODES[shape[-1]]))
+                pixels = np.asarray(picture.convert(MODES[shape[-1]]))
                 images[row] = pixels.reshape(shape)
                 labels[row] = feature[label_key].int64_list.value[0]
             bar.update(len(rows))

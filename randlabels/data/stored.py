@@ -7,6 +7,7 @@ cheap: TFDS is imported by the functions that need it.
 
 import contextlib
 import difflib
+import functools
 import hashlib
 import os
 import re
@@ -23,6 +24,7 @@ from absl import logging
 from randlabels.data.decoding import counts, decode, supervised_keys, warn_of_test
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_texts
+from randlabels.data.official import OFFICIAL
 from randlabels.errors import shown
 from randlabels.folders import check_folder
 
@@ -32,7 +34,6 @@ _OWN_COPY = (
     "randlabels.data.prepare --name=my_images --source=YOUR_IMAGES`"
 )
 TFDS_DEFAULT = "~/tensorflow_datasets"
-OFFICIAL = ("cifar10", "cifar100", "svhn_cropped", "mnist", "fashion_mnist", "stl10")
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
 
 
@@ -115,6 +116,7 @@ def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> Dat
     )
 
 
+@functools.cache  # TFDS looks through the files of all its data sets
 def is_known(name: str) -> bool:
     """Whether TFDS has a data set of this name, so that no other may have it."""
     import tensorflow_datasets as tfds
