@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
-from randlabels.data.forms.pictures import SUFFIXES, decode_all
-from randlabels.data.forms.raw import Examples, RawData, Wishes
+from randlabels.data.forms.pictures import SUFFIXES, read_splits
+from randlabels.data.forms.raw import RawData, Wishes
 from randlabels.errors import shown
 
 SPLIT_OF = {
@@ -53,17 +52,10 @@ def read_folders(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> R
     places = _placed(path, files)
     names = allowed or tuple(sorted({label for _, label, _ in places}))
     _check_classes(path, places, names, whole=bool(allowed))
-    pixels, notes = decode_all(path, {p[2]: files[p[2]] for p in places}, wishes)
-    splits = {}
-    for split in dict.fromkeys(place[0] for place in places):
-        kept = [place for place in places if place[0] == split and place[2] in pixels]
-        if not kept:
-            raise DataError(f"{path} has no image in {split}/ that can be read.")
-        splits[split] = Examples(
-            np.stack([pixels.pop(file) for _, _, file in kept]),
-            {"label": np.array([names.index(label) for _, label, _ in kept], np.int64)},
-            tuple(file for _, _, file in kept),
-        )
+    labels: dict[str, dict[str, int]] = {}
+    for split, label, file in places:
+        labels.setdefault(split, {})[file] = names.index(label)
+    splits, notes = read_splits(path, labels, files, wishes)
     if others:
         notes.append(f"{len(others)} other files ignored, such as {others[0]}")
     return RawData(splits, {"label": names}, tuple(notes))

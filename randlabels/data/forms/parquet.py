@@ -17,8 +17,8 @@ import numpy as np
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.folders import SPLIT_OF
-from randlabels.data.forms.pictures import decode_all
-from randlabels.data.forms.raw import SPLITS, Examples, RawData, Wishes, check_labels
+from randlabels.data.forms.pictures import read_splits
+from randlabels.data.forms.raw import SPLITS, RawData, Wishes, check_labels
 
 _PICTURES = ("image", "img", "picture", "photo")
 _MOST_CLASSES = 10**6
@@ -60,24 +60,17 @@ def read_parquet(path: Path, wishes: Wishes) -> RawData:
     for split, parts in tables.items():
         for i, picture in enumerate(p for pictures, _, _ in parts for p in pictures):
             files[f"{split}_{i:05d}"] = functools.partial(bytes, picture or b"")
-    pixels, notes = decode_all(path, files, wishes)
     described = {n for parts in tables.values() for _, _, n in parts if n}
     if len(described) > 1:
         raise DataError(f"{path} has files that name the classes differently; make them the same.")
     names = next(iter(described), ())
     labels = {s: [y for _, ys, _ in parts for y in ys] for s, parts in tables.items()}
     numbered, names = _numbered(path, labels, names)
-    splits = {}
-    for split, values in numbered.items():
-        keys = [f"{split}_{i:05d}" for i in range(len(values))]
-        kept = [i for i, key in enumerate(keys) if key in pixels]
-        if not kept:
-            raise DataError(f"{path} has no {split} image that can be read.")
-        splits[split] = Examples(
-            np.stack([pixels.pop(keys[i]) for i in kept]),
-            {"label": values[kept]},
-            tuple(keys[i] for i in kept),
-        )
+    of_splits = {
+        split: {f"{split}_{i:05d}": int(value) for i, value in enumerate(values)}
+        for split, values in numbered.items()
+    }
+    splits, notes = read_splits(path, of_splits, files, wishes)
     return RawData(splits, {"label": names}, tuple(notes))
 
 

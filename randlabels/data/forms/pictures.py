@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
-from randlabels.data.forms.raw import Wishes
+from randlabels.data.forms.raw import Examples, Wishes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 MODES = {1: "L", 3: "RGB"}  # Pillow's, by the number of channels
@@ -127,9 +127,42 @@ def _without_palette(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
+def read_splits(
+    source: object,
+    splits: Mapping[str, Mapping[str, int]],
+    files: Mapping[str, Callable[[], bytes]],
+    wishes: Wishes,
+) -> tuple[dict[str, Examples], list[str]]:
+    """The pictures of each split that can be used, and notes on the others.
+
+    Args:
+      source: for sentences.
+      splits: split -> the labels of its files by their names, in order.
+      files: name -> what reads its bytes.
+      wishes: what the pictures shall become.
+
+    Returns:
+      split -> its examples, whose images are parts of one array; and clauses for `RawData.notes`.
+
+    Raises:
+      DataError: as `decode_all`, or if a split has no picture that can be used.
+    """
+    ordered = {name: files[name] for labels in splits.values() for name in labels}
+    images, kept, notes = decode_all(source, ordered, wishes)
+    usable, found, start = set(kept), {}, 0
+    for split, labels in splits.items():
+        names = tuple(name for name in labels if name in usable)
+        if not names:
+            raise DataError(f"{source} has no {split} image that can be read.")
+        numbers = np.array([labels[name] for name in names], np.int64)
+        found[split] = Examples(images[start : start + len(names)], {"label": numbers}, names)
+        start += len(names)
+    return found, notes
+
+
 def decode_all(
     source: object, files: Mapping[str, Callable[[], bytes]], wishes: Wishes
-) -> tuple[dict[str, np.ndarray], list[str]]:
+) -> tuple[np.ndarray, list[str], list[str]]:
     """The pixels of all pictures that can be used, of one shape, and notes on the others.
 
     Args:
@@ -137,8 +170,7 @@ def decode_all(
       files: name -> what reads its bytes.
 
     Returns:
-      name -> uint8 [h, w, c], views of one array, in the order of `files`, and the clauses for
-      `RawData.notes`.
+      uint8 [n, h, w, c] in the order of `files`, the n names, and clauses for `RawData.notes`.
 
     Raises:
       DataError: more than the allowed share cannot be used, or two are of different shapes.
@@ -167,7 +199,7 @@ def decode_all(
         raise DataError(f"{source} has no image that can be read.")
     notes = [_left_out(unusable)] if unusable else []
     notes += [f"{enlarged} images were smaller and were enlarged"] if enlarged else []
-    return dict(zip(kept, images, strict=False)), notes
+    return images[: len(kept)], kept, notes
 
 
 def _room_for(source: object, count: int, shape: tuple[int, ...]) -> np.ndarray:
