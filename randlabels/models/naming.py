@@ -1,14 +1,11 @@
-"""Finding layers in a parameter tree: their paths, in the order in which data flows.
+"""Finding layers in a parameter tree.
 
-A layer is a sub-tree with a `kernel`. Models name their layers so that natural order (conv2 before
-conv10) is forward order: conv1, ..., dense1, ..., head.
+A layer is a sub-tree with a `kernel`. Paths are in natural order (conv2 before conv10), which is
+forward order in most of this package's models; `randlabels.models.flow` knows it for any.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
-
-from randlabels.errors import InputError
 
 HEAD = "head"
 
@@ -23,45 +20,6 @@ def get_layer(params: Any, path: str) -> dict[str, Any]:
     for part in path.split("/"):
         params = params[part]
     return params
-
-
-def layers_to_set(chosen: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """Resolve config.init.layers: "all" (but the head), "first:k", "last:k" or paths.
-
-    "first" and "last" count the layers below the head, which is never taken over.
-
-    Raises:
-        InputError: if a name is not a layer, k is out of range, or none is named "head" where
-            layers are not named one by one.
-    """
-    body = [path for path in paths if path != HEAD]
-    found: list[str] = []
-    for name in chosen:
-        end, _, count = name.partition(":")
-        if name not in paths and HEAD not in paths:
-            raise InputError(
-                f"config.init.layers is {name!r}, but the model has no layer named {HEAD!r}, so "
-                f"which one is the classifier is not known; name it so, or name the layers to be "
-                f"taken over, of {', '.join(paths)}."
-            )
-        if name == "all":
-            found += body
-        elif end in ("first", "last") and count.isdigit():
-            k = int(count)
-            if not 1 <= k <= len(body):
-                raise InputError(
-                    f"config.init.layers asks for {name!r}, but the model has {len(body)} layers "
-                    f"below its head."
-                )
-            found += body[:k] if end == "first" else body[-k:]
-        elif name in body:
-            found.append(name)
-        else:
-            raise InputError(
-                f"config.init.layers names {name!r}; the layers that can be taken over are "
-                f"{', '.join(body)}."
-            )
-    return tuple(path for path in body if path in found)
 
 
 def _find(tree: Any, path: str) -> list[str]:

@@ -16,6 +16,7 @@ from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.models import build, check_inputs, facts_of, with_fields
+from randlabels.models.flow import flow_of
 from randlabels.models.own import identity_of
 from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
@@ -182,7 +183,10 @@ def _start(
     variables = initial_variables(model, table, config.train.task, example)
     inputs = LayerInputs(with_fields(model, dtype=jnp.float32), task.sample(config.init.images))
     params = start_networks(config, table, variables, earlier, inputs)
-    return take_over_norms(table, variables | {"params": params}, earlier)
+    if earlier is None:
+        return variables | {"params": params}
+    flow = flow_of(model, example.shape[1:])
+    return take_over_norms(table, variables | {"params": params}, earlier, flow)
 
 
 def _initial_state(

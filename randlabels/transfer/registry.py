@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from randlabels.eigen import descending_eigh
+from randlabels.models.flow import Flow
 from randlabels.transfer import initialisers
 from randlabels.transfer.curves import CURVES_FROM_RUN
 from randlabels.transfer.drawn import (
@@ -45,8 +46,8 @@ class Arm:
         label: for people.
         colour: in every figure, a name of `figures.style.PALETTE`.
         reads: the fields of config.init that it reads, besides arms.
-        copy: (layers of the earlier network, the same layers fresh) -> the layers to start with.
-            Batch norms go with them.
+        copy: (layers of the earlier network, the same layers fresh, the model's flow) -> the layers
+            to start with. Norms go with them.
         draw: a kernel of one layer, whose scale means nothing; biases become zero or `biases`.
     """
 
@@ -54,7 +55,7 @@ class Arm:
     label: str
     colour: str
     reads: frozenset[str] = frozenset()
-    copy: Callable[[Any, Any], Any] | None = None
+    copy: Callable[[Any, Any, Flow], Any] | None = None
     draw: Callable[[LayerToDraw], np.ndarray] | None = None
 
     def reads_run(self, curve: str) -> bool:
@@ -74,7 +75,7 @@ _ENTRIES = (
         "pre-trained, not rescaled",
         "green",
         _COPIED,
-        copy=lambda trained, fresh: trained,
+        copy=lambda trained, fresh, flow: trained,
     ),
     Arm(
         "covariance",

@@ -11,10 +11,12 @@ from ml_collections import ConfigDict
 
 from randlabels.analysis.layers import LayerInputs
 from randlabels.errors import InputError
-from randlabels.models.naming import get_layer, layer_paths, layers_to_set
+from randlabels.models.flow import flow_of
+from randlabels.models.naming import get_layer, layer_paths
 from randlabels.networks import Network
 from randlabels.transfer.drawn import LayerToDraw, TrainedLayer
 from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
+from randlabels.transfer.layers_to_set import layers_to_set
 from randlabels.transfer.layerwise import Draw, initialise_layer
 from randlabels.transfer.registry import ARMS
 
@@ -43,20 +45,22 @@ def start_networks(
     params = jax.tree.map(np.array, fresh)
     for row in table:
         arm = ARMS[row.arm]
-        layers = layers_to_set(row.layers or (), layer_paths(fresh))
+        if arm.copy is None and arm.draw is None:
+            continue
+        flow = flow_of(inputs.model, inputs.images.shape[1:])
+        layers = layers_to_set(row.layers or (), flow)
         checkpoint = _read(earlier, row, fresh, layers)
         if arm.copy is not None and checkpoint is not None:
             theirs = _pick(checkpoint.params, layers, row.taken_over[0])
-            start = arm.copy(theirs, _pick(fresh, layers, row.network))
-        elif arm.draw is not None:
+            start = arm.copy(theirs, _pick(fresh, layers, row.network), flow)
+        else:
+            assert arm.draw is not None
             own = jax.tree.map(lambda x, k=row.network: x[k], variables)
             trained = None
             if checkpoint is not None:
                 networks = _networks_read(config, row, checkpoint.earlier)
                 trained = functools.partial(checkpoint.layer, networks=networks, inputs=inputs)
-            start = _draw_layers(arm.draw, row, layers, own, inputs, trained)
-        else:
-            continue
+            start = _draw_layers(arm.draw, row, layers, flow.layers[0], own, inputs, trained)
         _place(params, start, layers, row.network)
     return params
 
@@ -77,6 +81,7 @@ def _draw_layers(
     draw: Callable[[LayerToDraw], np.ndarray],
     row: Network,
     layers: Sequence[str],
+    first: str,
     variables: Any,
     inputs: LayerInputs,
     trained: Callable[..., TrainedLayer] | None,
@@ -87,13 +92,13 @@ def _draw_layers(
         draw: of the network's arm.
         row: of the network table.
         layers: to be drawn, in forward order.
+        first: of all layers, that data reach.
         variables: fresh, of this network.
         inputs: of the layers.
         trained: a layer of the earlier run, by its path and this network's variables, if the arm
             reads a run.
     """
     variables = dict(variables)
-    first = layer_paths(variables["params"])[0]
     for path in layers:
         theirs = trained(path, variables=variables) if trained else None
         draw_kernel = _draw_of(draw, row, path, path == first, theirs)

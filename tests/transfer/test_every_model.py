@@ -87,7 +87,7 @@ def named_layers(name, paths):
     wanted = MODELS[name][2]
     if wanted == ("first:12",):
         return tuple(f"conv{i}" for i in range(1, 13))
-    return paths[-3:-1] if wanted == ("last:2",) else wanted
+    return ("group3_block1/conv1", "group3_block1/conv2") if wanted == ("last:2",) else wanted
 
 
 @pytest.mark.parametrize("name", list(MODELS))

@@ -8,6 +8,7 @@ import pytest
 
 from randlabels.errors import InputError
 from randlabels.models import build
+from randlabels.models.flow import flow_of
 from randlabels.models.naming import get_layer, layer_paths
 from randlabels.runs import Run
 from randlabels.training import checkpoints, workdir
@@ -16,7 +17,7 @@ from randlabels.training.population import initial_variables, network_table
 from randlabels.training.setup import prepare
 from randlabels.transfer import rescale_to_reference
 from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
-from randlabels.transfer.norms import goes_with, input_factor, norm_paths, take_over_norms
+from randlabels.transfer.norms import take_over_norms
 
 MODEL = {
     "model.name": "wide_resnet",
@@ -29,7 +30,13 @@ MODEL = {
 }
 
 
-def trained_variables(fresh, grow, seed=0):
+def flow_and_norms(config):
+    """The flow of a model, and the paths of its norms, which are all its companions."""
+    flow = flow_of(build(config), (8, 8, 3))
+    return flow, tuple(flow.companions)
+
+
+def trained_variables(fresh, grow, norms, seed=0):
     """ "Trained" variables [network, ...]: kernels of another network's fresh ones, as many times
     larger as `grow` says by path; norms with random scales, biases and running statistics."""
     rng = np.random.default_rng(seed)
@@ -37,7 +44,7 @@ def trained_variables(fresh, grow, seed=0):
     for number, path in enumerate(layer_paths(trained["params"])):
         layer = get_layer(trained["params"], path)
         layer["kernel"] = rng.permuted(layer["kernel"], axis=-1) * np.float32(grow(number, path))
-    for path in norm_paths(trained["batch_stats"]):
+    for path in norms:
         for tree in (get_layer(trained[kind], path) for kind in ("params", "batch_stats")):
             for name, values in tree.items():
                 draw = rng.uniform(0.5, 2, values.shape) if name in ("scale", "var") else None
@@ -55,13 +62,14 @@ def same_stream(number, path):
 def planted(tiny_config, tmp_path, monkeypatch):
     """A function: growth of kernels -> fresh, trained and taken over variables of a population."""
 
-    def make(grow, arm="pretrained", layers=("all",)):
+    def make(grow, arm="pretrained", layers=("all",), lacks=""):
         settings = {"init.arms": (arm,), "init.run": "planted", "init.layers": layers}
         config = check(tiny_config(MODEL | settings))
         table = network_table(config, sources=(3, 2, 1, 0))
         model = build(config)
         fresh = initial_variables(model, table, "upstream", np.zeros((1, 8, 8, 3), np.float32))
-        trained = trained_variables(fresh, grow)
+        flow, norms = flow_and_norms(config)
+        trained = trained_variables(fresh, grow, norms)
         monkeypatch.setattr(EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, trained))
         started = jax.tree.map(np.array, fresh)
         for row in table:
@@ -72,8 +80,10 @@ def planted(tiny_config, tmp_path, monkeypatch):
             for path in layer_paths(picked):
                 new = get_layer(picked, path)["kernel"]
                 get_layer(started["params"], path)["kernel"][row.network] = new
+        if lacks:
+            trained["params"][lacks].pop("norm1")
         run = EarlierRun(Run(tmp_path, {}, [], [], {}, ()))
-        found = take_over_norms(table, started, run)
+        found = take_over_norms(table, started, run, flow)
         return SimpleNamespace(
             apply=jax.jit(model.apply),
             table=table,
@@ -81,6 +91,7 @@ def planted(tiny_config, tmp_path, monkeypatch):
             trained=trained,
             started=started,
             found=found,
+            norms=norms,
         )
 
     return make
@@ -92,13 +103,6 @@ def logits(apply, variables, network, head):
     own = jax.tree.map(lambda leaf: leaf[network], variables)
     own["params"] = own["params"] | {"head": head}
     return np.asarray(apply(own, x), np.float64)
-
-
-def test_a_norm_that_no_rule_places_is_refused():
-    variables = {"params": {"conv1": {"kernel": np.ones((1, 2, 2))}, "head": {}}}
-    variables["batch_stats"] = {"bn1": {"mean": np.zeros((1, 2)), "var": np.ones((1, 2))}}
-    with pytest.raises(InputError, match="batch norm 'bn1' of the model belongs to no layer"):
-        take_over_norms([], variables, EarlierRun(None))
 
 
 def test_predictions_stay_where_all_that_adds_to_a_stream_has_the_same_factor(planted):
@@ -138,17 +142,18 @@ def test_kernels_have_the_norms_of_scratch(planted):
 def test_unscaled_norms_are_copies(planted):
     p = planted(same_stream, "pretrained_unscaled")
     for kind in ("params", "batch_stats"):
-        for path in norm_paths(p.fresh["batch_stats"]):
+        for path in p.norms:
             for name, values in get_layer(p.found[kind], path).items():
                 theirs = get_layer(p.trained[kind], path)[name]
                 np.testing.assert_allclose(values, theirs[::-1], rtol=1e-6)
                 assert not np.allclose(values, get_layer(p.fresh[kind], path)[name])
 
 
-def test_norms_of_other_layers_stay_fresh(planted):
-    p = planted(same_stream, layers=("conv1", "group1_block1/conv2", "group2_block1/conv1"))
-    taken = {"group1_block1/norm2", "group2_block1/norm1"}
-    for path in norm_paths(p.fresh["batch_stats"]):
+def test_norms_that_receive_from_fresh_layers_stay_fresh(planted):
+    p = planted(same_stream, layers=("conv1", "group1_block1/conv1", "group2_block1/conv1"))
+    taken = {"group1_block1/norm1", "group1_block1/norm2"}
+    assert taken < set(p.norms)
+    for path in p.norms:
         for kind in ("params", "batch_stats"):
             for name, values in get_layer(p.found[kind], path).items():
                 same = np.array_equal(values, get_layer(p.fresh[kind], path)[name])
@@ -167,41 +172,9 @@ def test_statistics_follow_the_kernel_in_front(planted):
     np.testing.assert_allclose(ours["var"][0], ratio**2 * theirs["var"][3], rtol=1e-5)
 
 
-PATHS = (
-    "conv1",
-    *(f"group1_block{block}/conv{conv}" for block in (1, 2) for conv in (1, 2)),
-    *(f"group2_block1/{name}" for name in ("conv1", "conv2", "shortcut")),
-    *(f"group2_block2/conv{conv}" for conv in (1, 2)),
-    "head",
-)
-
-
-@pytest.mark.parametrize(
-    ("norm", "adding"),
-    [
-        ("group1_block1/norm1", ["conv1"]),
-        ("group1_block1/norm2", ["group1_block1/conv1"]),
-        ("group1_block2/norm1", ["conv1", "group1_block1/conv2"]),
-        ("group2_block1/norm1", ["conv1", "group1_block1/conv2", "group1_block2/conv2"]),
-        ("group2_block2/norm1", ["group2_block1/shortcut", "group2_block1/conv2"]),
-        (
-            "norm_last",
-            ["group2_block1/shortcut", "group2_block1/conv2", "group2_block2/conv2"],
-        ),
-    ],
-)
-def test_what_adds_to_the_stream_in_front_of_a_norm(norm, adding):
-    factors = {path: 1.0 + number for number, path in enumerate(PATHS[:-1])}
-    squares = [factors[path] ** 2 for path in adding]
-    assert input_factor(norm, factors, PATHS) == pytest.approx(np.sqrt(np.mean(squares)))
-    assert input_factor(norm, {}, PATHS) == 1
-
-
-def test_the_last_norm_goes_with_all_layers():
-    assert goes_with("norm_last", PATHS[:-1], PATHS)
-    assert not goes_with("norm_last", PATHS[1:-1], PATHS)
-    assert goes_with("group2_block1/norm2", ("group2_block1/conv2",), PATHS)
-    assert not goes_with("group2_block1/norm2", ("group2_block1/conv1",), PATHS)
+def test_a_run_without_the_norm_is_refused(planted):
+    with pytest.raises(InputError, match="group1_block1/norm1 has a '(scale|bias)' .* same model"):
+        planted(same_stream, lacks="group1_block1")
 
 
 def test_a_population_starts_with_the_norms_of_an_earlier_run(tiny_config, tmp_path):
@@ -211,7 +184,7 @@ def test_a_population_starts_with_the_norms_of_an_earlier_run(tiny_config, tmp_p
     fresh = initial_variables(
         build(upstream), table, "upstream", np.zeros((1, 8, 8, 3), np.float32)
     )
-    trained = trained_variables(fresh, same_stream)
+    trained = trained_variables(fresh, same_stream, flow_and_norms(upstream)[1])
     workdir.write_config(tmp_path, upstream)
     with checkpoints.open_manager(tmp_path, [0]) as manager:
         checkpoints.save(manager, 0, 0, trained)
