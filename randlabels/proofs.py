@@ -33,6 +33,7 @@ _META = {
 }
 _STATUS = {"state": str, "started": str, "updated": str, "versions": dict, "devices": list}
 FINISHED = ("done", "lost")  # states of a run that has come to its end
+UNFINISHED = ("running", "interrupted", "failed")
 HEALTHY = "healthy"  # the networks of an earlier run that were sources
 PARTS = ("initialisation", "train", "evaluation")  # of a model's identity
 COMPARABLE = ("versions", "batch")  # what has to be the same for parts to be compared
@@ -233,6 +234,8 @@ def _check_forms(files: Files) -> None:
         isinstance(status.get(key), kind) for key, kind in _STATUS.items()
     ):
         raise ValueError("status.json is no status of a run")
+    if status["state"] not in (*FINISHED, *UNFINISHED):
+        raise ValueError(f"status.json has a state that is none, {status['state'][:50]!r}")
     if not isinstance(files.networks, list) or not files.networks:
         raise ValueError("networks.json is no network table")
 

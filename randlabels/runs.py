@@ -24,6 +24,7 @@ from randlabels.disk import sentence_about
 from randlabels.errors import InputError
 from randlabels.folders import check_folder
 from randlabels.networks import Network
+from randlabels.states import counts
 
 CHECKPOINTS = "checkpoints"
 
@@ -129,6 +130,9 @@ def load_run(workdir: str | Path) -> Run:
         except ValueError:  # a run that goes on just now takes its records back
             files, metrics = _read_checked(workdir)
         networks = tuple(Network.from_json(row) for row in files.networks)
+        settled = files.status["state"] in proofs.FINISHED
+        if settled and files.status.get("networks") not in (None, counts(networks)):
+            raise ValueError("status.json does not fit networks.json")
     except FileNotFoundError as error:
         raise InputError(
             f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
@@ -250,7 +254,8 @@ def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
             )
     except Exception as error:  # Orbax raises bare Exception, KeyError, ValueError and more
         raise InputError(
-            f"The checkpoint {checkpoint} cannot be read ({type(error).__name__}); {MENDED}"
+            f"The checkpoint {checkpoint} cannot be read (a file of it is missing or "
+            f"damaged, {type(error).__name__}); {MENDED}"
         ) from error
     kept = {k: v for k, v in named_leaves(restored).items() if v is not ocp.PLACEHOLDER}
     for name in {*kept, *(name for name in digests if name.startswith(prefix))}:

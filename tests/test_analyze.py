@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from randlabels.analysis.records import alignment_path, load_alignment
-from randlabels.analysis.run_analysis import analyze
+from randlabels.analysis.run_analysis import analyze, page_path
+from randlabels.analyze import _left_out
 from randlabels.data import sources, splits
 from randlabels.errors import AllLostError, InputError
 from randlabels.runs import load_run
@@ -149,6 +150,10 @@ def test_damaged_checkpoint_is_left_out_and_said(fresh, caplog):
     assert [(entry.layer, entry.step) for entry in alignment.skipped] == [("conv1", 3)]
     assert "checkpoints/3" in alignment.skipped[0].reason
     assert "checkpoints/3" in caplog.text
+    page = page_path(fresh).read_text()
+    assert page.index("checkpoints/3") < page.index("<table>")  # before any number
+    assert _left_out(alignment) == "; without the damaged checkpoint of step 3"
+    assert _left_out(dataclasses.replace(alignment, skipped=())) == ""
 
 
 def assert_nothing_written(workdir):

@@ -114,6 +114,21 @@ def test_the_same_command_mends_them(small, finished, copy, other, outcome, name
     assert load_run(copy).metrics == load_run(finished).metrics
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"state": "weird"}, {"networks": []}, {"networks": {"fine": 9}}],
+    ids=["no state", "no counts", "other counts"],
+)
+def test_a_status_that_says_something_else_is_refused_and_mended(small, finished, copy, changes):
+    status = json.loads((copy / "status.json").read_text())
+    (copy / "status.json").write_text(json.dumps(status | changes))
+    with pytest.raises(InputError, match=r"status\.json"):
+        load_run(copy)
+    loop.train(small, copy)
+    ours, theirs = (load_run(run).status for run in (copy, finished))
+    assert (ours["state"], ours["networks"]) == (theirs["state"], theirs["networks"])
+
+
 def test_a_record_that_became_a_folder_is_one_sentence(small, copy):
     for name in RECORDS:
         make_folder(copy / name, None)

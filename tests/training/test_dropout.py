@@ -16,6 +16,8 @@ from randlabels.training.devices import choose_layout
 from randlabels.training.dropout import draws_by_example, dropout_rngs, masks_by_example
 from randlabels.training.setup import prepare
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 # Networks of 16 and 12 units, so that dropout acts twice.
 DROPPING = {
     "data.name": "gaussian",

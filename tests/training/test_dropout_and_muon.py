@@ -14,6 +14,8 @@ from randlabels.training.check import check
 from randlabels.training.dropout import dropout_rngs
 from randlabels.training.optimizers import make_optimizer
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 
 def applied(model, variables, images, **more):
     return np.asarray(model.apply(variables, images, **more))

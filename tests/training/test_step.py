@@ -12,6 +12,8 @@ from randlabels.training.optimizers import make_optimizer
 from randlabels.training.setup import prepare
 from randlabels.training.step import crop_flip
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 LINEAR = {
     "data.name": "gaussian",
     "data.image_size": 0,

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from randlabels.transfer import rescale_to_reference
 from randlabels.transfer.earlier_run import Checkpoint, EarlierRun
 from randlabels.transfer.norms import take_over_norms
 
+pytestmark = pytest.mark.usefixtures("quick_programs")
+
 MODEL = {
     "model.name": "wide_resnet",
     "model.depth": 10,
@@ -30,9 +33,25 @@ MODEL = {
 }
 
 
-def flow_and_norms(config):
+class AnyNames(nn.Module):
+    """Norms behind their layers, of three kinds, and a branch, called as it comes."""
+
+    num_classes: int = 3
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        x = nn.Conv(6, (3, 3), name="zeta")(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, name="middle")(x))
+        y = nn.relu(nn.LayerNorm(name="last")(nn.Conv(8, (3, 3), name="beta")(x)))
+        x = nn.Conv(8, (1, 1), name="alpha")(x) + nn.Conv(8, (3, 3), name="gamma")(y)
+        x = nn.relu(nn.GroupNorm(2, name="first")(x)).mean((1, 2))
+        x = nn.relu(nn.Dense(7, name="omega")(x))
+        return nn.Dense(self.num_classes, name="answer")(x)
+
+
+def flow_and_norms(model):
     """The flow of a model, and the paths of its norms, which are all its companions."""
-    flow = flow_of(build(config), (8, 8, 3))
+    flow = flow_of(model, (8, 8, 3))
     return flow, tuple(flow.companions)
 
 
@@ -43,13 +62,20 @@ def trained_variables(fresh, grow, norms, seed=0):
     trained = jax.tree.map(lambda x: np.array(x[::-1]), fresh)
     for number, path in enumerate(layer_paths(trained["params"])):
         layer = get_layer(trained["params"], path)
+        if "bias" in layer:
+            layer["bias"] = np.float32(rng.normal(size=layer["bias"].shape))
         layer["kernel"] = rng.permuted(layer["kernel"], axis=-1) * np.float32(grow(number, path))
     for path in norms:
-        for tree in (get_layer(trained[kind], path) for kind in ("params", "batch_stats")):
+        for kind in ("params", "batch_stats"):
+            tree = get_layer(trained[kind], path) if has(trained[kind], path) else {}
             for name, values in tree.items():
                 draw = rng.uniform(0.5, 2, values.shape) if name in ("scale", "var") else None
                 tree[name] = np.float32(rng.normal(size=values.shape) if draw is None else draw)
     return trained
+
+
+def has(tree, path):
+    return path.split("/")[0] in tree
 
 
 def same_stream(number, path):
@@ -62,13 +88,13 @@ def same_stream(number, path):
 def planted(tiny_config, tmp_path, monkeypatch):
     """A function: growth of kernels -> fresh, trained and taken over variables of a population."""
 
-    def make(grow, arm="pretrained", layers=("all",), lacks=""):
+    def make(grow, arm="pretrained", layers=("all",), lacks="", own=None):
         settings = {"init.arms": (arm,), "init.run": "planted", "init.layers": layers}
         config = check(tiny_config(MODEL | settings))
         table = network_table(config, sources=(3, 2, 1, 0))
-        model = build(config)
+        model = own or build(config)
         fresh = initial_variables(model, table, "upstream", np.zeros((1, 8, 8, 3), np.float32))
-        flow, norms = flow_and_norms(config)
+        flow, norms = flow_and_norms(model)
         trained = trained_variables(fresh, grow, norms)
         monkeypatch.setattr(EarlierRun, "checkpoint", lambda run, step: Checkpoint(run, trained))
         started = jax.tree.map(np.array, fresh)
@@ -76,10 +102,10 @@ def planted(tiny_config, tmp_path, monkeypatch):
             picked = jax.tree.map(lambda x, k=row.source: x[k], trained["params"])
             reference = jax.tree.map(lambda x, k=row.network: x[k], fresh["params"])
             if arm == "pretrained":
-                picked = rescale_to_reference(picked, reference)
+                picked = rescale_to_reference(picked, reference, flow)
             for path in layer_paths(picked):
-                new = get_layer(picked, path)["kernel"]
-                get_layer(started["params"], path)["kernel"][row.network] = new
+                for name, new in get_layer(picked, path).items():
+                    get_layer(started["params"], path)[name][row.network] = new
         if lacks:
             trained["params"][lacks].pop("norm1")
         run = EarlierRun(Run(tmp_path, {}, [], [], {}, ()))
@@ -97,11 +123,11 @@ def planted(tiny_config, tmp_path, monkeypatch):
     return make
 
 
-def logits(apply, variables, network, head):
+def logits(apply, variables, network, head, name="head"):
     """Of one network with another's head, so that only what lies below is compared."""
     x = np.random.default_rng(5).standard_normal((16, 8, 8, 3)).astype(np.float32)
     own = jax.tree.map(lambda leaf: leaf[network], variables)
-    own["params"] = own["params"] | {"head": head}
+    own["params"] = own["params"] | {name: head}
     return np.asarray(apply(own, x), np.float64)
 
 
@@ -120,6 +146,24 @@ def test_predictions_stay_where_all_that_adds_to_a_stream_has_the_same_factor(pl
         # Without the norms, or with their statistics as they were, nothing is left of it.
         for other in (p.started, stale):
             assert np.abs(logits(p.apply, other, here, head) - before).max() > spread
+
+
+@pytest.mark.parametrize("arm", ["pretrained", "pretrained_unscaled"])
+def test_predictions_of_any_network_stay_whatever_its_names_and_where_its_norms(planted, arm):
+    """Branches have one factor; the factor behind the last norm is the logits' own."""
+    p = planted(lambda n, path: 2.5 if path in ("alpha", "gamma") else 1.5 + n, arm, own=AnyNames())
+    sources = [row.source for row in p.table]
+    for here, there in enumerate(sources):
+        head = jax.tree.map(lambda x, k=there: x[k], p.trained["params"]["answer"])
+        head["bias"] = np.zeros_like(head["bias"])
+        before = logits(p.apply, p.trained, there, head, "answer")
+        ours, theirs = (v["params"]["omega"]["kernel"] for v in (p.found, p.trained))
+        factor = np.linalg.norm(ours[here]) / np.linalg.norm(theirs[there])
+        after = logits(p.apply, p.found, here, head, "answer") / factor
+        np.testing.assert_allclose(after, before, atol=5e-3 * before.std())
+        # With fresh norms nothing is left of it.
+        stale = logits(p.apply, p.started, here, head, "answer") / factor
+        assert np.abs(stale - before).max() > 0.1 * before.std()
 
 
 def test_predictions_change_where_branches_have_different_factors(planted):
@@ -184,7 +228,7 @@ def test_a_population_starts_with_the_norms_of_an_earlier_run(tiny_config, tmp_p
     fresh = initial_variables(
         build(upstream), table, "upstream", np.zeros((1, 8, 8, 3), np.float32)
     )
-    trained = trained_variables(fresh, same_stream, flow_and_norms(upstream)[1])
+    trained = trained_variables(fresh, same_stream, flow_and_norms(build(upstream))[1])
     workdir.write_config(tmp_path, upstream)
     with checkpoints.open_manager(tmp_path, [0]) as manager:
         checkpoints.save(manager, 0, 0, trained)
