@@ -614,56 +614,61 @@ from flax import nnx
 
 class Net(nnx.Module):
     def __init__(self, num_classes: int, hidden: int = 8, *, rngs: nnx.Rngs):
-        self.conv1 = nnx.Conv(3, 4, (3, 3), rngs=rngs)
-        self.norm_last = nnx.BatchNorm(4, rngs=rngs)
-        self.head = nnx.Linear(4 * hidden, num_classes, rngs=rngs)
+        self.seen = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.spread = nnx.BatchNorm(4, rngs=rngs)
+        self.answer = nnx.Linear(4 * hidden, num_classes, rngs=rngs)
         self.hidden = hidden
 
     def __call__(self, x, train=False):
-        x = nnx.relu(self.norm_last(self.conv1(x), use_running_average=not train))
+        x = nnx.relu(self.spread(self.seen(x), use_running_average=not train))
         x = x.mean((1, 2))
-        return self.head(nnx.relu(x[:, :, None] * x[:, :1, None].repeat(self.hidden, 2)).reshape(
+        return self.answer(nnx.relu(x[:, :, None] * x[:, :1, None].repeat(self.hidden, 2)).reshape(
             x.shape[0], -1
         ))
 
 
 class Late(nnx.Module):
     def __init__(self, span, *, rngs):
-        self.head = nnx.Linear(3, span, rngs=rngs)
+        self.answer = nnx.Linear(3, span, rngs=rngs)
 
     def __call__(self, x, train=False):
-        return self.head(x.mean((1, 2)))
+        return self.answer(x.mean((1, 2)))
 """
 
 
-def test_a_model_of_nnx_is_trained_and_taken_over(tiny_config, tmp_path, module, caplog):
+def test_a_model_of_nnx_is_trained_taken_over_and_analysed(tiny_config, tmp_path, module, caplog):
     name = f"{module(NNX_MODEL)}:Net"
     changes = PLAIN | {"model.name": name, "model.fields": (("hidden", 3),)}
     with caplog.at_level(logging.WARNING, logger="absl"):
         run = train(tiny_config(changes), tmp_path / "run")
-    assert "it is of flax's NNX, where its inputs are not seen" in caplog.text
+    assert "cannot be analysed" not in caplog.text
     params = run.params(run.steps[-1])
-    assert params["head"]["kernel"].shape[1:] == (12, 3)
-    start = run.params(0)["conv1"]["kernel"]
+    assert params["answer"]["kernel"].shape[1:] == (12, 3)
+    start = run.params(0)["seen"]["kernel"]
     assert not np.array_equal(start[0], start[1])  # each network has its own
-    assert np.abs(params["conv1"]["kernel"] - start).max() > 0
+    assert np.abs(params["seen"]["kernel"] - start).max() > 0
     later = tiny_config(
         changes
         | {
             "train.task": "downstream",
             "init.run": str(tmp_path / "run"),
-            "init.arms": ("scratch", "pretrained"),
-            "init.layers": ("conv1",),
+            "init.arms": ("scratch", "pretrained", "aligned"),
+            "init.match": "weight_norm",
+            "init.layers": ("all",),
         }
     )
     tuned = train(later, tmp_path / "tuned")
     arms = [row.arm for row in tuned.networks]
-    begun = tuned.params(0)["conv1"]["kernel"][arms.index("pretrained")]
-    source = params["conv1"]["kernel"][tuned.networks[arms.index("pretrained")].source]
-    cosine = np.vdot(begun, source) / np.linalg.norm(begun) / np.linalg.norm(source)
-    assert cosine == pytest.approx(1)
-    with pytest.raises(InputError, match="no layer of the model can be analysed, since each"):
-        analyze(tmp_path / "run")
+    begun = tuned.params(0)["seen"]["kernel"]
+    source = params["seen"]["kernel"][tuned.networks[arms.index("pretrained")].source]
+    for arm in ("pretrained", "aligned"):
+        ours = begun[arms.index(arm)]
+        cosine = np.vdot(ours, source) / np.linalg.norm(ours) / np.linalg.norm(source)
+        assert (abs(cosine - 1) < 1e-5) == (arm == "pretrained")
+    biases = tuned.params(0)["spread"]["bias"]
+    assert [bool(biases[arms.index(arm)].any()) for arm in dict.fromkeys(arms)] == [0, 1, 0]
+    found = analyze(tmp_path / "run", layers=("all",), random_bases=3)
+    assert list(found.data) == ["seen", "answer"]
 
 
 @pytest.mark.parametrize(

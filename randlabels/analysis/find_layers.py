@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from flax.nnx.bridge import ToLinen
 
+from randlabels.analysis import nnx_layers
 from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
 from randlabels.models.facts import facts_of
 from randlabels.models.layers import Conv, Dense
@@ -87,7 +88,7 @@ def find_layers(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Layer, 
 def survey(model: nn.Module, input_shape: tuple[int, ...]) -> Survey:
     """The layers of a model, by applying it to the shape of one input."""
     if isinstance(model, ToLinen):
-        return Survey((), {"each of them": "it is of flax's NNX, where its inputs are not seen"})
+        return _survey_nnx(model, input_shape)
     found: dict[str, Layer] = {}
     reasons: dict[str, str] = {}
 
@@ -119,6 +120,19 @@ def survey(model: nn.Module, input_shape: tuple[int, ...]) -> Survey:
     return Survey(layers, reasons)
 
 
+def _survey_nnx(model: ToLinen, input_shape: tuple[int, ...]) -> Survey:
+    """As `survey`, of a model whose calls cannot be watched."""
+    found: list[Layer] = []
+    reasons: dict[str, str] = {}
+    for path, applied in nnx_layers.applications(model, input_shape).items():
+        described = applied if isinstance(applied, str) else _described(path, *applied)
+        if isinstance(described, str):
+            reasons[path] = described
+        else:
+            found.append(described)
+    return Survey(tuple(found), reasons)
+
+
 def _can_be_seen(model: nn.Module, path: str, variables: Any, example: Any) -> bool:
     """Whether what a layer receives can leave the model: not out of a transformed part of it."""
 
@@ -133,6 +147,8 @@ def _can_be_seen(model: nn.Module, path: str, variables: Any, example: Any) -> b
 
 def inputs_of(model: nn.Module, path: str, variables: Any, x: Any) -> list[jax.Array]:
     """What a layer receives at each call while a model is applied."""
+    if isinstance(model, ToLinen):
+        return nnx_layers.received(model, path, variables, x)
     found: list[jax.Array] = []
 
     def note(call: Any, args: Any, kwargs: Any, context: Any) -> Any:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.nnx.bridge import ToLinen
 
 from randlabels.analysis.layers import BATCH, LayerInputs
 from randlabels.eigen import PatchStatistics, descending_eigh, input_statistics
@@ -134,7 +135,7 @@ def input_moments(
     Raises:
         ValueError: if the layer is a grouped convolution or of an unknown kind.
     """
-    if isinstance(model, tuple(MODELS.values())):
+    if isinstance(model, (*MODELS.values(), ToLinen)):
         return LayerInputs(model, images).moments(variables, path)
     patches_of = _compile_foreign_patches(model, path)
     batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
