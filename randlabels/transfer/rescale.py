@@ -44,7 +44,7 @@ def rescale_to_reference(params: Any, reference: Any, flow: Flow | None = None) 
     received = flow.input_factors(factors) if flow else None
     for path in paths:
         layer = get_layer(scaled, path)
-        product = factors[path] * (received[path] if received else product)
+        product = factors[path] * (received.get(path, 1.0) if received else product)
         if "bias" in layer:
             layer["bias"] *= np.float32(product)
     return scaled
