@@ -1,4 +1,4 @@
-"""Every command and snippet of README.md runs as it stands, but for sizes.
+"""Every command and snippet of README.md runs as it stands, but for sizes; flags of all documents.
 
 Sizes are made small by flags behind the command, which the last of counts; commands that would
 download are looked at for their flags alone.
@@ -24,6 +24,13 @@ COMMANDS = [
     if line.startswith("python -m")
 ]
 INLINE = re.findall(r"`(python -m randlabels\.[^`]*)`", TEXT)
+OTHERS = [
+    command
+    for name in ("method", "results", "theory", "faq", "faults")
+    for command in re.findall(
+        r"python -m (?:randlabels|benchmarks)\.[^`\n]*", (ROOT / "docs" / f"{name}.md").read_text()
+    )
+]
 SMALLER = {
     "randlabels.main": "--config.train.epochs=2 --config.population.seeds=2",
     "randlabels.analyze": "--random_bases=5",
@@ -50,6 +57,7 @@ def folder(tmp_path_factory):
     (found / "randlabels").symlink_to(ROOT / "randlabels")
     (found / "configs").symlink_to(ROOT / "configs")
     (found / "examples").symlink_to(ROOT / "examples")
+    (found / "benchmarks").symlink_to(ROOT / "benchmarks")
     rng = np.random.default_rng(0)
     for label in ("cats", "dogs"):
         (found / "pictures" / label).mkdir(parents=True)
@@ -82,9 +90,10 @@ def test_the_commands_run_one_after_another(folder):
 def test_flags_of_every_command_are_known(folder):
     """Of those that would download or take hours: the help of the module names each flag."""
     helps = {}
-    for command in [*COMMANDS, *INLINE]:
+    assert len(OTHERS) >= 5
+    for command in [*COMMANDS, *INLINE, *OTHERS]:
         _, _, module, *arguments = shlex.split(command)
-        if module not in helps:
+        if arguments and module not in helps:
             helps[module] = run(f"python -m {module} --help", folder)
         for argument in arguments:
             name = argument.partition("=")[0]
