@@ -1,7 +1,8 @@
-"""Folders that the user names, looked at before anything else is done with them."""
+"""Paths that the user names, looked at before anything else is done with them."""
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from randlabels.errors import InputError, shown
@@ -27,6 +28,50 @@ def check_can_hold_checkpoints(folder: str | Path) -> None:
             f"--workdir {shown(str(folder))} has {odd[0]} in its name or above it, where "
             "checkpoints cannot be written; give another name."
         )
+
+
+def expanded(what: str, path: str | Path) -> Path:
+    """A path with ~ replaced by the home of the user that it means.
+
+    Args:
+        what: names the path, such as "--source".
+        path: as the user gave it.
+
+    Raises:
+        InputError: if there is no such user, or nothing is known of a home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{what} {shown(str(path))} begins with the home of a user that is not known; give the "
+            "path without ~."
+        ) from error
+
+
+def existing(what: str, path: str | Path) -> Path:
+    """A path with ~ replaced, of a plain file or a folder that is there.
+
+    Pipes and devices are neither: opening or reading one might never end.
+
+    Args:
+        what: names the path, such as "--source".
+        path: as the user gave it.
+
+    Raises:
+        InputError: if there is no such file, it is something else, or it may not be looked at.
+    """
+    found, named = expanded(what, path), f"{what} {shown(str(path))}"
+    try:
+        mode = found.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{named} does not exist.") from error
+    except (OSError, ValueError) as error:  # a zero byte is a ValueError
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InputError(f"{named} cannot be read ({why}); give another path.") from error
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{named} is no plain file, nor a folder; give one.")
+    return found
 
 
 def check_folder(what: str, path: str | Path) -> None:

@@ -9,7 +9,7 @@ from randlabels.data.decoding import decode
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_names, check_texts, source_of
 from randlabels.data.stored import prepare_command, quiet_absl
-from randlabels.folders import check_folder
+from randlabels.folders import check_folder, expanded
 
 _DESCRIPTION = "dataset_info.json"
 
@@ -21,9 +21,9 @@ def check(folder: str) -> str:
       folder: of one version of it, as in datasets/photos/1.0.0, or one above with one data set.
 
     Raises:
-      DataError: there is no data set, or several, or a file or record of it is damaged.
+      InputError: there is no data set, or several, or a file or record of it is damaged.
     """
-    directory = _version(Path(folder).expanduser())
+    directory = _version(expanded("--check", folder))
     builder = _builder(directory)
     command = prepare_command(builder.name, str(directory.parents[1]))
     check_texts(directory, command)

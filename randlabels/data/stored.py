@@ -26,7 +26,7 @@ from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_texts
 from randlabels.data.official import OFFICIAL
 from randlabels.errors import shown
-from randlabels.folders import check_folder
+from randlabels.folders import check_folder, expanded
 
 OWN_VERSION = "1.0.0"  # of data sets that TFDS does not know
 _OWN_COPY = (
@@ -65,8 +65,7 @@ def find_builder(name: str, data_dir: str) -> Any:
     use = f"use {generated}, a TFDS name, or {own}."
     if not re.fullmatch(r"[A-Za-z]\w{,99}(/[\w.-]{1,99})?(:[\w.*]{1,99})?", name, re.ASCII):
         raise DataError(f"there is no data set named {shown(name)}; {use}")
-    folder = os.path.expanduser(data_dir)
-    check_folder("data_dir", folder)
+    folder = _folder(data_dir)
     try:
         with quiet_absl():
             return tfds.builder(name, data_dir=folder or None)
@@ -75,8 +74,9 @@ def find_builder(name: str, data_dir: str) -> Any:
         known = (*GENERATORS, *stored, *_prepared_names(folder))
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else use
-        hint += "" if data_dir else " What you prepared elsewhere is found by its data_dir."
-        raise DataError(f"there is no data set named {name!r}; {hint}") from error
+        raise DataError(
+            f"there is no data set named {name!r}{_looked_in(data_dir, folder)}; {hint}"
+        ) from error
     except ImportError as error:
         raise DataError(
             f"{name} needs TensorFlow, which is not installed; choose another."
@@ -85,9 +85,22 @@ def find_builder(name: str, data_dir: str) -> Any:
         raise _cannot_open(name, folder, data_dir, error) from error
 
 
+def _looked_in(data_dir: str, folder: str) -> str:
+    """Where a data set was looked for, as a clause."""
+    root = _root(folder)
+    gone = "" if root.is_dir() else ", which does not exist"
+    own = "" if data_dir else "; what you prepared elsewhere is found by its data_dir"
+    return f" (looked in {root}{gone}{own})"
+
+
+def _root(folder: str) -> Path:
+    """A data directory, or TFDS's default where that is ""."""
+    return expanded("data_dir", folder or TFDS_DEFAULT)
+
+
 def _prepared_names(folder: str) -> list[str]:
     """What lies prepared in a data directory."""
-    root = Path(folder or TFDS_DEFAULT).expanduser()
+    root = _root(folder)
     return [path.parents[1].name for path in root.glob("*/*/dataset_info.json")]
 
 
@@ -99,15 +112,20 @@ def own_folder(name: str, data_dir: str) -> Path:
     """
     from tensorflow_datasets.core import constants
 
-    folder = os.path.expanduser(data_dir)
+    return Path(_folder(data_dir) or constants.DATA_DIR) / name / OWN_VERSION
+
+
+def _folder(data_dir: str) -> str:
+    """data_dir with ~ replaced, if it can be a folder; "" stays so."""
+    folder = str(expanded("data_dir", data_dir)) if data_dir else ""
     check_folder("data_dir", folder)
-    return Path(folder or constants.DATA_DIR) / name / OWN_VERSION
+    return folder
 
 
 def _cannot_open(name: str, folder: str, data_dir: str, error: Exception) -> DataError:
     """What to do where TFDS fails over a damaged description, or a version that there is not."""
     reason = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
-    made = Path(folder or TFDS_DEFAULT).expanduser() / name.partition(":")[0].partition("/")[0]
+    made = _root(folder) / name.partition(":")[0].partition("/")[0]
     if not made.is_dir():
         return DataError(f"TFDS has no {shown(name)} ({reason}); choose another.")
     return DataError(

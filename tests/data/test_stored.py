@@ -155,7 +155,9 @@ def test_set_that_needs_tensorflow_is_refused(tmp_path):
 
 
 def test_unknown_set_suggests_the_nearest_name(tmp_path):
-    with pytest.raises(DataError, match="no data set named 'cifra10'; did you mean 'cifar10'"):
+    with pytest.raises(
+        DataError, match=r"no data set named 'cifra10' \(looked in .*\); did you mean 'cifar10'"
+    ):
         stored.read("cifra10", str(tmp_path))
     with pytest.raises(DataError, match="did you mean 'dead_leaves'"):
         stored.read("deadleaves", str(tmp_path))
