@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import functools
 import gzip
+import io
 import lzma
 import stat
 import tarfile
@@ -25,10 +26,15 @@ from randlabels.host_memory import available_memory, readable
 MAX_BYTES = 2**38  # of an archive without its compression; ImageNet has 150 GB
 MAX_MEMBERS = 2_000_000  # ImageNet has 1.3 million files
 MAX_IMAGE = 2**26  # bytes of the file of one image
+MAX_HEADER = 2**20  # bytes of a member of a tar that describes others; they hold long names
 MAX_RATIO = 200  # of decompression, from _RATIO_FROM on
 _RATIO_FROM = 2**26  # bytes
 _BLOCK = 2**16
 _ASKED_EVERY = 2**28  # bytes, after which free memory is asked for
+_MOST_FIELDS = 100  # that headers set for all members after them
+_UTF8 = 0x800  # the flag of a zip's member whose name is in UTF-8
+_EACH = 1000  # bytes that Python needs for the name and place of one file that is held
+_FEWER = "give fewer or smaller images (--size)"
 
 # What the readers of archives raise for damaged ones.
 DAMAGED = (
@@ -43,8 +49,13 @@ DAMAGED = (
 )
 
 
-def check_memory(what: str, size: int) -> None:
+def check_memory(what: str, size: int, advice: str = _FEWER) -> None:
     """Make sure that as many bytes can be held in memory.
+
+    Args:
+      what: would take them, as the begin of a sentence.
+      size: bytes.
+      advice: its end.
 
     Raises:
       DataError: they cannot.
@@ -52,9 +63,38 @@ def check_memory(what: str, size: int) -> None:
     free = available_memory()
     if size > free:
         raise DataError(
-            f"{what} takes {readable(size)} of memory, and {readable(free)} are free; give fewer "
-            "or smaller images (--size)."
+            f"{what} takes {readable(size)} of memory, and {readable(free)} are free; {advice}."
         )
+
+
+class Held:
+    """What is kept in memory of a file that is read bit by bit, against what is free.
+
+    Args:
+      what: is held, as the begin of a sentence.
+      advice: its end.
+    """
+
+    def __init__(self, what: str, advice: str = _FEWER) -> None:
+        self._what, self._advice, self._granted, self._size = what, advice, 0.0, 0
+
+    def add(self, size: int, each: int = _EACH) -> None:
+        """Count bytes that are about to be held, and `each` for what Python needs beside them.
+
+        Raises:
+          DataError: there is no memory for them.
+        """
+        size += each
+        if size > self._granted:  # asking takes long beside the reading of a small picture
+            free = available_memory()
+            if size > free:
+                raise DataError(
+                    f"{self._what} than memory holds ({readable(self._size)} are read and "
+                    f"{readable(free)} free); {self._advice}."
+                )
+            self._granted = min(_ASKED_EVERY, free)
+        self._granted -= size
+        self._size += size
 
 
 def check_regular(path: Path, largest: int) -> None:
@@ -121,25 +161,45 @@ def decompressed(path: Path) -> Iterator[Bounded]:
         raise DataError(f"{path} is damaged ({reason(error)}); fetch it again.") from error
 
 
-def read_all(path: Path) -> bytes:
-    """All that a file holds without its compression, within the bounds.
+def read_all(path: Path) -> io.BytesIO:
+    """All that a file holds without its compression, within the bounds and held once.
 
     Raises:
       DataError: as `decompressed`.
     """
-    blocks: list[bytes] = []
-    size = 0
+    content = io.BytesIO()
+    held = Held(f"{path} has more bytes")
     with decompressed(path) as stream:
         while block := stream.read(_BLOCK):
-            blocks.append(block)
-            size += len(block)
-            if size % _ASKED_EVERY < _BLOCK:
-                check_memory(str(path), 2 * _ASKED_EVERY)
-    return b"".join(blocks)
+            held.add(len(block), each=len(block) // 8 + 1)  # it grows by an eighth at a time
+            content.write(block)
+    content.seek(0)
+    return content
+
+
+_DESCRIBING = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 class _StrictHeader(tarfile.TarInfo):
-    """A header that is damaged or missing is an error, not the end of the archive."""
+    """A header that is damaged or missing is an error, not the end of the archive.
+
+    What describes other members is read whole by tarfile, so its size is looked at before.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _DESCRIBING and not 0 <= found.size <= MAX_HEADER:
+            raise tarfile.ReadError(
+                f"a header of {found.size} bytes, where at most {MAX_HEADER} are read"
+            )
+        return found
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
@@ -174,6 +234,9 @@ def tar_files(
     ):
         for count, member in enumerate(tar, start=1):
             _check_member(path, member, count, largest)
+            tar.members.clear()  # else all headers are kept
+            if len(tar.pax_headers) > _MOST_FIELDS:
+                raise DataError(f"{path} sets more than {_MOST_FIELDS} fields for all its members.")
             if member.isfile():
                 yield PurePosixPath(member.name), functools.partial(_content, path, tar, member)
         _check_end(path, tar.fileobj)
@@ -234,7 +297,8 @@ def zip_files(
     if len(members) > MAX_MEMBERS:
         raise DataError(f"{path} has more than {MAX_MEMBERS} members, which is refused.")
     for info in members:
-        name = info.filename[:80]
+        whole = _name_in_zip(info)
+        name = whole[:80]
         kind = stat.S_IFMT(info.external_attr >> 16)
         if info.flag_bits & 1 or kind not in (0, stat.S_IFREG):
             raise DataError(f"{path}: {name} is encrypted, or neither a plain file nor a folder.")
@@ -242,7 +306,17 @@ def zip_files(
             raise DataError(
                 f"{path}: {name} has {info.file_size} bytes; at most {largest} are read."
             )
-        yield PurePosixPath(info.filename), functools.partial(_of_zip, path, archive, info)
+        yield PurePosixPath(whole), functools.partial(_of_zip, path, archive, info)
+
+
+def _name_in_zip(info: zipfile.ZipInfo) -> str:
+    """The name of a member; many programs write UTF-8 without its flag, which is read as cp437."""
+    if info.flag_bits & _UTF8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def _of_zip(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -93,6 +93,8 @@ def _whole(
     """Images and labels of a split that is not damaged."""
     try:
         images, labels = _decode_split(builder, split, *keys)
+    except MemoryError:
+        raise
     except Exception as error:  # array_record, protobuf and Pillow each raise kinds of their own
         reason = " ".join(str(error).split())[:200]
         raise DataError(

@@ -5,18 +5,23 @@ names them, `x_train`, `y_train`, `x_test`, `y_test`; or `images` and `labels` w
 names of the classes may be in `class_names`, `classes` or `label_names`.
 """
 
-import io
 import math
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from randlabels import npz
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
-from randlabels.data.forms.pictures import fit
-from randlabels.data.forms.raw import Examples, RawData, Wishes, check_labels
+from randlabels.data.forms.pictures import MAX_PIXELS, fit
+from randlabels.data.forms.raw import (
+    Examples,
+    RawData,
+    Wishes,
+    check_labels,
+    check_number,
+)
 from randlabels.errors import cut
 
 _SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(
@@ -38,13 +43,13 @@ def read_npz(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawDa
       DataError: the file is damaged, or an array is missing or of another shape, type or range.
     """
     try:
-        with _opened(path) as archive:
-            there = tuple(name.removesuffix(".npy") for name in archive.namelist())
+        with npz.opened(path) as archive:
+            there = tuple(name.removesuffix(npz.SUFFIX) for name in archive.namelist())
             keys = _keys(path, there, bool(allowed))
             named = [name for name in _NAMES if name in there][:1]
             wanted = [key for pair in keys.values() for key in pair] + named
-            arrays = {key: _read_array(path, archive, key) for key in wanted}
-    except DataError:
+            arrays = {key: npz.read_array(path, archive, key) for key in wanted}
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # NumPy reads headers with a parser of Python, which raises anything
         raise DataError(f"{path} is damaged or no .npz file ({bounded.reason(error)}).") from error
@@ -69,6 +74,7 @@ def _class_names(path: Path, names: np.ndarray) -> tuple[str, ...]:
         raise DataError(
             f"{path}: the names of the classes are {names.shape}; give a list of texts."
         )
+    check_number(path, len(names))
     return tuple(map(str, names))
 
 
@@ -91,34 +97,6 @@ def _keys(path: Path, there: tuple[str, ...], both: bool) -> dict[str, tuple[str
     raise DataError(f"{path} has no array {wanted_names}; it has {', '.join(sorted(there))}.")
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
-    if path.name.endswith(".xz"):
-        return zipfile.ZipFile(io.BytesIO(bounded.read_all(path)))
-    bounded.check_regular(path, bounded.MAX_BYTES)
-    return zipfile.ZipFile(path)
-
-
-def _read_array(path: Path, archive: zipfile.ZipFile, key: str) -> np.ndarray:
-    """One array of a .npz, whose header says how large it is before it is decompressed."""
-    info = archive.getinfo(f"{key}.npy")
-    bounded.check_memory(f"{path}: {key}", info.file_size)
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise DataError(f"{path}: {key} is of version {version}; save it with numpy.savez.")
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran_order, dtype = read_header(file)
-        size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject or not 0 <= size == info.file_size - file.tell():
-            raise DataError(f"{path} is damaged or no .npz file ({key} is no array of numbers).")
-        content = file.read(size + 1)
-    array = np.frombuffer(content, dtype, count=math.prod(shape))
-    return array.reshape(shape, order="F" if fortran_order else "C")
-
-
 def _labels(path: Path, key: str, labels: np.ndarray, count: int) -> np.ndarray:
     """Labels [n]; those of shape [n, 1], as some save them, too."""
     flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
@@ -128,6 +106,8 @@ def _labels(path: Path, key: str, labels: np.ndarray, count: int) -> np.ndarray:
             f"{path}: {key} is {labels.dtype} {labels.shape}; it must be integers or texts "
             f"({count},)."
         )
+    # They are sorted for the values that there are, and become numbers of 8 bytes.
+    bounded.check_memory(f"{path}: {key}", 2 * labels.nbytes + 16 * count)
     return flat
 
 
@@ -143,14 +123,16 @@ def _numbered(
             check_labels(path, f"{split}_labels", values, len(names))
         return {split: values.astype(np.int64) for split, values in labels.items()}, names
     values = np.unique(np.concatenate([np.unique(v) for v in labels.values()]))
+    check_number(path, len(values))
     found = tuple(map(str, values))
     if names and set(found) - set(names):
         raise DataError(
-            f"{path} has the labels {cut(', '.join(found))} and the classes "
-            f"{cut(', '.join(names))}."
+            f"{path} has the labels {cut(', '.join(map(repr, found)))} and the classes "
+            f"{cut(', '.join(map(repr, names)))}."
         )
     ordered = names or found
-    places = np.array([ordered.index(name) for name in found], np.int64)
+    number = {name: i for i, name in reversed([*enumerate(ordered)])}  # of two, the first
+    places = np.array([number[name] for name in found], np.int64)
     return {s: places[np.searchsorted(values, one)] for s, one in labels.items()}, ordered
 
 
@@ -169,22 +151,28 @@ def _images(path: Path, key: str, images: np.ndarray, wishes: Wishes) -> np.ndar
             f"{path}: {key} is {images.dtype} {images.shape}; it must be uint8 (n, height, width, "
             f"3), or (n, height, width) if grey{hint}."
         )
-    return _resized(_with_channels(stacked, wishes.channels), wishes.size)
+    if math.prod(stacked.shape[1:3]) > MAX_PIXELS:
+        raise DataError(f"{path}: images of {key} have more than {MAX_PIXELS} pixels.")
+    return _as_wished(f"{path}: {key}", stacked, wishes)
 
 
-def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    if channels in (0, images.shape[-1]):
+def _as_wished(what: str, images: np.ndarray, wishes: Wishes) -> np.ndarray:
+    """Images [n, h, w, c] of which each is `pictures.fit`, and of the wished channels."""
+    sides = (wishes.size, wishes.size) if wishes.size else images.shape[1:3]
+    shape = (len(images), *sides, wishes.channels or images.shape[-1])
+    if shape == images.shape:
         return images
-    if channels == 3:
-        return np.repeat(images, 3, axis=-1)
-    return ((images @ _GREY + 2**15) >> 16).astype(np.uint8)[..., None]
-
-
-def _resized(images: np.ndarray, size: int) -> np.ndarray:
-    """Images [n, size, size, c] of which each is `pictures.fit`."""
-    if size == 0 or images.shape[1:3] == (size, size):
-        return images
-    out = np.empty((len(images), size, size, images.shape[-1]), np.uint8)
+    bounded.check_memory(f"{what} as {shape}", math.prod(shape))
+    out = np.empty(shape, np.uint8)
     for made, image in zip(out, images, strict=True):
-        made[:] = fit(image, size)
+        made[:] = fit(_with_channels(image, shape[-1]), wishes.size)
     return out
+
+
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """An image [h, w, c] of as many channels."""
+    if channels == image.shape[-1]:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=-1)
+    return ((image @ _GREY + 2**15) >> 16).astype(np.uint8)[..., None]

@@ -57,12 +57,13 @@ def read_idx(folder: Path) -> RawData:
                 f"{folder}: the {split} images are {images.shape} and the labels {labels.shape}; "
                 "they must be (n, height, width) and (n,)."
             )
+        bounded.check_memory(f"{folder}: the {split} labels", 8 * len(labels))
         splits[split] = Examples(images[..., None], {"label": labels.astype(np.int64)})
     return RawData(splits, {})
 
 
 def _read(path: Path) -> np.ndarray:
-    content = bounded.read_all(path)
+    content = bounded.read_all(path).getbuffer()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _BYTES:
         raise DataError(f"{path} is damaged or no idx file of bytes.")
     axes = content[3]

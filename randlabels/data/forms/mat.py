@@ -37,6 +37,8 @@ def _read(path: Path) -> Examples:
     try:
         arrays = loadmat(path, variable_names=("X", "y"))
         images, labels = np.asarray(arrays["X"]), np.asarray(arrays["y"]).ravel()
+    except MemoryError:
+        raise
     except Exception as error:  # SciPy's parser raises nearly anything
         raise DataError(
             f"{path} is damaged or no .mat file with X and y ({bounded.reason(error)})."

@@ -16,10 +16,10 @@ from randlabels.data.errors import DataError
 from randlabels.data.forms.raw import Examples, Wishes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+MAX_PIXELS = 2**26  # of one picture; a camera's have 2^24 to 2^25
 MODES = {1: "L", 3: "RGB"}  # Pillow's, by the number of channels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-_MAX_PIXELS = 2**26  # of one picture; a camera's have 2^24 to 2^25
 _DIRECT = ("L", "RGB")  # modes that are pixels of one byte each as they stand
 _NAMED = 3  # pictures that a sentence names
 
@@ -87,7 +87,7 @@ def decode(data: bytes, wishes: Wishes) -> tuple[np.ndarray, bool]:
                 upright = ImageOps.exif_transpose(image)
                 plain = _without_palette(upright)
                 pixels = np.asarray(plain.convert(MODES.get(wishes.channels, plain.mode)))
-    except UnusableError:
+    except (UnusableError, MemoryError):
         raise
     except Exception as error:  # Pillow's words for bad files are of many types
         raise UnusableError("is a damaged image") from error
@@ -108,8 +108,8 @@ def _bits(image: Image.Image, data: bytes) -> int:
 
 
 def _check_header(image: Image.Image, data: bytes) -> None:
-    if image.width * image.height > _MAX_PIXELS:
-        raise UnusableError(f"has {image.width} x {image.height} pixels, more than {_MAX_PIXELS}")
+    if image.width * image.height > MAX_PIXELS:
+        raise UnusableError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS}")
     if getattr(image, "n_frames", 1) > 1:
         raise UnusableError(f"has {getattr(image, 'n_frames', 0)} frames, not one")
     if image.mode.startswith(("I", "F")) or _bits(image, data) > 8:

@@ -1,13 +1,18 @@
 """What every form of data set is read to: the images and labels of its splits, in memory."""
 
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from randlabels.data.errors import DataError
+from randlabels.errors import shown
 
 SPLITS = ("train", "validation", "test")
+MOST_CLASSES = 100_000  # ImageNet's full set has 21,841
+_JOINERS = "\u200c\u200d"  # of letters in Persian and of parts of emoji
 
 
 @dataclass(frozen=True)
@@ -68,28 +73,48 @@ class RawData:
         return {name: len(part.images) for name, part in self.splits.items()}
 
 
+def is_text(name: str) -> bool:
+    """Whether a name can be printed: UTF-8 in one line, which steers no terminal and hides nothing.
+
+    Python counts blanks other than the usual one as not printable; they are, in names.
+    """
+    return all(c.isprintable() or unicodedata.category(c) == "Zs" or c in _JOINERS for c in name)
+
+
+def check_number(source: object, count: int) -> None:
+    """Raises DataError if there are more classes than any set of images has."""
+    if count > MOST_CLASSES:
+        raise DataError(
+            f"{source} has {count} classes, and at most {MOST_CLASSES} are taken; are these ids of "
+            "the images? Give their classes."
+        )
+
+
 def check_names(source: object, data: RawData) -> None:
     """Make sure that classes can be told apart by names that a file of names holds, and are there.
 
     Raises:
-      DataError: a name is empty, double, of several lines or with blanks around it, or a class has
-        no training image.
+      DataError: a name is empty, double, not printable or with blanks around it, a class has no
+        training image, or there are too many.
     """
     for feature, names in data.label_names.items():
-        for name in names:
-            if not name or name != name.strip() or "\n" in name or "\r" in name:
+        check_number(source, len(names))
+        for name, count in Counter(names).items():
+            if not name or name != name.strip() or not is_text(name):
                 raise DataError(
-                    f"{source} has a class {name!r}; give it a name of one line, without "
-                    "blanks around it."
+                    f"{source} has a class {shown(name)}; give it a name of one line that can be "
+                    "printed, without blanks around it."
                 )
-            if names.count(name) > 1:
-                raise DataError(f"{source} has two classes {name!r}; give each a name of its own.")
+            if count > 1:
+                raise DataError(
+                    f"{source} has two classes {shown(name)}; give each a name of its own."
+                )
         if not names:
             continue
         counts = np.bincount(data.splits["train"].labels[feature], minlength=len(names))
         empty = [name for name, count in zip(names, counts, strict=False) if not count]
         if empty:
-            raise DataError(f"{source} has no training image of the class {empty[0]!r}.")
+            raise DataError(f"{source} has no training image of the class {shown(empty[0])}.")
 
 
 def check_labels(source: object, feature: str, labels: np.ndarray, num_classes: int) -> None:
