@@ -16,8 +16,8 @@ from tqdm import tqdm
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.pictures import SUFFIXES, read_splits
-from randlabels.data.forms.raw import RawData, Wishes
-from randlabels.errors import shown
+from randlabels.data.forms.raw import RawData, Wishes, is_text
+from randlabels.errors import cut, shown
 
 SPLIT_OF = {
     "train": "train",
@@ -33,6 +33,9 @@ SPLIT_OF = {
 # (split, class, path below the source)
 Place = tuple[str, str, str]
 Content = Callable[[], bytes]
+Entry = tuple[PurePosixPath, Content | None]  # None is a folder
+
+_OF_MACOS = ("__MACOSX", "Icon\r")
 
 
 def read_folders(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> RawData:
@@ -48,36 +51,39 @@ def read_folders(path: Path, wishes: Wishes, allowed: tuple[str, ...] = ()) -> R
       DataError: there are no pictures in class folders, a class is unknown or missing, or more
         pictures cannot be used than may be.
     """
-    files, others = _files(path)
+    files, others, folders = _files(path)
     places = _placed(path, files)
     names = allowed or tuple(sorted({label for _, label, _ in places}))
+    number = {name: i for i, name in enumerate(names)}
     _check_classes(path, places, names, whole=bool(allowed))
     labels: dict[str, dict[str, int]] = {}
     for split, label, file in places:
-        labels.setdefault(split, {})[file] = names.index(label)
+        labels.setdefault(split, {})[file] = number[label]
     splits, notes = read_splits(path, labels, files, wishes)
+    bare = _without_pictures(places, folders)
+    if bare:
+        notes.append(f"no images in {cut(', '.join(bare))}")
     if others:
         notes.append(f"{len(others)} other files ignored, such as {others[0]}")
     return RawData(splits, {"label": names}, tuple(notes))
 
 
-def _files(path: Path) -> tuple[dict[str, Content], list[str]]:
-    """The pictures of a source by their path in it, and the names of what is none."""
-    if path.is_dir():
-        entries = _in_tree(path)
-    elif zipfile.is_zipfile(path):
-        entries = _in_zip(path)
-    else:
-        entries = _in_tar(path)
+def _files(path: Path) -> tuple[dict[str, Content], list[str], set[str]]:
+    """The pictures of a source by their path in it, the names of other files, and all folders."""
+    entries = _entries(path)
     files: dict[str, Content] = {}
-    others = []
+    others: list[str] = []
+    folders: set[str] = set()
     for file, content in tqdm(entries, desc="reading files", unit="file", disable=None):
         parts = file.parts
-        if ".." in parts or not _is_text(str(file)):
-            raise DataError(f"{path}: {shown(str(file))} is no usable name; rename it.")
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        if any((part.startswith(".") and part != "..") or part in _OF_MACOS for part in parts):
             continue
-        if file.suffix.lower() not in SUFFIXES:
+        if ".." in parts or not is_text(str(file)):
+            raise DataError(f"{path}: {shown(str(file))} is no usable name; rename it.")
+        folders.update(map(str, file.parents))
+        if content is None:
+            folders.add(str(file))
+        elif file.suffix.lower() not in SUFFIXES:
             others.append(str(file))
         elif str(file) in files:
             raise DataError(f"{path} has two files {file}; it is damaged.")
@@ -88,28 +94,42 @@ def _files(path: Path) -> tuple[dict[str, Content], list[str]]:
             f"{path} has no images ({', '.join(SUFFIXES)}); give a folder, tar or zip with one "
             "folder of images for each class."
         )
-    return files, others
+    return files, others, folders
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes that are no UTF-8
-        return False
-    return True
+def _without_pictures(places: list[Place], folders: set[str]) -> list[str]:
+    """The folders beside those of classes in which no picture lies."""
+    full: set[str] = set()
+    beside: set[str] = set()
+    for _, label, file in places:
+        above = [*PurePosixPath(file).parents]
+        full.update(map(str, above))
+        beside.update(str(folder.parent) for folder in above if folder.name == label)
+    return sorted(f for f in folders - full if str(PurePosixPath(f).parent) in beside)
 
 
-def _in_tree(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+def _entries(path: Path) -> Iterable[Entry]:
+    """Each file and, of a folder, each folder in it."""
+    if path.is_dir():
+        return _in_tree(path)
+    bounded.check_regular(path, bounded.MAX_BYTES)
+    return _in_zip(path) if zipfile.is_zipfile(path) else _in_tar(path)
+
+
+def _in_tree(path: Path) -> Iterable[Entry]:
     try:
         for count, file in enumerate(sorted(path.rglob("*")), start=1):
             if count > bounded.MAX_MEMBERS:
                 raise DataError(f"{path} has more than {bounded.MAX_MEMBERS} files.")
             if file.is_symlink() and file.is_dir():
                 raise DataError(f"{file} is a link to a folder; put the folder itself there.")
-            if not file.is_dir():
-                if file.suffix.lower() in SUFFIXES:
-                    bounded.check_regular(file, bounded.MAX_IMAGE)
-                yield PurePosixPath(file.relative_to(path)), functools.partial(_of_file, file)
+            name = PurePosixPath(file.relative_to(path))
+            if file.is_dir():
+                yield name, None
+                continue
+            if file.suffix.lower() in SUFFIXES:
+                bounded.check_regular(file, bounded.MAX_IMAGE)
+            yield name, functools.partial(_of_file, file)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({bounded.reason(error)}).") from error
 
@@ -121,13 +141,16 @@ def _of_file(file: Path) -> bytes:
         raise DataError(f"{file} cannot be read ({bounded.reason(error)}).") from error
 
 
-def _in_tar(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+def _in_tar(path: Path) -> Iterable[Entry]:
+    """A tar can be read only from its begin to its end, so its pictures are held."""
+    held = bounded.Held(f"{path} has more pictures", "unpack it and give the folder")
     for file, content in bounded.tar_files(path, bounded.MAX_IMAGE):
         data = content() if file.suffix.lower() in SUFFIXES else b""
+        held.add(len(data))
         yield PurePosixPath(*(p for p in file.parts if p != ".")), functools.partial(bytes, data)
 
 
-def _in_zip(path: Path) -> Iterable[tuple[PurePosixPath, Content]]:
+def _in_zip(path: Path) -> Iterable[Entry]:
     yield from bounded.zip_files(path, bounded.MAX_IMAGE)
 
 
@@ -165,8 +188,9 @@ def _placed(path: Path, files: Mapping[str, Any]) -> list[Place]:
 def _check_classes(path: Path, places: list[Place], names: tuple[str, ...], whole: bool) -> None:
     """Every class is known, in training, and in each split if there shall be all."""
     found: dict[str, set[str]] = {}
+    known = set(names)
     for split, label, _ in places:
-        if label not in names:
+        if label not in known:
             raise DataError(
                 f"{path} has a class {label!r} in {split}/; the classes are {', '.join(names)}."
             )

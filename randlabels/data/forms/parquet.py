@@ -18,10 +18,17 @@ from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.folders import SPLIT_OF
 from randlabels.data.forms.pictures import read_splits
-from randlabels.data.forms.raw import SPLITS, RawData, Wishes, check_labels
+from randlabels.data.forms.raw import (
+    MOST_CLASSES,
+    SPLITS,
+    RawData,
+    Wishes,
+    check_labels,
+    check_number,
+)
 
 _PICTURES = ("image", "img", "picture", "photo")
-_MOST_CLASSES = 10**6
+_ROWS = 16  # that are decoded at a time; each may be one large picture of a dictionary
 _LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 
 
@@ -74,7 +81,7 @@ def read_parquet(path: Path, wishes: Wishes) -> RawData:
     return RawData(splits, {"label": names}, tuple(notes))
 
 
-def _table(file: Path, label: str) -> tuple[list[bytes], list[Any], tuple[str, ...]]:
+def _table(file: Path, label: str) -> tuple[list[bytes | None], list[Any], tuple[str, ...]]:
     """The encoded pictures, the labels and the names of the classes of one file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -89,14 +96,32 @@ def _table(file: Path, label: str) -> tuple[list[bytes], list[Any], tuple[str, .
         bounded.check_memory(f"{file}", size)
         schema = parquet.schema_arrow
         image, label = _columns(file, schema, label)
-        table = parquet.read(columns=[image, label], use_threads=False)
+        pictures, labels = _rows(file, parquet, image, label)
+    except MemoryError:  # Arrow's is an ArrowException, too
+        raise
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} is damaged or no parquet file ({bounded.reason(error)}).") from (
             error
         )
-    pictures = table.column(image).to_pylist()
-    pictures = [p.get("bytes") if isinstance(p, dict) else p for p in pictures]
-    return pictures, table.column(label).to_pylist(), _class_names(schema, label)
+    return pictures, labels, _class_names(schema, label)
+
+
+def _rows(file: Path, parquet: Any, image: str, label: str) -> tuple[list[bytes | None], list[Any]]:
+    """The encoded pictures and the labels, decoded few at a time and counted.
+
+    A small file may have one picture in a dictionary and name it in each of many rows.
+    """
+    pictures: list[bytes | None] = []
+    labels: list[Any] = []
+    held = bounded.Held(f"{file} has more pictures", "give fewer of them")
+    for batch in parquet.iter_batches(_ROWS, columns=[image, label], use_threads=False):
+        columns = (batch.column(name).to_pylist() for name in (image, label))
+        for picture, of_class in zip(*columns, strict=True):
+            content = picture.get("bytes") if isinstance(picture, dict) else picture
+            held.add(len(content or b"") + (len(of_class) if isinstance(of_class, str) else 0))
+            pictures.append(content)
+            labels.append(of_class)
+    return pictures, labels
 
 
 def _columns(file: Path, schema: Any, label: str) -> tuple[str, str]:
@@ -158,10 +183,10 @@ def _numbered(
         raise DataError(f"{path}: the labels are texts and numbers; make them one or the other.")
     if kinds == {int}:
         ends = [end(values) for values in labels.values() for end in (min, max) if values]
-        if min(ends) < 0 or max(ends) >= _MOST_CLASSES:
+        if min(ends) < 0 or max(ends) >= MOST_CLASSES:
             raise DataError(
                 f"{path} has labels from {min(ends)} to {max(ends)}; they should be 0 or more, and "
-                f"below {_MOST_CLASSES}."
+                f"below {MOST_CLASSES}."
             )
     if names and kinds == {int}:
         numbered = {split: np.array(values, np.int64) for split, values in labels.items()}
@@ -169,6 +194,7 @@ def _numbered(
             check_labels(path, f"a label of {split}", numbers, len(names))
         return numbered, names
     found = sorted({v for values in labels.values() for v in values})
+    check_number(path, len(found))
     place = {value: i for i, value in enumerate(found)}
     numbered = {s: np.array([place[v] for v in values], np.int64) for s, values in labels.items()}
     return numbered, tuple(map(str, found))
