@@ -58,7 +58,11 @@ def _code(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno:
         return error.errno
     found = _CODE.search(str(error))
-    return int(next(filter(None, found.groups()))) if found else None
+    if found:
+        return int(next(filter(None, found.groups())))
+    if isinstance(error, RuntimeError):  # array_record gives the system's words alone
+        return next((code for code in _REASONS if os.strerror(code) in str(error)), None)
+    return None
 
 
 @contextlib.contextmanager

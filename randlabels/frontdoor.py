@@ -20,6 +20,7 @@ from randlabels.errors import AllLostError, InputError, cut, shown
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 ALL_LOST = 3  # exit code where nothing was wrong with the input, and yet no network is left
 _NO_CONFIGS = (".json", ".md", ".txt", ".yaml", ".yml", ".toml")
+_NO_MEMORY = "memory is used up; close other programs, or give less data."
 _LONGEST = 400  # characters of what others' exceptions say
 
 
@@ -80,6 +81,8 @@ def run(main: Callable[[], None]) -> NoReturn:
             interrupts.leave(f"randlabels: {error}", 1)
         except AllLostError as error:
             _fail(str(error), ALL_LOST)
+        except MemoryError:
+            interrupts.leave(f"randlabels: {_NO_MEMORY}", 1)
         except OSError as error:
             _refuse_unwritable(error)
             raise

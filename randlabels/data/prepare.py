@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from randlabels import frontdoor
-from randlabels.data import builders, official
+from randlabels import disk, frontdoor
+from randlabels.data import bounded, builders, official
 from randlabels.data.check import check
 from randlabels.data.errors import DataError
 from randlabels.data.forms import Examples, RawData, Wishes, read_form
@@ -43,6 +43,7 @@ from randlabels.data.stored import (
     prepare_command,
 )
 from randlabels.errors import cut, shown
+from randlabels.folders import existing
 
 OFFICIAL_COUNTS = {"train": 50000, "test": 10000}  # images of cifar10 and of cifar100
 _SPOKEN = {"train": "training", "validation": "validation", "test": "test"}
@@ -77,7 +78,7 @@ def prepare(
       seed: of the choice of those.
 
     Raises:
-      DataError: the source is missing, damaged, not verifiable or not allowed there, or data_dir
+      InputError: the source is missing, damaged, not verifiable or not allowed there, or data_dir
         cannot be written to. Nothing is left half-written.
     """
     known = is_known(name)
@@ -85,34 +86,38 @@ def prepare(
         _check_own(name, source)
     if not 0 <= wishes.largest_unusable <= 1:  # nor is it no number
         raise DataError(f"--max_unusable={wishes.largest_unusable} must lie between 0 and 1.")
-    if source and not Path(source).expanduser().exists():
-        raise DataError(f"--source={source} does not exist.")
+    given = existing("--source", source) if source else None
     asked = dataclasses.asdict(wishes) | {"test_share": test_share, "seed": seed}
     target = Path(find_builder(name, data_dir).data_dir) if known else own_folder(name, data_dir)
     if _is_there(name, data_dir, target, known):
         check_texts(target, prepare_command(name, data_dir))
-        return _already(name, source, target, asked)
+        return _already(name, given, target, asked)
     if target.exists():
         raise DataError(f"{target} exists but is no prepared data set; delete it and try again.")
     try:
-        data, origin = _read_source(name, data_dir, source, wishes, target.parents[1])
+        data, origin = _read_source(name, data_dir, given, wishes, target.parents[1])
         if not known:
             check_names(origin, data)
         data = _with_test(data, test_share, seed)
         _write(name, target, data, origin, asked)
     except OSError as error:
         raise DataError(f"cannot prepare {name} in {target.parent}: {error}.") from error
+    except RuntimeError as error:  # array_record's, of a disk that is full
+        sentence = disk.sentence_about(error, target.parents[1])
+        if sentence is None:
+            raise
+        raise DataError(sentence) from error
     return _said(name, data_dir, target, data, origin)
 
 
-def _already(name: str, source: str, target: Path, asked: Mapping[str, Any]) -> str:
+def _already(name: str, source: Path | None, target: Path, asked: Mapping[str, Any]) -> str:
     """The sentence about a data set that is there, if it is what is asked for.
 
     Raises:
       DataError: it was made from another source, or in another way.
     """
     origin, before = source_of(target), asked_of(target)
-    given = Path(source).expanduser().resolve().name if source else origin
+    given = source.resolve().name if source else origin
     other = [f"{key} {before[key]}" for key in before if before[key] != asked.get(key)]
     if not is_known(name) and (given != origin or other):
         made = ", ".join([f"from {origin}", *other])
@@ -145,7 +150,7 @@ def _is_there(name: str, data_dir: str, target: Path, known: bool) -> bool:
 
 
 def _read_source(
-    name: str, data_dir: str, source: str, wishes: Wishes, root: Path
+    name: str, data_dir: str, path: Path | None, wishes: Wishes, root: Path
 ) -> tuple[RawData, str]:
     """The examples and the name of what they came from."""
     known = is_known(name)
@@ -154,9 +159,8 @@ def _read_source(
             f"{name} is a data set of TFDS, whose archive is not known here; give your copy of it "
             f"a name of its own, such as --name=my_{name.partition('/')[0]}."
         )
-    if not source:
+    if path is None:
         return official.fetch(find_builder(name, data_dir), root / "downloads")
-    path = Path(source).expanduser()
     if not known:
         return read_form(path, wishes), path.resolve().name
     builder = find_builder(name, data_dir)
@@ -216,8 +220,9 @@ def _with_test(data: RawData, share: float, seed: int) -> RawData:
     train = data.splits["train"]
     order = np.random.Philox(seed).random_raw(len(train.images))
     held = np.zeros(len(train.images), bool)
-    for label in np.unique(train.labels["label"]):
-        (places,) = np.nonzero(train.labels["label"] == label)
+    by_class = np.argsort(train.labels["label"], kind="stable")
+    borders = np.flatnonzero(np.diff(train.labels["label"][by_class])) + 1
+    for places in np.split(by_class, borders):
         count = round(share * len(places))
         held[places[np.argsort(order[places], kind="stable")[:count]]] = True
     if held.all() or not held.any():
@@ -225,6 +230,7 @@ def _with_test(data: RawData, share: float, seed: int) -> RawData:
             f"--test_share={share} of {len(held)} training images leaves nothing to train or to "
             "test on; give another share, or more images."
         )
+    bounded.check_memory(f"holding out a share of {len(held)} training images", train.images.nbytes)
     small = np.setdiff1d(train.labels["label"], train.labels["label"][held])
     note = f"no test images in the source: {share:g} of each class held out (--seed={seed})"
     note += f", none of {len(small)} classes with too few images for that" if len(small) else ""
@@ -332,7 +338,7 @@ def main() -> None:
     if values.check:
         print(check(values.check))
         return
-    wishes = Wishes(values.size, int(values.channels), values.max_unusable, values.label)
+    wishes = Wishes(values.size or 0, int(values.channels), values.max_unusable, values.label)
     where = values.name, values.data_dir, values.source
     print(prepare(*where, wishes, values.test_share, values.seed))
 
@@ -348,7 +354,7 @@ def _define_flags() -> None:
         "files; or an official archive, which is downloaded if this is empty.",
     )
     flags.DEFINE_integer(
-        "size", 0, "Cut out the centre square and resize it; 0: as they are.", 0, 4096
+        "size", None, "Cut out the centre square and resize it; if not given, as they are.", 1, 4096
     )
     flags.DEFINE_enum("channels", "0", ["0", "1", "3"], "1: grey; 3: colour; 0: as they are.")
     flags.DEFINE_float("test_share", 0.1, "Held out where a source has no images to test on.")

@@ -21,6 +21,7 @@ from randlabels.data.check import check
 from randlabels.data.errors import DataError
 from randlabels.data.forms import Examples, RawData, Wishes
 from randlabels.data.prepare import prepare
+from randlabels.errors import InputError
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_another_preparation_under_the_same_name_is_refused(photos, tmp_path, ch
         change = {"source": str(tmp_path / "others")}
     with pytest.raises(DataError, match="birds is already prepared .* choose another --name, or"):
         prepare("birds", where, **asked | change)
-    with pytest.raises(DataError, match="nowhere does not exist"):
+    with pytest.raises(InputError, match="nowhere.* does not exist"):
         prepare("birds", where, **asked | {"source": str(tmp_path / "nowhere")})
 
 
@@ -124,7 +125,9 @@ def test_a_share_of_damaged_images_that_is_none(photos, tmp_path, share):
 def test_names_that_no_file_of_names_holds_are_refused(tmp_path, names):
     arrays = {"images": noise(20, 8, 8, 3), "labels": np.arange(20) % 2, "classes": np.array(names)}
     np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(DataError, match="give it a name of one line, without blanks around it"):
+    with pytest.raises(
+        DataError, match="give it a name of one line that can be printed, without blanks"
+    ):
         prepare("birds", str(tmp_path / "ds"), str(tmp_path / "a.npz"))
 
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from randlabels.data import bounded, prepare
-from randlabels.data.errors import DataError
 from randlabels.data.forms import Wishes, read_form
+from randlabels.errors import InputError
 
 CLASSES = prepare._CLASSES["cifar10"]
 
@@ -52,7 +52,7 @@ def refused(tmp_path, content, message, name="a.tar"):
     source = tmp_path / name
     if content is not None:
         source.write_bytes(content)
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         prepare.prepare("cifar10", str(tmp_path / "data"), str(source))
     sentence = str(caught.value)
     assert "\n" not in sentence
@@ -188,7 +188,7 @@ def test_a_file_that_never_ends_is_not_opened(tmp_path):
         if name != "pipe":
             os.mkfifo(tmp_path / name)
         refused(tmp_path, None, "is no plain file", name)
-    with pytest.raises(DataError, match="is no plain file"):
+    with pytest.raises(InputError, match="is no plain file"):
         prepare.prepare("cifar10", str(tmp_path / "data"), "/dev/zero")
     folder = tmp_path / "tree" / "train" / "dog"
     folder.mkdir(parents=True)
