@@ -7,16 +7,47 @@ the records are whenever they are decoded, which is once for each preparation, s
 decoded is kept (see `stored`). Data sets that TFDS itself has prepared have no manifest.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from randlabels.data.errors import DataError
-from randlabels.records import file_digest
+from randlabels.records import file_digest, read_json, typed, write_json
 
 FILE = "manifest.json"
 _RECORDS = "array_record"  # in the names of the files that hold examples
+# What is read of a prepared data set.
+_READ = (f"*{_RECORDS}*", "dataset_info.json", "features.json", "*.labels.txt")
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    examples: int
+    files: dict[str, _File]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Manifest:
+    """What the file holds; without a default what every one has."""
+
+    source: str
+    label_names: dict[str, tuple[str, ...]]
+    splits: dict[str, _Split]
+    texts: dict[str, _File]
+    asked: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[str, _File]:
+        """All files that it lists."""
+        parts = (split.files for split in self.splits.values())
+        return {name: file for part in (*parts, self.texts) for name, file in part.items()}
 
 
 def write_manifest(
@@ -38,20 +69,13 @@ def write_manifest(
     files = sorted(path for path in directory.iterdir() if path.is_file())
     records = [path for path in files if _RECORDS in path.name]
     splits = {
-        split: {
-            "examples": count,
-            "files": {p.name: _describe(p) for p in records if f"-{split}." in p.name},
-        }
+        split: _Split(count, {p.name: _describe(p) for p in records if f"-{split}." in p.name})
         for split, count in examples.items()
     }
-    description = {
-        "source": source,
-        "asked": dict(asked or {}),
-        "label_names": {feature: list(names) for feature, names in label_names.items()},
-        "splits": splits,
-        "texts": {path.name: _describe(path) for path in files if path not in records},
-    }
-    (directory / FILE).write_text(json.dumps(description, indent=1) + "\n")
+    names = {feature: tuple(names) for feature, names in label_names.items()}
+    texts = {path.name: _describe(path) for path in files if path not in records}
+    description = _Manifest(source, names, splits, texts, dict(asked or {}))
+    write_json(directory / FILE, dataclasses.asdict(description))
 
 
 def source_of(directory: Path) -> str:
@@ -60,7 +84,8 @@ def source_of(directory: Path) -> str:
     Raises:
       DataError: the manifest is damaged.
     """
-    return str(_read(directory).get("source", ""))
+    manifest = _read(directory)
+    return manifest.source if manifest else ""
 
 
 def asked_of(directory: Path) -> dict[str, Any]:
@@ -69,8 +94,8 @@ def asked_of(directory: Path) -> dict[str, Any]:
     Raises:
       DataError: the manifest is damaged.
     """
-    asked = _read(directory).get("asked", {})
-    return asked if isinstance(asked, dict) else {}
+    manifest = _read(directory)
+    return manifest.asked if manifest else {}
 
 
 def check_names(directory: Path, feature: str, names: Sequence[str], command: str) -> None:
@@ -79,8 +104,9 @@ def check_names(directory: Path, feature: str, names: Sequence[str], command: st
     Raises:
       DataError: they are others.
     """
-    wanted = _read(directory).get("label_names", {}).get(feature)
-    if wanted and list(wanted) != list(names):
+    manifest = _read(directory)
+    wanted = manifest.label_names.get(feature) if manifest else None
+    if wanted and wanted != tuple(names):
         _refuse(directory, f"the names of its {feature}", "are others", command)
 
 
@@ -92,19 +118,33 @@ def check_texts(directory: Path, command: str) -> None:
       command: that prepares it again.
 
     Raises:
-      DataError: a file is missing or is another.
+      DataError: a file is missing, is another or is not listed, or the manifest has other splits
+        than the description.
     """
     manifest = _read(directory)
-    for name, wanted in _files(manifest):
+    if manifest is None:
+        return
+    for name, wanted in manifest.files.items():
         path = directory / name
         found = path.stat().st_size if path.is_file() else None
-        if found != wanted["bytes"]:
+        if found != wanted.bytes:
             _refuse(
                 directory, name, "is missing" if found is None else f"has {found} bytes", command
             )
-    for name, wanted in manifest.get("texts", {}).items():
-        if file_digest(directory / name) != wanted["sha256"]:
+    for path in (path for pattern in _READ for path in directory.glob(pattern)):
+        if path.name not in manifest.files:
+            _refuse(directory, path.name, f"is not in {FILE}", command)
+    for name, wanted in manifest.texts.items():
+        if file_digest(directory / name) != wanted.sha256:
             _refuse(directory, name, "was changed", command)
+    if manifest.splits.keys() != _described_splits(directory):
+        _refuse(directory, FILE, "has other splits than dataset_info.json", command)
+
+
+def _described_splits(directory: Path) -> set[str]:
+    """The splits that the description names; it is as it was written."""
+    description = read_json(directory / "dataset_info.json")
+    return {split.get("name", "") for split in description.get("splits", [])}
 
 
 def check_records(directory: Path, command: str) -> None:
@@ -113,9 +153,10 @@ def check_records(directory: Path, command: str) -> None:
     Raises:
       DataError: a file is another.
     """
-    for split in _read(directory).get("splits", {}).values():
-        for name, wanted in split["files"].items():
-            if file_digest(directory / name) != wanted["sha256"]:
+    manifest = _read(directory)
+    for split in manifest.splits.values() if manifest else ():
+        for name, wanted in split.files.items():
+            if file_digest(directory / name) != wanted.sha256:
                 _refuse(directory, name, "was changed", command)
 
 
@@ -125,37 +166,32 @@ def check_count(directory: Path, split: str, found: int, command: str) -> None:
     Raises:
       DataError: they are others.
     """
-    wanted = _read(directory).get("splits", {}).get(split, {}).get("examples", found)
+    manifest = _read(directory)
+    wanted = manifest.splits[split].examples if manifest else found
     if wanted != found:
         _refuse(directory, f"its {split} split", f"has {found} examples, not {wanted}", command)
 
 
-def _files(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for split in manifest.get("splits", {}).values():
-        yield from split["files"].items()
-    yield from manifest.get("texts", {}).items()
-
-
-def _read(directory: Path) -> dict[str, Any]:
-    """The manifest; {} where there is none."""
+def _read(directory: Path) -> _Manifest | None:
+    """The manifest; None where there is none."""
     path = directory / FILE
     try:
-        manifest = json.loads(path.read_text())
-        # Both are asked here whether they have the form that is relied on.
-        shapes = [(name, file["bytes"], file["sha256"]) for name, file in _files(manifest)]
-        if not shapes or any("/" in name for name, _, _ in shapes):
-            raise ValueError("it lists no files")
+        manifest: _Manifest = typed(_Manifest, read_json(path))
+        if any("/" in name for name in manifest.files):
+            raise ValueError("it lists files of other folders")
+        if not all(split.files for split in manifest.splits.values()):
+            raise ValueError("it lists no files of a split")
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return None
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"{path} is damaged; delete {directory} and prepare the data set again."
         ) from error
     return manifest
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+def _describe(path: Path) -> _File:
+    return _File(path.stat().st_size, file_digest(path))
 
 
 def _refuse(directory: Path, name: str, what: str, command: str) -> None:

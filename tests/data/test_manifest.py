@@ -92,6 +92,62 @@ def test_damage_is_one_sentence(version, name, change, message, decoded):
     refused(version, message)
 
 
+def without(*keys):
+    """The manifest without what a path of keys leads to."""
+
+    def change(manifest):
+        *above, last = keys
+        for key in above:
+            manifest = manifest[key]
+        del manifest[last]
+
+    return change
+
+
+SHARD = "cifar10-train.array_record-00000-of-00001"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(label_names=[]), "manifest.json is damaged"),
+        (lambda m: m.update(label_names={"label": "dog"}), "manifest.json is damaged"),
+        (lambda m: m["texts"].update({"../x": {"bytes": 1, "sha256": ""}}), "is damaged"),
+        (lambda m: m["splits"]["train"].update(examples="20"), "manifest.json is damaged"),
+        (without("splits"), "manifest.json is damaged"),
+        (without("texts"), "manifest.json is damaged"),
+        (without("splits", "test", "examples"), "manifest.json is damaged"),
+        (lambda m: m["splits"]["train"].update(files={}), "manifest.json is damaged"),
+        (without("splits", "train"), f"{SHARD} is not in manifest.json"),
+        (without("texts", "dataset_info.json"), "dataset_info.json is not in manifest.json"),
+        (without("texts", "label.labels.txt"), "label.labels.txt is not in manifest.json"),
+        (
+            lambda m: m["splits"].update(more=m["splits"]["train"]),
+            "manifest.json has other splits than dataset_info.json",
+        ),
+    ],
+)
+def test_an_edited_manifest_does_not_disarm_the_check(version, change, message):
+    manifest = json.loads((version / "manifest.json").read_text())
+    change(manifest)
+    (version / "manifest.json").write_text(json.dumps(manifest))
+    refused(version, message)
+
+
+def test_a_manifest_of_brackets_and_one_that_never_ends(version):
+    (version / "manifest.json").write_text("[" * 10**5)
+    refused(version, "manifest.json is damaged")
+    (version / "manifest.json").unlink()
+    os.mkfifo(version / "manifest.json")
+    refused(version, "manifest.json is damaged")
+
+
+def test_a_set_without_a_manifest_is_read(version):
+    """As TFDS itself makes it."""
+    (version / "manifest.json").unlink()
+    assert len(stored.read("cifar10", str(version.parents[1]))["train_images"]) == 20
+
+
 def test_records_of_the_same_size_are_compared_when_they_are_decoded(version):
     """Two shards of the same sizes exchanged would be a whole, but other, data set."""
     path = version / "cifar10-train.array_record-00000-of-00001"
