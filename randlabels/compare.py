@@ -15,7 +15,7 @@ from randlabels.disk import told
 from randlabels.errors import InputError
 from randlabels.figures import style
 from randlabels.figures.kernel_comparison import kernel_figures
-from randlabels.folders import check_folder
+from randlabels.folders import check_folder, expanded
 from randlabels.pages import picture, render
 from randlabels.weights import kernel_named, read_weights
 
@@ -55,7 +55,7 @@ def compare_weights(
         raise InputError("--data names the images to compare with, such as --data=cifar10.")
     chosen = kernel_named(read_weights(weights), kernel, weights)
     begun = kernel_named(read_weights(start), kernel, start) if start else None
-    place = Path(folder) if folder else _beside(Path(weights), kernel)
+    place = Path(folder) if folder else _beside(expanded("--weights", weights), kernel)
     check_folder("--workdir", place)
     images = _images(data, data_dir, image_size)
     found = compare_kernel(
@@ -93,7 +93,7 @@ def _command(asked: Mapping[str, Any]) -> str:
 
 def _beside(weights: Path, kernel: str) -> Path:
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{weights.stem}-{kernel}")
-    return weights.expanduser().parent / f"{name}-alignment"
+    return weights.parent / f"{name}-alignment"
 
 
 def _images(data: str, data_dir: str, image_size: int) -> np.ndarray:

@@ -53,6 +53,7 @@ def in_our_order(kernel: ArrayLike, image_shape: tuple[int, ...], order: str) ->
         fitting = square or fitting
     chosen = fitting if order == "auto" else [name for name in fitting if name == order]
     if not chosen:
+        _refuse_larger(given.shape, image_shape, order)
         forms = " or ".join(f"{n} as {name} orders it" for name, n in _NAMES[given.ndim].items())
         raise InputError(
             f"a kernel of shape {given.shape} does not see images of {image_shape}: it should be "
@@ -64,6 +65,17 @@ def in_our_order(kernel: ArrayLike, image_shape: tuple[int, ...], order: str) ->
             "(--order=flax or --order=torch)."
         )
     return _ordered(given, image_shape, chosen[0])
+
+
+def _refuse_larger(shape: tuple[int, ...], image: tuple[int, ...], order: str) -> None:
+    """Raises InputError if a kernel would see such images, were they as large as it."""
+    for name in ORDERS[1:] if order == "auto" else (order,):
+        sides = shape[:2] if name == "flax" else shape[2:]
+        if len(shape) == 4 and _is_square(shape, name) and _sees(shape, (*sides, image[2]), name):
+            raise InputError(
+                f"a kernel of {sides[0]} x {sides[1]} pixels is larger than the images, which have "
+                f"{image[0]} x {image[1]}; give larger images, as by --image_size."
+            )
 
 
 def _sees(shape: tuple[int, ...], image: tuple[int, ...], order: str) -> bool:

@@ -115,7 +115,8 @@ def test_a_dense_layer_is_a_convolution_of_full_size():
         (np.ones((768, 768)), "auto", "say which"),
         (np.ones((8, 5, 7, 7)), "auto", "does not see images of"),
         (np.ones((3, 3, 3, 20)), "torch", "does not see images of"),
-        (np.ones((20, 20, 3, 8)), "flax", "does not see images of"),
+        (np.ones((20, 20, 3, 8)), "flax", "20 x 20 pixels is larger than the images, .* 16 x 16"),
+        (np.ones((8, 3, 20, 20)), "auto", "20 x 20 pixels is larger than the images"),
         (np.ones((3, 3, 3)), "auto", "give numbers of 4 axes"),
         (np.full((3, 3, 3, 8), np.nan), "auto", "not finite"),
         (np.zeros((3, 3, 3, 8)), "auto", "it is all 0"),
@@ -246,7 +247,7 @@ def test_bfloat16_is_read(tmp_path):
 
     weight = jnp.asarray(np.random.default_rng(0).normal(size=(4, 3, 2, 2)), jnp.bfloat16)
     save_file({"w": weight}, tmp_path / "a.safetensors")
-    found = read_weights(tmp_path / "a.safetensors")["w"]
+    found = kernel_named(read_weights(tmp_path / "a.safetensors"), "w", "x")
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.asarray(weight, np.float32))
 
@@ -274,7 +275,7 @@ def test_other_files_and_pickles_are_refused(tmp_path):
     with pytest.raises(InputError, match="is of no known form of weights"):
         read_weights(tmp_path / "a.txt")
     np.savez(tmp_path / "a.npz", w=np.array([{}, {}], dtype=object))
-    with pytest.raises(InputError, match="is damaged, or no file of its form"):
+    with pytest.raises(InputError, match="is damaged or no .npz file"):
         read_weights(tmp_path / "a.npz")
 
 
@@ -329,7 +330,7 @@ def test_weights_that_are_no_numbers_are_left_out_or_refused(tmp_path):
     assert list(read_weights(path)) == ["w"]
     write(tmp_path / "net.npz", {"w": planted(VECTORS, 40) * 1j})
     with pytest.raises(InputError, match="complex numbers in w"):
-        read_weights(tmp_path / "net.npz")
+        kernel_named(read_weights(tmp_path / "net.npz"), "w", "net.npz")
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
