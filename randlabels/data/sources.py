@@ -296,8 +296,8 @@ def _load_stored(data_config: Any) -> Dataset:
     if needed > len(data["train_images"]):
         raise DataError(
             f"upstream_size {data_config.upstream_size} + downstream_size "
-            f"{data_config.downstream_size} exceed the {len(data['train_images'])} training "
-            f"images of {data_config.name}; make one of them smaller."
+            f"{data_config.downstream_size} must not exceed the {len(data['train_images'])} "
+            f"training images of {data_config.name} together; make them smaller."
         )
     available = len(data["test_images"])
     if not 0 <= data_config.test_size <= available:

@@ -39,8 +39,8 @@ def split_indices(
         )
     if upstream_size + downstream_size > num_examples:
         raise DataError(
-            f"upstream_size {upstream_size} + downstream_size {downstream_size} exceed the "
-            f"{num_examples} training examples; make one of them smaller."
+            f"upstream_size {upstream_size} + downstream_size {downstream_size} must not exceed "
+            f"the {num_examples} training examples together; make them smaller."
         )
     order = _permutation(num_examples, seed, _SPLIT_STREAM)
     return {

@@ -149,7 +149,10 @@ def test_stored_set_is_cut_and_shrunk(write_tfds, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"upstream_size": 25}, "25 \\+ downstream_size 10 exceed the 30 training images of mnist"),
+        (
+            {"upstream_size": 25},
+            "25 \\+ downstream_size 10 must not exceed the 30 training images of mnist together",
+        ),
         ({"test_size": 13}, "test_size 13 must lie in 0 .. 12"),
         ({"image_size": 5}, "image_size 5 does not divide the native 28 x 28"),
     ],

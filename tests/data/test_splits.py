@@ -27,7 +27,7 @@ def test_one_size_does_not_change_the_other_set():
 
 
 def test_bad_splits_are_refused():
-    with pytest.raises(DataError, match="600 \\+ downstream_size 401 exceed the 1000"):
+    with pytest.raises(DataError, match="600 \\+ downstream_size 401 must not exceed the 1000"):
         split_indices(0, 1000, 600, 401)
     with pytest.raises(DataError, match="must not be negative"):
         split_indices(0, 1000, -1, 10)
