@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.data.decoding import decode
+from randlabels.data.decoding import decode, test_split
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_names, check_texts, source_of
 from randlabels.data.stored import prepare_command, quiet_absl
 from randlabels.folders import check_folder, expanded
 
 _DESCRIPTION = "dataset_info.json"
+# What stands in for a test split is called what it is.
+_TESTED_ON = {"test": "test", "validation": "validation", "": "held-out train"}
 
 
 def check(folder: str) -> str:
@@ -31,10 +33,10 @@ def check(folder: str) -> str:
     names = [str(name) for name in arrays["class_names"]]
     check_names(directory, "label", names, command)
     lines = []
-    for split in ("train", "test"):
+    for split, called in (("train", "train"), ("test", _TESTED_ON[test_split(builder)])):
         counts = np.bincount(arrays[f"{split}_labels"], minlength=len(names))
         least, most = counts.min(), counts.max()
-        lines.append(f"{counts.sum()} {split} images, {least} to {most} of a class")
+        lines.append(f"{counts.sum()} {called} images, {least} to {most} of a class")
     shape = " x ".join(map(str, arrays["train_images"].shape[1:]))
     origin = source_of(directory)
     compared = f"made from {origin}; all files are as they were made" if origin else "no manifest"

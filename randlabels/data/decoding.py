@@ -23,7 +23,7 @@ def counts(builder: Any) -> tuple[int, int]:
     Raises:
       DataError: there is no train split.
     """
-    splits, test = builder.info.splits, _test_split(builder)
+    splits, test = builder.info.splits, test_split(builder)
     train = splits["train"].num_examples
     if test:
         return train, splits[test].num_examples
@@ -31,7 +31,7 @@ def counts(builder: Any) -> tuple[int, int]:
     return train - int(held.sum()), int(held.sum())
 
 
-def _test_split(builder: Any) -> str:
+def test_split(builder: Any) -> str:
     """The split that is tested on: test, else validation; "" if a share of train must be.
 
     Raises:
@@ -62,7 +62,7 @@ def decode(builder: Any, command: str) -> dict[str, np.ndarray]:
       DataError: a record or a file is damaged or missing.
     """
     keys = supervised_keys(builder)
-    test = _test_split(builder)
+    test = test_split(builder)
     check_records(Path(builder.data_path), command)
     arrays = {"class_names": np.array(builder.info.features[keys[1]].names)}
     arrays["train_images"], arrays["train_labels"] = _whole(builder, "train", keys, command)
@@ -78,7 +78,7 @@ def decode(builder: Any, command: str) -> dict[str, np.ndarray]:
 
 def warn_of_test(builder: Any) -> None:
     """Say so if what is tested on is no test split."""
-    test = _test_split(builder)
+    test = test_split(builder)
     if test == "validation":
         logging.warning("%s has no test split; its validation split is one.", builder.name)
     elif not test:

@@ -221,6 +221,8 @@ def test_sets_without_test_images_use_validation_or_a_share(tmp_path, splits, mo
     again = stored.read("planted", str(tmp_path))
     assert caplog.text == ""  # it was said once
     np.testing.assert_array_equal(again["test_images"], found["test_images"])
+    called = {"test": "test", "validation": "validation", "": "held-out train"}[last]
+    assert f" of a class and {test} {called} images, " in check(str(tmp_path / "planted"))
 
 
 # --- the official sets
