@@ -55,7 +55,8 @@ class Plan:
         on_device: networks that a device holds.
         devices: how many.
         shared: whether the devices' memory is the host's.
-        kept: checkpoints of the whole run, at most at once.
+        kept: checkpoints on disk at once, at most: those asked for, the two newest, and one that
+            is being written; a run whose epochs are short never saves between those asked for.
     """
 
     networks: int
@@ -109,7 +110,8 @@ class Plan:
             f"optimizer, in about "
             f"{readable(self.host)} of memory{device} "
             f"(data {readable(max(self.loading, self.data))}, states {readable(states)}, "
-            f"one step {readable(step)}); {self.kept} checkpoints of {readable(self.checkpoint)}"
+            f"one step {readable(step)}); at most {self.kept} checkpoints of "
+            f"{readable(self.checkpoint)}"
         )
 
 
@@ -142,7 +144,10 @@ def plan_memory(
         on_device=on_device,
         devices=len(layout.devices),
         shared=layout.devices[0].platform == "cpu",
-        kept=len({*config.train.checkpoint_epochs, config.train.epochs}) + 2,
+        kept=min(
+            len({*config.train.checkpoint_epochs, config.train.epochs}) + 2,
+            config.train.epochs + 1,  # one after each epoch, and that of the start
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,32 @@ def test_states_and_data_are_as_large_as_planned(tiny_config, changes):
     assert made.memory.labels == 4 * sum(len(array) for array in arrays)
     assert made.memory.loading >= made.memory.data
     assert made.memory.checkpoint == tree_bytes(made.state)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked_for", "most"), [(6, (0,), 4), (6, (0, 2), 5), (1, (0,), 2)]
+)
+def test_so_many_checkpoints_are_there_at_once(
+    tiny_config, tmp_path, monkeypatch, capsys, epochs, asked_for, most
+):
+    """Where each epoch takes as long as config.train.resume_seconds."""
+    folder, remove, seen = tmp_path / "run" / "checkpoints", shutil.rmtree, []
+
+    def count():
+        return len([path for path in folder.iterdir() if path.name.isdigit()])
+
+    def counting(path, *args, **kwargs):  # Orbax removes the oldest when the newest is whole
+        seen.append(count())
+        remove(path, *args, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", counting)
+    changes = {"epochs": epochs, "checkpoint_epochs": asked_for, "resume_seconds": 0.0}
+    loop.train(
+        tiny_config(MLP | {f"train.{name}": value for name, value in changes.items()}),
+        tmp_path / "run",
+    )
+    assert max([*seen, count()]) == most
+    assert f"; at most {most} checkpoints of " in capsys.readouterr().err
 
 
 def test_loading_counts_the_images_whose_moments_are_taken(tiny_config):
