@@ -52,11 +52,11 @@ def compare_weights(
         InputError: if files, data or names cannot be used, or the folder cannot be written to.
     """
     if not data:
-        raise InputError("--data names the images to compare with, such as --data=cifar10.")
+        raise InputError("data names the images to compare with, such as cifar10.")
     chosen = kernel_named(read_weights(weights), kernel, weights)
     begun = kernel_named(read_weights(start), kernel, start) if start else None
-    place = Path(folder) if folder else _beside(expanded("--weights", weights), kernel)
-    check_folder("--workdir", place)
+    place = Path(folder) if folder else _beside(expanded("weights", weights), kernel)
+    check_folder("workdir", place)
     images = _images(data, data_dir, image_size)
     found = compare_kernel(
         chosen,

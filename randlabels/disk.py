@@ -45,7 +45,7 @@ def sentence_about(error: BaseException, workdir: Path) -> str | None:
     while seen is not None:
         code = _code(seen)
         if code == errno.ENOENT and not workdir.is_dir():
-            return f"{workdir} is gone or cannot be made; bring it back, or use another --workdir."
+            return f"{workdir} is gone or cannot be made; bring it back, or use another workdir."
         if code in _REASONS:
             replaced = getattr(seen, "filename2", None)  # else a temporary name is given
             name = replaced or getattr(seen, "filename", None) or workdir

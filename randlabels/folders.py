@@ -20,12 +20,12 @@ def check_can_hold_checkpoints(folder: str | Path) -> None:
     above = [p for p in Path(folder).resolve().parents if p.name == "checkpoints"]
     if any((p.parent / "config.json").exists() for p in above):
         raise InputError(
-            f"--workdir {shown(str(folder))} is among the checkpoints of another run; give another."
+            f"workdir {shown(str(folder))} is among the checkpoints of another run; give another."
         )
     odd = [c for c in "[\\" if c in str(Path(folder).resolve())]
     if odd:
         raise InputError(
-            f"--workdir {shown(str(folder))} has {odd[0]} in its name or above it, where "
+            f"workdir {shown(str(folder))} has {odd[0]} in its name or above it, where "
             "checkpoints cannot be written; give another name."
         )
 
@@ -78,7 +78,7 @@ def check_folder(what: str, path: str | Path) -> None:
     """Make sure that a path is a folder of this machine, or nothing yet.
 
     Args:
-        what: names the path, such as "--workdir".
+        what: names the path, such as "workdir".
         path: as the user gave it; "" is the current folder.
 
     Raises:

@@ -41,7 +41,7 @@ def owned(workdir: Path) -> Iterator[None]:
             to, or the disk refuses what the body does.
     """
     if not writable(workdir):
-        raise InputError(f"--workdir {workdir} cannot be written to; choose another folder.")
+        raise InputError(f"workdir {workdir} cannot be written to; choose another folder.")
     with told(workdir), folder_made(workdir), _locked(workdir):
         yield
 
@@ -154,5 +154,5 @@ def _refusal(workdir: Path, holder: str) -> InputError:
     except (ValueError, TypeError, KeyError):
         who = "another process"
     return InputError(
-        f"{workdir} is in use by {who}; wait until it has ended, or use another --workdir."
+        f"{workdir} is in use by {who}; wait until it has ended, or use another workdir."
     )

@@ -135,7 +135,7 @@ def load_run(workdir: str | Path) -> Run:
             raise ValueError("status.json does not fit networks.json")
     except FileNotFoundError as error:
         raise InputError(
-            f"{workdir} holds no run ({Path(error.filename).name} is missing); give the --workdir "
+            f"{workdir} holds no run ({Path(error.filename).name} is missing); give the workdir "
             f"of a training run, or give the command that trained it again."
         ) from error
     except ValueError as error:  # not JSON, not text, or of another form

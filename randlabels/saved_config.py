@@ -23,7 +23,7 @@ def read_config(path: Path) -> dict[str, Any]:
         nested = None
     if not isinstance(nested, dict) or not nested:
         raise InputError(
-            f"{path} is damaged; remove it if it is of a run of yours, or use another --workdir."
+            f"{path} is damaged; remove it if it is of a run of yours, or use another workdir."
         )
     return flat(nested)
 

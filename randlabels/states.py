@@ -168,7 +168,7 @@ def refuse_if_all_lost(workdir: str | Path, table: Sequence[Network]) -> None:
     if all(row.lost for row in table):
         raise AllLostError(
             f"all networks of {workdir} are lost ({summary(table)}): lower "
-            f"config.optimizer.learning_rate or config.model.init_scale, and use a new --workdir."
+            f"config.optimizer.learning_rate or config.model.init_scale, and use a new workdir."
         )
 
 

@@ -202,7 +202,7 @@ def kernel_named(weights: Mapping[str, Stored], name: str, path: object) -> np.n
     more = f" and {len(kernels) - _SHOWN} more" if len(kernels) > _SHOWN else ""
     unknown = f"{path} has no kernel {shown(name)}; " if name else f"{path} holds kernels; "
     raise InputError(
-        f"{unknown}give --kernel, one of: {', '.join(listed)}{more}."
+        f"{unknown}name one of: {', '.join(listed)}{more}."
         if kernels
         else f"{path} has no kernel: no array of 4 axes (a convolution) or 2 (a dense layer)."
     )

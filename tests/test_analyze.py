@@ -176,7 +176,10 @@ def test_without_a_whole_checkpoint_nothing_is_written(fresh):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"layers": ("conv1", "conv2")}, "'conv2'; it may be all, or some of conv1, dense1, head"),
+        (
+            {"layers": ("conv1", "conv2")},
+            "there is no layer 'conv2' to analyse; it may be all, or some of conv1, dense1, head",
+        ),
         ({"inputs": "chekpoint"}, "checkpoint or initialisation"),
         ({"random_bases": 0}, "from 1 to 100000"),
     ],

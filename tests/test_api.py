@@ -1,5 +1,6 @@
 """The package in Python: train, analyse, tables, figures, configs; and what notebooks show."""
 
+import pydoc
 import subprocess
 import sys
 
@@ -106,6 +107,29 @@ def test_figures(run, alignment):
         run.plot("acc")
     with pytest.raises(InputError, match="layer 'conv9' was not analysed; conv1 were"):
         alignment.plot("conv9")
+
+
+def test_what_python_is_told_is_in_words_of_both(run, tmp_path):
+    """Called from Python, nothing speaks of flags."""
+    wrong = {
+        "there is no layer 'conv2' to analyse": lambda: randlabels.analyze(run, layers=("conv2",)),
+        "random_bases is 0;": lambda: randlabels.analyze(run, random_bases=0),
+        "inputs is 'x';": lambda: randlabels.analyze(run, inputs="x"),
+        "workdir .* holds a run of another config": lambda: randlabels.train(
+            randlabels.config("base", **SMALL | {"seeds": 3}), run.workdir
+        ),
+        "give the workdir of a training run": lambda: randlabels.load_run(tmp_path),
+    }
+    for sentence, call in wrong.items():
+        with pytest.raises(InputError, match=sentence) as caught:
+            call()
+        assert "--" not in str(caught.value)
+
+
+def test_help_begins_with_a_signature_that_can_be_read():
+    shown = pydoc.plain(pydoc.render_doc(randlabels.compare_kernel))
+    assert "kernel: 'ArrayLike | Sequence[ArrayLike]'" in shown
+    assert len(shown.partition("Compare the filters")[0]) < 500
 
 
 def test_configs_by_name_and_short_names():

@@ -62,7 +62,7 @@ def in_our_order(kernel: ArrayLike, image_shape: tuple[int, ...], order: str) ->
     if len(chosen) > 1:
         raise InputError(
             f"a kernel of shape {given.shape} may be in flax's order or in PyTorch's; say which "
-            "(--order=flax or --order=torch)."
+            "(order flax or torch)."
         )
     return _ordered(given, image_shape, chosen[0])
 

@@ -105,7 +105,8 @@ def layers_to_analyse(
     unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
         raise InputError(
-            f"--layers names {unknown[0]!r}; it may be all, or some of {', '.join(known)}."
+            f"there is no layer {unknown[0]!r} to analyse; it may be all, or some of "
+            f"{', '.join(known)}."
         )
     wanted = known if "all" in names else names or known[:1]
     chosen = [layer for layer in layers if layer.path in wanted]

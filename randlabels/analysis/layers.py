@@ -107,8 +107,8 @@ class LayerInputs:
                 yield seen(variables, x)
         except jax.errors.UnexpectedTracerError as error:
             raise InputError(
-                f"layer {path} is lifted, as by nn.remat, so what it receives is not seen; leave "
-                "it out of --layers."
+                f"layer {path} is lifted, as by nn.remat, so what it receives is not seen; "
+                "leave it out."
             ) from error
 
     def channels(self, path: str) -> int:

@@ -4,6 +4,8 @@ What `analyze` finds out about a run, for any kernel: misalignment beside contro
 bases and exact alignment, its floor, and the eigenvalue map f.
 """
 
+from __future__ import annotations  # help() would print all that ArrayLike stands for
+
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

@@ -50,9 +50,9 @@ def analyze(
     from randlabels.analysis.run_page import page
 
     if inputs not in INPUTS:
-        raise InputError(f"--inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
+        raise InputError(f"inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
     if not 1 <= random_bases <= MAX_BASES:
-        raise InputError(f"--random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
+        raise InputError(f"random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
     workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)

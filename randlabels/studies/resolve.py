@@ -115,7 +115,7 @@ def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, 
         other = read_json(workdir / "verdicts.json").get("study", study.name)
     if other != study.name:
         raise InputError(
-            f"--workdir {workdir} holds the study {shown(other)}; use another for {study.name}."
+            f"workdir {workdir} holds the study {shown(other)}; use another for {study.name}."
         )
     saved = {}
     for stage in study.stages:
@@ -125,7 +125,7 @@ def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, 
         read = Path(str(saved.get(stage.name, {}).get("init.run", "")))
         if stage.reads and read.name == stage.reads and read.parent != workdir:
             raise InputError(
-                f"--workdir {workdir} was made as {read.parent}, which its runs name; give it that "
+                f"workdir {workdir} was made as {read.parent}, which its runs name; give it that "
                 "name again, or use another."
             )
 
@@ -139,8 +139,8 @@ def check_workdir(study: Study[Any], workdir: Path, budget: str, data_dir: str, 
     others = [] if not saved or fits(budget) else [at for at in BUDGETS if fits(at)]
     if others:
         raise InputError(
-            f"--workdir {workdir} holds {study.name} at --budget={others[0]}; use another for "
-            f"--budget={budget}."
+            f"workdir {workdir} holds {study.name} at budget {others[0]}; use another for "
+            f"budget {budget}."
         )
 
 

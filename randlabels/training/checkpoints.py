@@ -187,6 +187,6 @@ def restore(workdir: Path, step: int, like: Any) -> Any:
     if set(names) != set(saved):
         raise InputError(
             f"The checkpoint of step {step} in {workdir} holds other arrays than this version "
-            f"trains ({sorted(set(names) ^ set(saved))[:3]}); use a new --workdir."
+            f"trains ({sorted(set(names) ^ set(saved))[:3]}); use a new workdir."
         )
     return jax.tree.unflatten(jax.tree.structure(like), [saved[name] for name in names])

@@ -60,7 +60,7 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     config = check(config)
     writers.check_writer(log)
     directory = Path(directory)
-    check_folder("--workdir", directory)
+    check_folder("workdir", directory)
     check_can_hold_checkpoints(directory)
     finished = not disk.writable(directory) and _is_finished(config, directory)
     if not finished:

@@ -92,7 +92,7 @@ def agreed(workdir: Path, config: ConfigDict, kept: Sequence[int], per_epoch: in
         )
     if steps and not any(search.readable(step) for step in steps):
         raise InputError(
-            f"{workdir} has no intact checkpoint; train it again in another --workdir, or remove "
+            f"{workdir} has no intact checkpoint; train it again in another workdir, or remove "
             f"{workdir / runs.CHECKPOINTS}."
         )
     of = metas[max(metas)].get("of", {}) if metas else {}
@@ -248,19 +248,19 @@ def check_resumable(
     if other:
         raise InputError(
             f"{other[0]} are not those with which {workdir} was begun; put them back, or use "
-            "another --workdir."
+            "another workdir."
         )
     if found.networks and not _are_those(workdir, table, found):
         raise InputError(
             f"the networks of {workdir} would start from others than they did, since "
-            "config.init.run has changed; use a new --workdir."
+            "config.init.run has changed; use a new workdir."
         )
     was, now = known.get("model", {}), ours["model"]
-    check_variables(was, now, workdir, "put it back, or use another --workdir")
+    check_variables(was, now, workdir, "put it back, or use another workdir")
     if any(proofs.changed(was, now, part) for part in proofs.PARTS):
         raise InputError(
             f"the model computes something else than when {workdir} was begun; put it back, or use "
-            "another --workdir."
+            "another workdir."
         )
 
 

@@ -41,7 +41,7 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     """
     checkpoints = workdir / runs.CHECKPOINTS
     if checkpoints.exists() and not checkpoints.is_dir():
-        raise InputError(f"{checkpoints} is no folder; remove it, or use another --workdir.")
+        raise InputError(f"{checkpoints} is no folder; remove it, or use another workdir.")
     ours, trained = records.plain(flatten(config)), mending.configs_of_checkpoints(workdir)
     if not trained:
         if (workdir / "config.json").exists():
@@ -89,7 +89,7 @@ def _refuse_differences(workdir: Path, ours: dict[str, Any], theirs: dict[str, A
     lines = differences(ours, with_defaults(theirs))
     if lines:
         raise InputError(
-            f"--workdir {workdir} holds a run of another config; use another folder or the same "
+            f"workdir {workdir} holds a run of another config; use another folder or the same "
             f"config. " + "; ".join(lines)
         )
 

@@ -235,7 +235,7 @@ def test_weights_are_read_by_name(tmp_path, form):
     np.testing.assert_array_equal(kernel_named(found, name, "x"), arrays["conv1.weight"])
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         kernel_named(found, name[:-1], "x")
-    with pytest.raises(InputError, match=r"give --kernel, one of: conv1.weight \(8, 3, 3, 3\)"):
+    with pytest.raises(InputError, match=r"; name one of: conv1.weight \(8, 3, 3, 3\)"):
         kernel_named(found, "", "x")
     with pytest.raises(InputError, match=r"has the shape \(8,\)"):
         kernel_named(found, name.replace("weight", "bias"), "x")
@@ -338,5 +338,5 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     Path(tmp_path / "out").write_text("x")
     with pytest.raises(InputError, match="is no folder"):
         compare_weights(tmp_path / "net.npz", "w", "dead_leaves", folder=tmp_path / "out")
-    with pytest.raises(InputError, match="--data names the images"):
+    with pytest.raises(InputError, match="^data names the images"):
         compare_weights(tmp_path / "net.npz", "w", "")

@@ -109,7 +109,7 @@ def test_complete_stages_are_not_run_again(finished, monkeypatch):
 
 
 def test_another_budget_in_the_same_workdir_is_refused(finished):
-    with pytest.raises(InputError, match="holds quickstart at --budget=smoke; use another for"):
+    with pytest.raises(InputError, match="holds quickstart at budget smoke; use another for"):
         run.run_study(STUDY, finished[0], "full")
 
 

@@ -125,7 +125,7 @@ def test_a_workdir_of_another_budget_is_refused_by_its_name(there, tmp_path):
         (tmp_path / name).mkdir()
         write_config(tmp_path / name, check(config))
     check_workdir(study, tmp_path, there, "datasets", "testing")
-    with pytest.raises(InputError, match=f"holds fig5 at --budget={there}; use another for"):
+    with pytest.raises(InputError, match=f"holds fig5 at budget {there}; use another for"):
         check_workdir(study, tmp_path, "full", "datasets", "testing")
     (tmp_path / "upstream" / "config.json").write_text("[")  # mended by training
     check_workdir(study, tmp_path, there, "datasets", "testing")
