@@ -2,6 +2,7 @@
 
 import os
 
+from randlabels import progress
 from randlabels.errors import InputError
 
 # Settings of JAX that its environment variables change, and what they may be.
@@ -27,6 +28,7 @@ _USUAL = {
     "jax_random_seed_offset": (0,),
     "jax_threefry_partitionable": (True,),
 } | _BREAKING
+_machine_named: list[bool] = []  # not empty once a line has named it
 _BROKEN = "training would end in the middle"
 _DRAWN = "numbers would be drawn and rounded otherwise than those of other runs"
 
@@ -37,6 +39,18 @@ def machine() -> str:
 
     devices = jax.local_devices()
     return f"{len(devices)} x {devices[0].device_kind} ({os.cpu_count()} cores)"
+
+
+def say_machine(begun: str, plan: str = "") -> None:
+    """Say on standard error what JAX runs on, and what it will take there.
+
+    Args:
+        begun: what is begun, in a few words, such as the folder of a run.
+        plan: what it takes. Without one, nothing is said if this process has named its machine.
+    """
+    if plan or not _machine_named:
+        progress.say(f"{begun}, on {machine()}{f': {plan}' if plan else ''}.")
+        _machine_named.append(True)
 
 
 def check_backend() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from randlabels import records
 from randlabels.analysis.own_kernel import KernelComparison, compare_kernel
+from randlabels.backend import say_machine
 from randlabels.configs import base
 from randlabels.data import sources
 from randlabels.disk import told
@@ -58,6 +59,7 @@ def compare_weights(
     place = Path(folder) if folder else _beside(expanded("weights", weights), kernel)
     check_folder("workdir", place)
     images = _images(data, data_dir, image_size)
+    say_machine(f"{kernel} of {Path(weights).name}")
     found = compare_kernel(
         chosen,
         images,

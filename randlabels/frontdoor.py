@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from ml_collections import config_flags
-from tqdm import tqdm
 
-from randlabels import help_text, interrupts
+from randlabels import help_text, interrupts, progress
 from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
@@ -24,13 +23,13 @@ _NO_MEMORY = "memory is used up; close other programs, or give less data."
 _LONGEST = 400  # characters of what others' exceptions say
 
 
-class _TqdmStream:
-    """Sends log lines through tqdm, which would otherwise be glued to its progress bar."""
+class _AboveBars:
+    """Prints log lines above the progress bar, to which they would otherwise be glued."""
 
     def write(self, text: str) -> None:
         """Print a line above the bar."""
         if text.strip():
-            tqdm.write(text.rstrip("\n"), file=sys.stderr)
+            progress.say(text.rstrip("\n"))
 
     def flush(self) -> None:
         """Flush what was written."""
@@ -69,7 +68,7 @@ def run(main: Callable[[], None]) -> NoReturn:
         if len(arguments) > 1:
             _fail(f"unexpected argument {arguments[1]!r}; flags start with --.")
         handler = logging.get_absl_handler()
-        handler.python_handler.stream = _TqdmStream()
+        handler.python_handler.stream = _AboveBars()
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
             handler.setFormatter(Formatter("%(levelname)s: %(message)s"))

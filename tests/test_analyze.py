@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -244,6 +245,9 @@ def test_command_analyses_the_layers_it_is_given(fresh):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert str(alignment_path(fresh)) in done.stdout
+    named = [line for line in done.stderr.splitlines() if " x cpu (" in line]
+    assert len(named) == 1
+    assert re.fullmatch(rf"Analysis of {fresh.name}, on \d+ x cpu \(\d+ cores\)\.", named[0])
     assert done.stdout.splitlines()[-1] == f"Read: {summary(load_run(fresh).networks)}"
     assert list(load_alignment(fresh).data) == ["conv1", "head"]
     assert (fresh / "figures" / "eigenvalue_map_head.png").exists()

@@ -33,6 +33,7 @@ from randlabels.analysis.layer_inputs import (
 )
 from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Alignment, AlignmentRecord, LayerData, Skipped
+from randlabels.backend import say_machine
 from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.eigen.spectra import descending_eigh
@@ -277,7 +278,7 @@ def alignment_of_run(
     if inputs == "initialisation" and 0 not in run.steps and chosen != [task.layers[0]]:
         raise InputError(
             f"{run.workdir} has no checkpoint of its start; train with 0 in "
-            "config.train.checkpoint_epochs, or analyse with --inputs=checkpoint."
+            "config.train.checkpoint_epochs, or analyse with inputs checkpoint."
         )
     sizes = [len(group.networks) for group in groups]
     seconds = {
@@ -292,6 +293,7 @@ def alignment_of_run(
         for layer in chosen
     }
     chosen, too_long = within(limit, seconds, "all" in layers)
+    say_machine(f"Analysis of {run.workdir.name}")
     healthy = [network for group in groups for network in group.networks]
     parts = []
     with progress_by_work([seconds[layer] for layer in chosen], len(run.steps)) as progress:

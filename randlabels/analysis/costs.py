@@ -1,15 +1,14 @@
 """How long the analysis of a layer will take: its multiplications at the rate of this machine."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
+from randlabels import progress
 from randlabels.analysis.filter_sets import MAX_INTERVAL_DIM, is_shrunk
 from randlabels.analysis.find_layers import Layer
 from randlabels.analysis.input_spectrum import MAX_NULL_DIM
@@ -91,7 +90,7 @@ def within(
     total = sum(seconds[layer] for layer in kept)
     if total > _WORTH_SAYING:
         names = ", ".join(f"{layer.path} (d = {layer.dim:,})" for layer in kept)
-        tqdm.write(f"The analysis of {names} will take about {_shown(total)}.", file=sys.stderr)
+        progress.say(f"The analysis of {names} will take about {_shown(total)}.")
     return kept, [Skipped(path, None, reason) for path, reason in reasons.items()]
 
 
@@ -110,7 +109,7 @@ def progress_by_work(
         steps: checkpoints of each.
     """
     whole = max(sum(seconds), 1e-9)
-    with tqdm(total=100, bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
+    with progress.bar(total=100, bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
 
         def advancing(share: float) -> Callable[[str], None]:
             def advance(name: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from unittest import mock
 
 from PIL import Image
-from tqdm import tqdm
 
+from randlabels import progress
 from randlabels.data.forms.raw import Examples, RawData
 from randlabels.data.stored import OWN_VERSION, quiet_absl
 
@@ -102,7 +102,7 @@ def _examples(
     split: str, part: Examples, features: Any, ids: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(key, example); images go in as Pillow's because TFDS encodes arrays with TensorFlow only."""
-    for i, image in enumerate(tqdm(part.images, desc=f"writing {split}", disable=None)):
+    for i, image in enumerate(progress.bar(part.images, desc=f"writing {split}", disable=None)):
         pixels = image if image.shape[-1] > 1 else image[..., 0]
         example: dict[str, Any] = {k: int(values[i]) for k, values in part.labels.items()}
         example["image"] = Image.fromarray(pixels)

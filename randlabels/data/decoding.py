@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from absl import logging
 from PIL import Image
-from tqdm import tqdm
 
+from randlabels import progress
 from randlabels.data.errors import DataError
 from randlabels.data.forms.pictures import MODES
 from randlabels.data.manifest import check_count, check_records
@@ -143,7 +143,7 @@ def _decode_split(
     shape = builder.info.features[image_key].shape
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
-    bar = tqdm(total=len(source), desc=f"decoding {builder.name} {split}", disable=None)
+    bar = progress.bar(total=len(source), desc=f"decoding {builder.name} {split}", disable=None)
     with bar:
         for start in range(0, len(source), _READ_AT_ONCE):
             rows = range(start, min(start + _READ_AT_ONCE, len(source)))

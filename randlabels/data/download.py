@@ -7,8 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tqdm import tqdm
-
+from randlabels import progress
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 
@@ -59,7 +58,10 @@ def check_file(path: Path, size: int, sha256: str) -> None:
             "it is incomplete or another file: fetch it again."
         )
     digest = hashlib.sha256()
-    with path.open("rb") as file, tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
+    with (
+        path.open("rb") as file,
+        progress.bar(total=size, unit="B", unit_scale=True, disable=None) as bar,
+    ):
         bar.set_description(f"checking {path.name}")
         while block := file.read(2**20):
             digest.update(block)
@@ -79,7 +81,7 @@ def _fetch(url: str, part: Path, have: int, size: int) -> None:
         resumed = answer.status == http.client.PARTIAL_CONTENT
         with (
             part.open("ab" if resumed else "wb") as file,
-            tqdm(
+            progress.bar(
                 total=size,
                 initial=have if resumed else 0,
                 unit="B",

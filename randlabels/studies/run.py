@@ -5,16 +5,14 @@ command finishes a study that was stopped anywhere.
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
-from randlabels import records
+from randlabels import progress, records
 from randlabels.analysis.records import load_alignment
 from randlabels.analysis.run_analysis import analyze, is_analysed
 from randlabels.configs.base import BUDGETS
@@ -86,9 +84,9 @@ def _run_stages(
 ) -> Finding[Reading]:
     started = time.monotonic()
     for full, here in stand_ins(study, budget).items():
-        tqdm.write(f"At {budget} {here} stands in for {full}: no result.", file=sys.stderr)
+        progress.say(f"At {budget} {here} stands in for {full}: no result.")
     for number, stage in enumerate(study.stages, start=1):
-        tqdm.write(f"Stage {number} of {len(study.stages)}: {stage.name}", file=sys.stderr)
+        progress.say(f"Stage {number} of {len(study.stages)}: {stage.name}")
         if not _train(stage, configs[stage.name], workdir):
             continue
         if stage.analyze and not is_analysed(workdir / stage.name, stage.analyze):
@@ -122,7 +120,7 @@ def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
     except DataError as error:
         if not stage.optional:
             raise
-        tqdm.write(f"{stage.name} is left out: {error}", file=sys.stderr)
+        progress.say(f"{stage.name} is left out: {error}")
         return False
     return True
 

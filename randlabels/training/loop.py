@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, interrupts, owner, proofs, records, runs, states
+from randlabels import disk, interrupts, owner, progress, proofs, records, runs, states
 from randlabels.analysis.layer_inputs import check_model
-from randlabels.backend import check_backend, machine
+from randlabels.backend import check_backend, say_machine
 from randlabels.data import splits
 from randlabels.data.errors import DataError
 from randlabels.folders import check_can_hold_checkpoints, check_folder
@@ -88,7 +87,7 @@ def _is_finished(config: ConfigDict, directory: Path) -> bool:
     per_epoch = size // config.train.batch_size
     finished = mending.is_finished(directory, config, _kept(config, per_epoch), per_epoch)
     if finished:
-        tqdm.write(f"{directory} is finished already.", file=sys.stderr)
+        progress.say(f"{directory} is finished already.")
     return finished
 
 
@@ -103,7 +102,7 @@ def _train(config: ConfigDict, directory: Path, log: str) -> None:
     with interrupts.ending_with(interrupts.AT_ONCE, mark_interrupted):
         try:
             setup = prepare(config)
-            tqdm.write(f"{directory.name}, on {machine()}: {setup.memory}.", file=sys.stderr)
+            say_machine(directory.name, str(setup.memory))
             _check_space(setup, directory)
             found = agreed(setup, directory)
             workdir.write_config(directory, config)
@@ -179,14 +178,13 @@ def run_epochs(
     state = setup.layout.spread(state)
     train_epoch, evaluate = _programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
-    progress = tqdm(
+    bar = progress.bar(
         total=settings.epochs,
         initial=max(first - 1, 0),
         unit="epoch",
         desc=directory.name,
-        mininterval=0.1 if sys.stderr.isatty() else 10,  # seconds; a log needs no animation
     )
-    with progress, contextlib.ExitStack() as until_saved:
+    with bar, contextlib.ExitStack() as until_saved:
         until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
         kept = _kept(setup.config, per_epoch)
         writer = until_saved.enter_context(checkpoints.open_manager(directory, kept))
@@ -196,7 +194,7 @@ def run_epochs(
             metrics: dict[str, Any] = {}
             if epoch > 0:
                 state, metrics = train_epoch(epoch, state)
-                progress.update()
+                bar.update()
             metrics |= evaluate(state) if epoch in evaluated else {}
             if epoch == max(first, 1):  # what takes long is compiled: from now on epochs end
                 until_saved.enter_context(interrupts.finishing())
@@ -204,7 +202,7 @@ def run_epochs(
                 record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
                 journal.append(record)
                 write(record)
-                _show(progress, metrics)
+                _show(bar, metrics)
                 _note(setup, directory, watch.see(record), epoch)
             if epoch == settings.epochs:
                 _note(setup, directory, watch.finish(), epoch)
@@ -289,7 +287,7 @@ def _resume(
     state = setup.state
     if found.step >= 0:
         state = checkpoints.restore(directory, found.step, setup.state)
-        tqdm.write(f"Continuing {directory} after epoch {found.epoch}.", file=sys.stderr)
+        progress.say(f"Continuing {directory} after epoch {found.epoch}.")
     for line in found.metrics.splitlines():
         watch.see(json.loads(line))
     if found.epoch == setup.config.train.epochs:  # no evaluation will follow
@@ -326,10 +324,10 @@ def _note(setup: Setup, directory: Path, changed: Sequence[Network], epoch: int)
             logging.warning("Epoch %d: networks %s %s.", epoch, networks, meaning)
 
 
-def _show(progress: tqdm, metrics: dict[str, Any]) -> None:
+def _show(bar: tqdm, metrics: dict[str, Any]) -> None:
     shown = {
         name.replace("_accuracy", ""): f"{np.nanmean(metrics[name]):.3f}"
         for name in ("train_accuracy", "test_accuracy")
         if name in metrics
     }
-    progress.set_postfix(shown, refresh=False)
+    bar.set_postfix(shown, refresh=False)

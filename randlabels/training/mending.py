@@ -8,16 +8,14 @@ What came after is trained again.
 import dataclasses
 import re
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
-from randlabels import proofs, records, runs
+from randlabels import progress, proofs, records, runs
 from randlabels.data.sketch import agree
 from randlabels.errors import InputError
 from randlabels.models.own import check_variables
@@ -289,11 +287,11 @@ def adopt(workdir: Path, found: Agreed, table: list[Network]) -> None:
         wrong = sentence.removesuffix(f"; {runs.MENDED}").removesuffix(".")
         logging.warning("%s; what does not fit is trained again.", wrong)
     if found.step < 0 and (found.passed_over or _read_metrics(workdir)):
-        tqdm.write(f"{workdir} is trained from the start.", file=sys.stderr)
+        progress.say(f"{workdir} is trained from the start.")
     if found.networks:
         table[:] = found.networks
         if _rows(_saved_table(workdir)) != _rows(table):
-            tqdm.write(f"networks.json in {workdir} is made anew.", file=sys.stderr)
+            progress.say(f"networks.json in {workdir} is made anew.")
     folder = workdir / runs.CHECKPOINTS
     for step in found.surplus:
         _remove(folder / str(step))

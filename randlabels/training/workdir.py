@@ -10,16 +10,14 @@ import functools
 import importlib.metadata
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
-from randlabels import proofs, records, runs
+from randlabels import progress, proofs, records, runs
 from randlabels.config_rules import flatten
 from randlabels.errors import InputError
 from randlabels.networks import Network
@@ -53,7 +51,7 @@ def claim(workdir: Path, config: ConfigDict) -> None:
         _refuse_differences(workdir, ours, trained[newest])
     for name in ("config.json", "status.json"):
         if not _readable(workdir / name, ours):
-            tqdm.write(f"{name} in {workdir} is made anew.", file=sys.stderr)
+            progress.say(f"{name} in {workdir} is made anew.")
 
 
 def _is_ours(workdir: Path, config: ConfigDict, checkpoints: Sequence[bool]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from randlabels import backend
 from randlabels.analysis.kernel_order import in_our_order
 from randlabels.analysis.own_kernel import compare_kernel
 from randlabels.compare import compare_weights
@@ -310,7 +311,8 @@ def test_one_command_makes_one_page(tmp_path, capsys):
     assert "http" not in page.replace("https://arxiv.org", "")
 
 
-def test_the_page_says_how_it_was_made(tmp_path):
+def test_the_page_says_how_it_was_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(backend, "_machine_named", [])
     write(tmp_path / "net.npz", {"w": planted(VECTORS, 40)})
     _, folder = compare_weights(
         tmp_path / "net.npz", "w", "dead_leaves", strides=2, padding="SAME", random_bases=7
@@ -319,6 +321,7 @@ def test_the_page_says_how_it_was_made(tmp_path):
         assert text in (folder / "page.html").read_text()
     saved = json.loads((folder / "comparison.json").read_text())["asked"]
     assert (saved["strides"], saved["padding"]) == ("2", "SAME")
+    assert f"w of net.npz, on {backend.machine()}.\n" in capsys.readouterr().err
 
 
 def test_weights_that_are_no_numbers_are_left_out_or_refused(tmp_path):

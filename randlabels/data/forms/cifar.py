@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from randlabels import progress
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.raw import Examples, RawData, check_labels
@@ -55,7 +55,7 @@ def read_cifar(path: Path, name: str) -> RawData:
     layout = LAYOUTS[name]
     wanted = (*layout.train_files, *layout.test_files, *layout.names_files.values())
     contents = {}
-    with tqdm(total=len(wanted), disable=None, desc=f"reading {path.name}") as bar:
+    with progress.bar(total=len(wanted), disable=None, desc=f"reading {path.name}") as bar:
         for file, content in bounded.tar_files(path, _LARGEST):
             if file.parts[-2:-1] == (layout.folder,) and file.name in wanted:
                 contents[file.name] = content()

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
+from randlabels import progress
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.pictures import SUFFIXES, read_splits
@@ -74,7 +73,7 @@ def _files(path: Path) -> tuple[dict[str, Content], list[str], set[str]]:
     files: dict[str, Content] = {}
     others: list[str] = []
     folders: set[str] = set()
-    for file, content in tqdm(entries, desc="reading files", unit="file", disable=None):
+    for file, content in progress.bar(entries, desc="reading files", unit="file", disable=None):
         parts = file.parts
         if any((part.startswith(".") and part != "..") or part in _OF_MACOS for part in parts):
             continue

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
+from randlabels import progress
 from randlabels.data import bounded
 from randlabels.data.errors import DataError
 from randlabels.data.forms.raw import Examples, Wishes
@@ -179,7 +179,7 @@ def decode_all(
     kept: list[str] = []
     unusable: list[str] = []
     enlarged = 0
-    bar = tqdm(files.items(), desc="decoding images", unit="image", disable=None)
+    bar = progress.bar(files.items(), desc="decoding images", unit="image", disable=None)
     for name, content in bar:
         try:
             pixels, larger = decode(content(), wishes)
