@@ -1,10 +1,16 @@
 """launch/colab.ipynb, its code cells executed on runs that were really trained."""
 
+import base64
+import importlib.util
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,31 +23,37 @@ from randlabels.training.loop import train
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = json.loads((ROOT / "launch" / "colab.ipynb").read_text())
+SOURCES = {
+    cell["id"]: "".join(cell["source"]) for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"
+}
+OWN_PICTURES = ("pictures", "pictures-run", "pictures-page")  # carried out in Jupyter, below
+PICTURE = re.compile(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)">')
 
 
 class Shown:
-    """What the notebook hands to IPython's Image and Markdown."""
+    """What the notebook hands to IPython's HTML and Markdown."""
 
     def __init__(self, data):
         self.data = data
 
 
 def execute(workdir):
-    """(namespace, pictures as bytes, texts) of the notebook on a workdir, not in the repository."""
+    """(namespace, [(alternative text, base64)], texts) of the notebook on a workdir elsewhere."""
     shown = []
     ipython = ModuleType("IPython.display")  # IPython itself comes with Jupyter, not with us
-    ipython.Image, ipython.Markdown, ipython.display = Shown, Shown, shown.append
+    ipython.HTML, ipython.Markdown = Shown, Shown
+    ipython.display = lambda *several: shown.extend(several)
     namespace = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "IPython.display", ipython)
         patch.setenv("RANDLABELS_WORKDIR", str(workdir))
         patch.setattr(subprocess, "run", refuse)
         patch.chdir(workdir.parent)
-        for cell in NOTEBOOK["cells"]:
-            if cell["cell_type"] == "code":
-                exec(compile("".join(cell["source"]), cell["id"], "exec"), namespace)
-    pictures = [one.data for one in shown if isinstance(one.data, bytes)]
-    return namespace, pictures, [one.data for one in shown if isinstance(one.data, str)]
+        for name, source in SOURCES.items():
+            if name not in OWN_PICTURES:
+                exec(compile(source, name, "exec"), namespace)
+    texts = [one.data for one in shown]
+    return namespace, [found for text in texts for found in PICTURE.findall(text)], texts
 
 
 def refuse(*_, **__):
@@ -123,9 +135,10 @@ def test_every_picture_is_drawn(executed, tmp_path):
     _, _, pictures, _ = executed
     # curves, filters, eigenvectors, misalignment, f, closed form, f of own kernels
     assert len(pictures) == 7
-    for picture in pictures:
+    assert len({alt for alt, _ in pictures}) == 7  # each is described, as itself
+    for _, picture in pictures:
         path = tmp_path / "picture.png"
-        path.write_bytes(picture)
+        path.write_bytes(base64.b64decode(picture))
         with Image.open(path) as image:
             assert min(image.size) > 200
             assert len(image.convert("RGB").getcolors(1_000_000)) > 10
@@ -247,3 +260,120 @@ def test_without_a_run_it_names_the_command_that_makes_one(tmp_path, name):
     sentence = str(caught.value)
     assert "holds no run; `bash launch/quickstart.sh` makes runs/quickstart/upstream" in sentence
     assert "\n" not in sentence
+
+
+class Place:
+    """A session of a notebook beside a clone, in which the package is not installed."""
+
+    def __init__(self, folder, monkeypatch):
+        self.clone = folder / "somewhere"
+        (self.clone / "launch").mkdir(parents=True)
+        (self.clone / "launch" / "colab.ipynb").touch()
+        (self.clone / "setup.cfg").write_text((ROOT / "setup.cfg").read_text())
+        self.asked, self.patch = [], monkeypatch
+        find = importlib.util.find_spec
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.setattr(
+            importlib.util,
+            "find_spec",
+            lambda name: find(name) if str(self.clone) in sys.path else None,
+        )
+        monkeypatch.setattr(shutil, "which", lambda name: None)
+        monkeypatch.setattr(subprocess, "run", lambda command, check: self.asked.append(command))
+        monkeypatch.chdir(folder)
+
+    def run(self, replace=False, **versions):
+        """Run the first cell where packages of these versions are installed."""
+        there = [SimpleNamespace(metadata={"Name": n}, version=v) for n, v in versions.items()]
+        self.patch.setattr(metadata, "distributions", lambda: there)
+        source = SOURCES["install"]
+        assert source.count("REPLACE_JAX = False") == 1
+        if replace:
+            source = source.replace("REPLACE_JAX = False", "REPLACE_JAX = True")
+        exec(compile(source, "install", "exec"), {})
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    return Place(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("versions", "kept"),
+    [
+        ({}, []),
+        ({"jax": "0.10.2", "jaxlib": "0.10.2"}, ["jax==0.10.2", "jaxlib==0.10.2"]),
+        ({"jax": "0.11.3", "jaxlib": "0.11.2+cuda"}, ["jax==0.11.3", "jaxlib==0.11.2+cuda"]),
+    ],
+)
+def test_installation_keeps_a_jax_that_fits(place, versions, kept):
+    place.run(**versions)
+    (command,) = place.asked
+    assert command[1:] == ["-m", "pip", "install", "--quiet", "--editable", str(place.clone), *kept]
+    assert Path.cwd() == place.clone
+    place.run(**versions)  # once more in the same session
+    assert len(place.asked) == 1
+
+
+@pytest.mark.parametrize("jax", ["0.4.30", "0.12.0"])
+def test_a_jax_that_does_not_fit_is_replaced_only_if_asked_for(place, capsys, jax):
+    with pytest.raises(ImportError, match=rf"jax {jax} is installed, .* needs jax<.*>=") as caught:
+        place.run(jax=jax, jaxlib=jax)
+    assert "nothing was changed. Set REPLACE_JAX = True" in str(caught.value)
+    assert place.asked == []
+    place.run(replace=True, jax=jax, libtpu="1")
+    assert place.asked[0][-1] == f"{place.clone}[tpu]"
+    assert "restart the session" in capsys.readouterr().out
+
+
+IN_JUPYTER = """
+import sys
+import nbformat
+from nbclient import NotebookClient
+
+notebook = nbformat.read(sys.argv[1], 4)
+asks = "from ipykernel.kernelapp import IPKernelApp; print(IPKernelApp.instance().ip)"
+notebook.cells.append(nbformat.v4.new_code_cell(asks))
+client = NotebookClient(notebook, timeout=200, resources={"metadata": {"path": "."}})
+client.create_kernel_manager()
+client.km.ip = "127.0.0.1"  # nobody else on the network may give it commands
+client.execute()
+nbformat.write(notebook, "executed.ipynb")
+"""
+
+
+@pytest.mark.slow
+def test_all_of_it_in_jupyter(executed, tmp_path):
+    """In a kernel of its own, and with it the way from class folders to figures and a page."""
+    for name in ("nbclient", "ipykernel"):
+        pytest.importorskip(name, reason="needs the extra: pip install -e .[notebook]")
+    private = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
+    done = subprocess.run(
+        [sys.executable, "-c", IN_JUPYTER, ROOT / "launch" / "colab.ipynb"],
+        cwd=tmp_path,
+        env=os.environ
+        | {name: str(tmp_path / "jupyter") for name in private}
+        | {"RANDLABELS_WORKDIR": str(executed[0]), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = json.loads((tmp_path / "executed.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    printed = "".join(text for one in outputs for text in one.get("text", ()))
+    assert printed.splitlines()[-1] == "127.0.0.1"
+    assert "Warning" not in printed
+    data = [one["data"] for one in outputs if "data" in one]
+    shown = "".join(text for one in data for text in one.get("text/html", ()))
+    assert len(PICTURE.findall(shown)) == shown.count("<img") == 8
+    assert 'srcdoc="&lt;!doctype html' in shown.lower()
+    assert len(list((tmp_path / "runs" / "my_pictures" / "figures").glob("*.png"))) >= 3
+    if importlib.util.find_spec("ipywidgets"):
+        widgets = [one for one in data if "application/vnd.jupyter.widget-view+json" in one]
+        assert len(widgets) >= 3  # reading, decoding, training, analysis
+        assert "%|" not in printed  # and no bar of text
+
+
+def test_from_class_folders_to_figures_takes_ten_lines():
+    assert sum(bool(line.strip()) for line in SOURCES["pictures-run"].splitlines()) <= 10
