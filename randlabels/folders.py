@@ -65,7 +65,7 @@ def existing(what: str, path: str | Path) -> Path:
     try:
         mode = found.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{named} does not exist.") from error
+        raise InputError(f"{what} {str(path)!r} does not exist.") from error  # to its very end
     except (OSError, ValueError) as error:  # a zero byte is a ValueError
         why = (getattr(error, "strerror", None) or str(error)).lower()
         raise InputError(f"{named} cannot be read ({why}); give another path.") from error

@@ -42,7 +42,8 @@ def in_little_memory(code, *arguments):
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
 
-    end = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    # Not of `getrusage`, which counts what this process had when it forked.
+    end = "\nprint(next(s.split()[1] for s in open('/proc/self/status') if 'VmHWM' in s))"
     done = subprocess.run(
         [sys.executable, "-c", code + end, *map(str, arguments)],
         capture_output=True,
