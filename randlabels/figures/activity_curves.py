@@ -57,7 +57,7 @@ def plot(moments: Curves, ylabel: str = "share of inputs on which active") -> Fi
         style.tidy(ax)
     for ax in axes.flat[len(layers) :]:
         ax.set_axis_off()
-    figure.supxlabel("units, from the most to the least active")
+    figure.supxlabel("units, from the most to the least active (share of units)")
     figure.supylabel(ylabel)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from randlabels.figures import style
 
 _LABELS: dict[str, str | None] = {
-    "floor": "as many isotropic filters",
-    "random": "random bases",
+    "floor": "as many isotropic filters, 95%",
+    "random": "random bases, all of them",
     "data": "eigenvectors of the data",
 }
 
@@ -39,10 +39,10 @@ def plot(panels: Mapping[str, Mapping[int, OfSize]]) -> Figure:
             at = i + np.linspace(-0.1, 0.1, len(data))
             ax.plot(at, data, "o", color=style.BLUE, ms=5, alpha=0.7, label=labels["data"])
         ax.set_xticks(range(len(of_title)), [f"{size}x{size}" for size in of_title])
-        ax.set(title=title, xlabel="kernel")
-        ax.axhline(0, color="black", lw=0.6)
+        ax.set(title=title, xlabel="kernel (rows x columns of pixels)")
+        ax.axhline(0, color=style.BLACK, lw=0.6)
+        ax.set_ylabel(style.MISALIGNMENT)
         style.tidy(ax)
-    axes[0].set_ylabel("misalignment")
     axes[0].legend(frameon=False, fontsize="small", loc="upper left")
     return figure
 

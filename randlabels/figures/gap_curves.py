@@ -13,7 +13,7 @@ Gaps = Mapping[str, np.ndarray]
 def plot(
     panels: Mapping[str, tuple[np.ndarray, Gaps]],
     xlabel: str,
-    ylabel: str = "train accuracy above scratch",
+    ylabel: str = style.GAIN,
     scale: str = "linear",
 ) -> Figure:
     """One panel for each case, one curve for each arm.
@@ -32,16 +32,15 @@ def plot(
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, (title, (x, gaps)) in zip(axes, panels.items(), strict=True):
         for arm, values in gaps.items():
-            colour = style.arm_colour(arm)
-            ax.plot(x, values.mean(axis=1), color=colour, label=style.arm_label(arm))
-            ax.plot(x, values, ".", color=colour, alpha=0.6)
+            ax.plot(x, values.mean(axis=1), **style.arm_line(arm), label=style.arm_label(arm))
+            ax.plot(x, values, ".", color=style.arm_colour(arm), alpha=0.6)
         ax.axhline(0, color=style.GREY, linewidth=0.8)
         ax.set_xscale(scale)
         ax.set_xticks(x, [f"{value:g}" for value in x])
         ax.minorticks_off()
         ax.set(title=title, xlabel=xlabel)
         style.tidy(ax)
-    axes[0].set_ylabel(ylabel)
+    axes[0].set_ylabel(ylabel, fontsize="small")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure

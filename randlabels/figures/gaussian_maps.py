@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -54,17 +54,26 @@ def plot(panels: Mapping[str, MapPanel], columns: int) -> Figure:
 
     Args:
         panels: {title: maps}.
-        columns: panels in a row.
+        columns: panels in a row; those of a column have the same axes.
     """
-    figure, axes = _grid(panels, columns)
+    figure, axes = _grid(panels, columns, share="col")
     for ax, panel in zip(axes, panels.values(), strict=True):
         for label, f in panel.lines.items():
             colour = _LINES[label]
             dashes = "--" if label == "fitted" else "-"
             ax.fill_between(panel.entries, f.min(0), f.max(0), color=colour, alpha=0.2, lw=0)
             ax.plot(panel.entries, f.mean(0), dashes, color=colour, label=label)
-        ax.plot(list(panel.paper), list(panel.paper.values()), "kx", markersize=7, label="paper")
-        ax.set(xlabel="entry of the diagonal", ylabel=r"$f(\sigma)$")
+        ax.plot(
+            list(panel.paper),
+            list(panel.paper.values()),
+            "x",
+            color=style.BLACK,
+            markersize=7,
+            label="paper",
+        )
+        ax.set(
+            xlabel="entry of the diagonal (as in the title)", ylabel=r"$f(\sigma)$ (weight units)"
+        )
     _legend_below(figure, axes)
     return figure
 
@@ -87,12 +96,14 @@ def plot_distances(panels: Mapping[str, DistancePanel], columns: int) -> Figure:
             ax.plot(panel.epochs, distances.mean(0), color=colour, label=f"rate {rate}")
             _draw_stop(ax, *panel.stops[rate], colour, chosen=rate == panel.rule)
         rate, k = panel.fitted
-        ax.plot(panel.epochs[k], panel.lines[rate][:, k].mean(), "k*", markersize=10)
+        ax.plot(
+            panel.epochs[k], panel.lines[rate][:, k].mean(), "*", color=style.BLACK, markersize=10
+        )
         ax.set_xscale("symlog", linthresh=panel.epochs[1], linscale=0.5)
         ax.set_xticks(panel.epochs[::4], [f"{epoch}" for epoch in panel.epochs[::4]])
         ax.set_xticks([], minor=True)
         ax.set_ylim(bottom=0)
-        ax.set(xlabel="epoch", ylabel="distance to the paper")
+        ax.set(xlabel=style.EPOCHS, ylabel="distance to the paper (relative)")
         ax.yaxis.set_major_formatter(PercentFormatter(1))
     _legend_below(figure, axes)
     return figure
@@ -111,8 +122,10 @@ def _draw_stop(
         ax.plot(*place, "o", color=style.BLACK, markerfacecolor="none", markersize=12)
 
 
-def _grid(titles: Collection[str], columns: int) -> tuple[Figure, list[Axes]]:
-    figure, axes, _ = style.panel_grid(len(titles), columns, width=3.6, height=3.1)
+def _grid(
+    titles: Collection[str], columns: int, share: Literal["none", "col"] = "none"
+) -> tuple[Figure, list[Axes]]:
+    figure, axes, _ = style.panel_grid(len(titles), columns, width=3.6, height=3.1, share=share)
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize="small")
         style.tidy(ax)
@@ -121,10 +134,7 @@ def _grid(titles: Collection[str], columns: int) -> tuple[Figure, list[Axes]]:
 
 def _legend_below(figure: Figure, axes: list[Axes]) -> None:
     """One legend for all panels, of what any of them shows."""
-    keys: dict[str, Artist] = {}
-    for ax in axes:
-        handles, labels = ax.get_legend_handles_labels()
-        keys |= dict(zip(labels, handles, strict=True))
+    keys = style.legend_of_all(axes)
     figure.legend(
         handles=list(keys.values()),
         labels=list(keys),

@@ -38,11 +38,11 @@ def plot(panels: Mapping[str, ControlledAlignment]) -> Figure:
     labels = [EXACT, DATA, *names, RANDOM]
     height = 1.2 + 0.32 * len(labels)
     figure = style.new_figure(width=3.0 + 3.8 * len(panels), height=height)
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     places = dict(zip(labels, np.arange(len(labels))[::-1], strict=True))
     for ax, (title, of) in zip(axes, panels.items(), strict=True):
         _draw(ax, of, places)
-        ax.set(title=title, xlabel="misalignment", xscale="log")
+        ax.set(title=title, xlabel=style.MISALIGNMENT, xscale="log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from randlabels.figures import style
@@ -23,8 +22,7 @@ def plot(panels: Mapping[str, Curves]) -> Figure:
     figure = style.new_figure(width=5.2 * len(panels), height=4.2)
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
-        for number, (case, (sizes, values)) in enumerate(curves.items()):
-            colour = colormaps["tab10"](number)
+        for (case, (sizes, values)), colour in zip(curves.items(), style.SERIES, strict=False):
             means = np.array([v.mean() for v in values])
             low = means - [v.min() for v in values]
             high = [v.max() for v in values] - means
@@ -35,5 +33,5 @@ def plot(panels: Mapping[str, Curves]) -> Figure:
         ax.minorticks_off()
         ax.legend(frameon=False, fontsize="x-small")
         style.tidy(ax)
-    axes[0].set_ylabel("misalignment / floor")
+    axes[0].set_ylabel("misalignment M / its mean floor (ratio)")
     return figure

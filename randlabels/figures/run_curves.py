@@ -8,6 +8,12 @@ from randlabels.figures import style
 from randlabels.runs import Run
 
 
+def _name(metric: str) -> str:
+    """A metric with its unit."""
+    unit = {"accuracy": " (share of images)", "loss": " (mean over images)"}
+    return metric.replace("_", " ") + unit.get(metric.rsplit("_", 1)[-1], "")
+
+
 def plot(run: Run, metric: str = "train_accuracy") -> Figure:
     """A line for each arm, the mean of its healthy networks, over thin lines of single ones.
 
@@ -31,10 +37,9 @@ def plot(run: Run, metric: str = "train_accuracy") -> Figure:
         own = [row.network for row in run.networks if row.arm == arm and row.healthy]
         if not own:
             continue
-        colour = style.arm_colour(arm)
-        ax.plot(epochs, values[:, own], color=colour, alpha=0.3, lw=0.8)
-        ax.plot(epochs, values[:, own].mean(1), color=colour, label=style.arm_label(arm))
-    ax.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+        ax.plot(epochs, values[:, own], color=style.arm_colour(arm), alpha=0.3, lw=0.8)
+        ax.plot(epochs, values[:, own].mean(1), **style.arm_line(arm), label=style.arm_label(arm))
+    ax.set(xlabel=style.EPOCHS, ylabel=_name(metric))
     ax.legend(frameon=False, fontsize="small")
     style.tidy(ax)
     return figure

@@ -1,12 +1,13 @@
 """Labels, colours and sizes that all figures share; colours are told apart by colour-blind eyes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from randlabels.records import replacement
@@ -14,11 +15,10 @@ from randlabels.transfer.registry import ARMS
 
 DPI = 120
 
-# Okabe & Ito's palette.
+# Okabe & Ito's palette without its yellow, which is faint on white; grey is no hue: it is for what
+# others are compared with (scratch, chance, nulls).
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#666666"
-# Of Tol's muted scheme, those farthest from the others.
-WINE, OLIVE, INDIGO = "#882255", "#999933", "#332288"
 
 # For series that are not arms.
 SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
@@ -33,10 +33,21 @@ PALETTE = {
     "sky": SKY,
     "black": BLACK,
     "grey": GREY,
-    "wine": WINE,
-    "olive": OLIVE,
-    "indigo": INDIGO,
 }
+
+# For ordered things, such as checkpoints, dark to light; for values from 0 up; for both signs.
+ORDERED = LinearSegmentedColormap.from_list("ordered", [BLACK, BLUE, GREEN, ORANGE])
+UPWARDS = LinearSegmentedColormap.from_list("upwards", ["white", SKY, BLUE, BLACK])
+SIGNED = LinearSegmentedColormap.from_list("signed", [RED, "white", BLUE])
+
+# What axes show, with its unit.
+MISALIGNMENT = "misalignment M (nats)"
+ACCURACY = "train accuracy (share of images)"
+STEPS = "training steps (batches)"
+EPOCHS = "epochs of training"
+GAIN = "gain over scratch in mean train accuracy (share of images)"
+EIGENVALUE = r"eigenvalue $\sigma^2$ of the layer's inputs (input units$^2$)"
+DEVIATION = r"$\tau = f(\sigma)$ of the weights (weight units)"
 
 _COLUMNS = {
     "label_noise": "label noise",
@@ -54,6 +65,11 @@ def arm_label(arm: str) -> str:
 def arm_colour(arm: str) -> str:
     """An arm's colour, the same in every figure."""
     return PALETTE[ARMS[arm].colour]
+
+
+def arm_line(arm: str) -> dict[str, Any]:
+    """Colour and dashes of an arm's line; arms of one colour are variants of one another."""
+    return {"color": arm_colour(arm), "linestyle": ARMS[arm].line}
 
 
 def group_titles(groups: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -86,7 +102,7 @@ def epoch_label(epoch: float) -> str:
 
 def epoch_colours(count: int) -> np.ndarray:
     """Colours [count, 4] for successive checkpoints, from dark to light."""
-    return colormaps["viridis"](np.linspace(0, 0.85, count))
+    return ORDERED(np.linspace(0, 1, count))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -95,7 +111,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def panel_grid(
-    count: int, most: int, width: float, height: float, legend_width: float = 0.0
+    count: int,
+    most: int,
+    width: float,
+    height: float,
+    legend_width: float = 0.0,
+    share: Literal["none", "col", "all"] = "none",
 ) -> tuple[Figure, list[Axes], int]:
     """A figure of panels in rows of equal length, its panels row by row, and the number in a row.
 
@@ -105,11 +126,13 @@ def panel_grid(
         width: of a panel, in inches.
         height: of a panel, in inches.
         legend_width: of what stands beside the panels, in inches.
+        share: which panels have the same limits on both axes; those of a column, or all.
     """
     rows = -(-count // most)
     columns = -(-count // rows)
     figure = new_figure(width=width * columns + legend_width, height=height * rows)
-    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
+    axes = list(grid.ravel())
     for ax in axes[count:]:
         ax.set_axis_off()
     return figure, axes[:count], columns
@@ -118,6 +141,15 @@ def panel_grid(
 def tidy(ax: Axes) -> None:
     """Take away the lines above and on the right of a panel."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend_of_all(axes: Iterable[Axes]) -> dict[str, Artist]:
+    """{label: its artist} of what any of the panels shows, for one legend."""
+    shown: dict[str, Artist] = {}
+    for ax in axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            shown.setdefault(label, handle)
+    return shown
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -49,6 +49,8 @@ class Arm:
         copy: (layers of the earlier network, the same layers fresh, the model's flow) -> the layers
             to start with. Norms go with them.
         draw: a kernel of one layer, whose scale means nothing; biases become zero or `biases`.
+        line: its dashes in every figure, as matplotlib writes them; arms of one colour are variants
+            of one another, and differ in this.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Arm:
     reads: frozenset[str] = frozenset()
     copy: Callable[[Any, Any, Flow], Any] | None = None
     draw: Callable[[LayerToDraw], np.ndarray] | None = None
+    line: str = "-"
 
     def reads_run(self, curve: str) -> bool:
         """Whether its networks start from an earlier run, with this init.curve."""
@@ -87,18 +90,20 @@ _ENTRIES = (
     Arm(
         "procrustes_covariance",
         "drawn from covariance, channels aligned",
-        "wine",
+        "red",
         _REDRAWN | {"covariance"},
         draw=draw_from_rotated_covariance,
+        line="--",
     ),
     Arm(
         "by_rank",
         "eigenvalues by rank",
-        "olive",
+        "red",
         _REDRAWN | {"covariance"},
         draw=draw_by_rank,
+        line=":",
     ),
-    Arm("shuffled", "shuffled weights", "indigo", _REDRAWN, draw=shuffle_filters),
+    Arm("shuffled", "shuffled weights", "blue", _REDRAWN, draw=shuffle_filters, line="--"),
     Arm(
         "aligned",
         "aligned, from data alone",

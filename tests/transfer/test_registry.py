@@ -39,7 +39,7 @@ def test_entries_are_complete():
         assert (arm.copy is None) + (arm.draw is None) == (2 if name == "scratch" else 1)
         assert ("layers" in arm.reads) == (name != "scratch")
     assert len({arm.label for arm in ARMS.values()}) == len(ARMS)
-    assert len({arm.colour for arm in ARMS.values()}) == len(ARMS)
+    assert len({(arm.colour, arm.line) for arm in ARMS.values()}) == len(ARMS)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _figures(found: Cases) -> Drawings:
         for setting in SETTINGS
     }
     caption = f"Test accuracy, {BEST}. {BANDS}"
-    drawings["test"] = training_curves.plot(tested, "test accuracy"), caption
+    drawings["test"] = training_curves.plot(tested, "test accuracy (share of images)"), caption
     return drawings
 
 

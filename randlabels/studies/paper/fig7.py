@@ -181,7 +181,7 @@ def _figures(found: Reading) -> Drawings:
             for field, words in FIELDS.items()
         }
         drawings[f"{setting}_selectivity"] = (
-            activity_curves.plot(explained, "variance of responses explained"),
+            activity_curves.plot(explained, "variance of responses explained (share)"),
             f"Selectivity of the units of each layer of vgg16 after pre-training, {setting} "
             "setting. Means over seeds of the sorted shares of variance, 0 by chance.",
         )

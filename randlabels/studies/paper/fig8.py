@@ -89,7 +89,9 @@ def _figures(found: Cases) -> Drawings:
     }
     return {
         "gap": (
-            gap_curves.plot(panels, "width of the last layers, relative", scale="log"),
+            gap_curves.plot(
+                panels, "width of the last layers (over the standard width)", scale="log"
+            ),
             "Mean train accuracy above scratch of the same width. Points are seeds.",
         ),
         "curves": (
