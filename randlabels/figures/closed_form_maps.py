@@ -8,16 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from randlabels.eigen import (
-    ClosedFormFit,
-    closed_form_limit,
-    eigenspaces,
-    fit_closed_form,
-)
-from randlabels.figures import style
-
-# Eigenvalues this close, relative to the larger, are drawn as one eigenspace.
-TOLERANCE = 0.1
+from randlabels.eigen import ClosedFormFit, closed_form_limit, fit_closed_form
+from randlabels.figures import joined_maps, style
+from randlabels.figures.joined_maps import pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +42,6 @@ class CheckpointMap:
         return [fit_closed_form(np.sqrt(self.eigenvalues), one) for one in self.single]
 
 
-def pool(single: np.ndarray) -> np.ndarray:
-    """Map [d] of all networks' filters together, from maps [network, d] of equally many filters."""
-    return np.sqrt(np.square(single).mean(0))
-
-
 def plot_maps(
     panels: Mapping[str, Mapping[int, CheckpointMap]], ylabel: str, fitted: bool = False
 ) -> Figure:
@@ -65,17 +53,19 @@ def plot_maps(
         fitted: whether to draw the closed form.
 
     Returns:
-        A figure: pooled maps (points), through eigenspaces of near-equal eigenvalues (lines, with
-        bands for the range over networks), closed forms (dashed).
+        A figure: pooled maps as `joined_maps` draws them, closed forms (dashed); the same axes in
+        all panels.
     """
     figure = style.new_figure(width=4.6 * len(panels), height=3.8)
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     for ax, (title, maps) in zip(axes, panels.items(), strict=True):
         colours = style.epoch_colours(len(maps))
         for (epoch, drawn), colour in zip(maps.items(), colours, strict=True):
             _draw_map(ax, drawn, colour, style.epoch_label(epoch), fitted)
-        ax.set(title=title, xscale="log", xlabel=r"eigenvalue $\sigma^2$ of the data's patches")
+        ax.set(title=title, xscale="log", xlabel=style.EIGENVALUE)
         style.tidy(ax)
+    if fitted:
+        axes[0].plot([], [], "--", color=style.GREY, lw=1, label="closed form, fitted to each")
     axes[0].set_ylim(bottom=0)  # after all panels: they share the axis
     axes[0].set_ylabel(ylabel)
     axes[0].legend(frameon=False, fontsize="small", loc="upper left")
@@ -83,17 +73,9 @@ def plot_maps(
 
 
 def _draw_map(ax: Axes, drawn: CheckpointMap, colour: np.ndarray, label: str, fitted: bool) -> None:
-    values, pooled = drawn.eigenvalues, drawn.pooled
-    spaces = eigenspaces(values, TOLERANCE)
-    members = [np.flatnonzero(spaces == space) for space in np.unique(spaces)]
-    at = [values[chosen].mean() for chosen in members]
-    # The root mean square is f of an eigenspace: tau^2 averages the variances along its vectors.
-    single = np.array([np.sqrt(np.square(drawn.single[:, c]).mean(1)) for c in members])
-    ax.fill_between(at, single.min(1), single.max(1), color=colour, alpha=0.15, lw=0)
-    ax.plot(at, [pool(pooled[chosen]) for chosen in members], color=colour, lw=1.8)
-    ax.plot(values, pooled, "o", color=colour, ms=3, label=label)
+    joined_maps.draw(ax, drawn.eigenvalues, drawn.pooled, drawn.single, colour, label)
     if fitted:
-        grid = np.geomspace(values.min(), values.max(), 200)
+        grid = np.geomspace(drawn.eigenvalues.min(), drawn.eigenvalues.max(), 200)
         curve = drawn.fit.amplitude * closed_form_limit(np.sqrt(grid), drawn.fit.eta_t)
         ax.plot(grid, curve, "--", color=colour, lw=1)
 
@@ -119,9 +101,9 @@ def plot_peaks(panels: Mapping[str, Sequence[CheckpointMap]]) -> Figure:
         ax.fill_between(steps, single.min(1), single.max(1), color=style.RED, alpha=0.2, lw=0)
         ax.plot(steps, pooled, "s-", color=style.RED, ms=4, label="closed form, fitted")
         ax.plot(steps, [m.peak for m in maps], "o", color=style.BLUE, label="largest value")
-        ax.set(title=title, xscale="log", yscale="log", xlabel="steps")
+        ax.set(title=title, xscale="log", yscale="log", xlabel=style.STEPS)
         ax.xaxis.set_minor_formatter("")
         style.tidy(ax)
-    axes[0].set_ylabel(r"eigenvalue $\sigma^2$ at the peak")
+    axes[0].set_ylabel(r"eigenvalue $\sigma^2$ at the peak (input units$^2$)")
     axes[0].legend(frameon=False, fontsize="small")
     return figure

@@ -1,9 +1,10 @@
 """Figures of filters that others have trained, beside the eigenvectors of images."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from randlabels.analysis.own_kernel import KernelComparison
-from randlabels.figures import learned_controls, style
+from randlabels.figures import joined_maps, learned_controls, style
 from randlabels.figures.eigenvector_tiles import tile
 
 _COLOURS = {"weights": style.BLUE, "learned": style.GREEN}
@@ -33,9 +34,9 @@ def _maps(found: KernelComparison) -> Figure:
     figure = style.new_figure(width=5.4, height=3.8)
     ax = figure.subplots()
     for name, of in found.sets.items():
-        ax.plot(found.eigenvalues, of.tau, "o-", ms=3, color=_COLOURS[name], label=name)
-    ax.set(xscale="log", xlabel=r"eigenvalue $\sigma^2$ of the images' patches")
-    ax.set_ylabel(r"$\tau = f(\sigma)$ of the filters")
+        none = np.empty((0, len(of.tau)))
+        joined_maps.draw(ax, found.eigenvalues, of.tau, none, _COLOURS[name], name)
+    ax.set(xscale="log", xlabel=style.EIGENVALUE, ylabel=style.DEVIATION)
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, fontsize="small")
     style.tidy(ax)
@@ -52,5 +53,6 @@ def _tiles(found: KernelComparison) -> Figure:
             ax.imshow(tile(vectors[:, i], found.kernel_shape[:3]), cmap="gray", vmin=0, vmax=1)
             ax.set_xticks([])
             ax.set_yticks([])
+            style.tidy(ax)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from randlabels.figures import style
+from randlabels.figures import joined_maps, style
 
 COLUMNS = 4
 
@@ -20,23 +20,23 @@ def plot(panels: Mapping[str, Maps]) -> Figure:
         panels: {title: (eigenvalues of the layer's inputs, f at the start, f at the end)}.
 
     Returns:
-        A figure: lines are root mean squares over networks (networks pooled), bands go from the
-        lowest to the highest network.
+        A figure with the same axes in all panels: networks pooled as `joined_maps` draws them.
     """
-    figure, axes, columns = style.panel_grid(len(panels), COLUMNS, width=3.3, height=2.8)
+    figure, axes, columns = style.panel_grid(
+        len(panels), COLUMNS, width=3.3, height=2.8, share="all"
+    )
     for ax, (title, (values, start, end)) in zip(axes, panels.items(), strict=True):
         for maps, colour, label in (
             (start, style.GREY, "at initialisation"),
             (end, style.BLUE, "at the end"),
         ):
-            ax.fill_between(values, maps.min(0), maps.max(0), color=colour, alpha=0.15, lw=0)
-            pooled = np.sqrt(np.square(maps).mean(0))
-            ax.plot(values, pooled, "o-", ms=3, color=colour, label=label)
-        ax.set(title=title, xscale="log", ylim=(0, None))
+            joined_maps.draw(ax, values, joined_maps.pool(maps), maps, colour, label)
+        ax.set(title=title, xscale="log")
         style.tidy(ax)
     for ax in axes[-columns:]:
-        ax.set_xlabel(r"eigenvalue $\sigma^2$ of the inputs")
-    for ax in axes[::columns]:
-        ax.set_ylabel(r"$f(\sigma)$")
+        ax.tick_params(labelbottom=True)  # also above an empty place
+    figure.supxlabel(style.EIGENVALUE, fontsize="medium")
+    figure.supylabel(style.DEVIATION, fontsize="medium")
+    axes[0].set_ylim(bottom=0)  # after all panels: they share the axis
     axes[0].legend(frameon=False, fontsize="small")
     return figure

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from randlabels.eigen import closed_form_limit, fit_closed_form, misalignment, misalignment_floor
-from randlabels.figures.closed_form_maps import CheckpointMap, pool
+from randlabels.figures.closed_form_maps import CheckpointMap
+from randlabels.figures.joined_maps import pool
 from randlabels.runs import Run
 from randlabels.studies.families.label_kinds import paper_steps
 from randlabels.studies.paper import fig4

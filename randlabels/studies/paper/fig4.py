@@ -15,8 +15,9 @@ import numpy as np
 from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.analysis.records import Alignment
 from randlabels.eigen import ClosedFormFit, energy_profile
-from randlabels.figures import closed_form_maps
-from randlabels.figures.closed_form_maps import CheckpointMap, pool
+from randlabels.figures import closed_form_maps, style
+from randlabels.figures.closed_form_maps import CheckpointMap
+from randlabels.figures.joined_maps import pool
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Primary, Study, Tables
 from randlabels.studies.families import UNKNOWN_SEEDS
@@ -140,7 +141,7 @@ def _figures(found: Mapping[str, Maps]) -> Drawings:
     return {
         "fig4": (
             closed_form_maps.plot_maps(
-                {labels: maps.f for labels, maps in of_labels.items()}, r"$f(\sigma)$"
+                {labels: maps.f for labels, maps in of_labels.items()}, style.DEVIATION
             ),
             "Eigenvalue map f of the first layer against the eigenvalues of the data's patches, at "
             f"the paper's epochs of 195 steps. {shown}",
@@ -148,7 +149,7 @@ def _figures(found: Mapping[str, Maps]) -> Drawings:
         "learned": (
             closed_form_maps.plot_maps(
                 {labels: maps.learned_at for labels, maps in of_labels.items()},
-                r"map of $w_t - w_0$",
+                r"$f(\sigma)$ of what was learned, $w_t - w_0$ (weight units)",
                 fitted=True,
             ),
             "The same map of what was learned, the weights minus the initial ones. Dashed: the "
