@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from randlabels.figures import style
+from randlabels.figures.misalignment_over_training import DATA, FLOOR, RANDOM
 
 Checkpoint = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -30,13 +31,13 @@ def plot(panels: Mapping[str, tuple[np.ndarray, Sequence[Checkpoint]]]) -> Figur
         low, high = np.transpose(within)
         ax.fill_between(epochs, low, high, color=style.GREY, alpha=0.2, lw=0)
         ax.plot(epochs, low, "--", color=style.GREY, lw=0.8)
-        ax.plot(epochs, high, "--", color=style.GREY, lw=0.8, label="as many isotropic filters")
-        _line(ax, epochs, random, style.RED, "random bases")
-        _line(ax, epochs, data, style.BLUE, "eigenvectors of the data")
-        ax.set(title=title, xlabel="epoch")
+        ax.plot(epochs, high, "--", color=style.GREY, lw=0.8, label=FLOOR)
+        _line(ax, epochs, random, style.RED, RANDOM)
+        _line(ax, epochs, data, style.BLUE, DATA)
+        ax.set(title=title, xlabel=style.EPOCHS)
         ax.set_ylim(bottom=0)
         style.tidy(ax)
-    axes[0].set_ylabel("misalignment, single networks")
+    axes[0].set_ylabel(f"{style.MISALIGNMENT}\nof each single network's weights")
     axes[-1].legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
