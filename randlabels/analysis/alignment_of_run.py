@@ -48,6 +48,8 @@ _WITHIN_GROUP = ("network", "seed", "label_seed", "source", *EPOCHS)
 
 # Eigenvectors of the data and of pooled weights that are kept for pictures.
 LEADING = 10
+# A basis of at most so many is kept whole: a filter's match need not be among the leading ones.
+WHOLE = 150
 
 # Float64 numbers of filters that are held at once (256 MiB).
 _MAX_NUMBERS = 2**25
@@ -350,11 +352,12 @@ def _layer_alignment(
     if not records:
         raise InputError(f"{run.workdir} has no intact checkpoint; train it again.")
     basis = bases(0, 0) if first else None
+    kept = WHOLE if basis is not None and len(basis.values) <= WHOLE else LEADING
     data = LayerData(
         basis=f"inputs at {inputs}" if basis is None else "first layer inputs",
         kernel_shape=layer.kernel_shape,
         count=len(task.images) * layer.patches_per_image,
         eigenvalues=None if basis is None else basis.values,
-        eigenvectors=None if basis is None else basis.vectors[:, :LEADING],
+        eigenvectors=None if basis is None else basis.vectors[:, :kept],
     )
     return LayerAlignment(data, records, skipped)

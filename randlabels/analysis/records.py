@@ -166,7 +166,7 @@ class LayerData:
         kernel_shape: of one network.
         count: of patches that Sigma_x is measured on.
         eigenvalues: of the Sigma_x that all networks share [d]; None where each has its own.
-        eigenvectors: the leading ones, as columns [d, k]; None likewise.
+        eigenvectors: the leading ones, as columns [d, k], of small filters all; None likewise.
     """
 
     basis: str

@@ -19,18 +19,19 @@ def alignment_figures(alignment: Alignment, layer: str) -> dict[str, tuple[Figur
         f"eigenvalue_map_{name}": (
             eigenvalue_map.plot(records),
             f"Eigenvalue map of {layer}: standard deviation tau of the weights along the i-th "
-            "eigenvector of the inputs' covariance, against its eigenvalue. Lines are all networks "
-            "pooled, bands go from the lowest to the highest network.",
+            "eigenvector of the inputs' covariance, against its eigenvalue. Points are all "
+            "networks pooled; lines go through near-tied eigenvalues together, bands from the "
+            "lowest to the highest network.",
         )
     }
     if not all(record.singular for record in records):
         found[f"misalignment_{name}"] = (
             misalignment_over_training.plot(records),
-            f"Misalignment of {layer}'s weights during training. Blue: to the eigenvectors of the "
-            "inputs' covariance, all networks pooled (thick), single networks (thin; they have "
-            "fewer filters and so a higher floor), and the nominal 95% bootstrap interval for "
-            "infinitely many networks. Red: pooled weights to random orthonormal bases, all of "
-            "them. Grey: as many isotropic filters as are pooled, 95% of samples.",
+            f"Misalignment of {layer}'s weights during training, of all networks pooled and of "
+            "single ones, which have fewer filters and so a higher floor. Blue: to the "
+            "eigenvectors of the inputs' covariance, and the nominal 95% bootstrap interval for "
+            "infinitely many networks. Red: the same weights to random orthonormal bases, all of "
+            "them. Grey: as many isotropic filters, 95% of samples.",
         )
     shape = data.kernel_shape
     is_image = len(shape) == 4 and shape[-2] in (1, 3)
@@ -38,6 +39,8 @@ def alignment_figures(alignment: Alignment, layer: str) -> dict[str, tuple[Figur
         found[f"eigenvectors_{name}"] = (
             eigenvector_tiles.plot(data, records),
             f"Leading eigenvectors of the covariance of the data's patches and of {layer}'s "
-            "weights, all networks pooled, at the last checkpoint. Grey is zero.",
+            "weights, all networks pooled, at the last checkpoint, each of the latter above the "
+            "data's eigenvector that it is most like, with its rank and their |cosine|; all "
+            "|cosines| below. Grey is zero. Vectors of near-tied eigenvalues are not determined.",
         )
     return found

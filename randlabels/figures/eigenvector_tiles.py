@@ -5,16 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from randlabels.analysis.records import LayerData
+from randlabels.analysis.records import AlignmentRecord, LayerData
 from randlabels.figures import style
 from randlabels.figures.groups import Records, by_group, pooled
 
 TILES = 8
+CHANCE_SAMPLES = 2000
+
+# Of rows of the figure, relative: tiles with their words, and the map of cosines.
+_TILE_HEIGHT, _MAP_HEIGHT = 1.0, 1.3
 
 
 def plot(data: LayerData, records: Records) -> Figure:
-    """A row of tiles for the data and one for the pooled weights of each group of networks.
+    """Tiles of the data; then, for each group of networks, of the weights with their matches.
 
     Args:
         data: of the layer.
@@ -22,8 +27,9 @@ def plot(data: LayerData, records: Records) -> Figure:
 
     Returns:
         A figure. Each tile is scaled to its own largest entry, grey is zero. Below a tile of the
-        weights: the rank of the data's eigenvector that it is most like, and their cosine. The
-        order differs where the eigenvalue map falls.
+        weights: the data's eigenvector that it is most like, its rank, and their |cosine|. The
+        order differs where the eigenvalue map falls. Below them a map of all |cosines|, with a ring
+        at each match, and how large that of a random direction with its match is by chance.
 
     Raises:
         ValueError: if the filters are not images of 1 or 3 channels, or networks differ in the
@@ -36,21 +42,20 @@ def plot(data: LayerData, records: Records) -> Figure:
         raise ValueError("the inputs of the layer have eigenvectors of their own in each network.")
     last = {title: pooled(group)[-1] for title, group in by_group(records).items()}
     count = min(TILES, data.eigenvectors.shape[1])
-    figure = style.new_figure(width=1.1 * count + 1.4, height=1.45 + 1.75 * len(last))
-    axes = figure.subplots(1 + len(last), count, squeeze=False)
-    _draw_row(axes[0], data.eigenvectors, data.eigenvalues, shape, "data", r"$\sigma^2$")
-    for i, ax in enumerate(axes[0]):
-        ax.set_xlabel(f"$v_{{{i + 1}}}$", fontsize="small")
-    for row, (title, record) in zip(axes[1:], last.items(), strict=True):
-        name = "\n".join(filter(None, ["weights", style.epoch_label(record.epoch), title]))
-        vectors, ranks = record.filter_eigenvectors, record.nearest_rank
-        cosines = record.nearest_cosine
-        assert vectors is not None  # as the layer's are not
-        assert ranks is not None
-        assert cosines is not None
-        _draw_row(row, vectors, record.filter_eigenvalues, shape, name, r"$\tau^2$")
-        for ax, rank, cosine in zip(row, ranks, cosines, strict=False):
-            ax.set_xlabel(f"$v_{{{rank + 1}}}$: {cosine:.2f}", fontsize="small")
+    heights = [_TILE_HEIGHT, *[_TILE_HEIGHT, _TILE_HEIGHT, _MAP_HEIGHT] * len(last)]
+    figure = style.new_figure(width=1.1 * count + 1.8, height=1.5 * sum(heights))
+    grid = figure.add_gridspec(len(heights), count, height_ratios=heights)
+    first = [figure.add_subplot(grid[0, i]) for i in range(count)]
+    titles = [rf"$\sigma^2$ = {value:.3g}" for value in data.eigenvalues[:count]]
+    below = [f"$v_{{{i + 1}}}$" for i in range(count)]
+    _draw_row(first, list(data.eigenvectors.T[:count]), shape, "data", titles, below)
+    for number, (title, record) in enumerate(last.items()):
+        at = 1 + 3 * number
+        rows = [[figure.add_subplot(grid[at + k, i]) for i in range(count)] for k in range(2)]
+        _draw_matches(rows, data.eigenvectors, record, shape, title)
+        ax = figure.add_subplot(grid[at + 2, :])
+        image = _draw_cosines(ax, data.eigenvectors, record, count)
+        figure.colorbar(image, ax=ax, label="|cosine|", pad=0.01)
     return figure
 
 
@@ -59,17 +64,76 @@ def tile(vector: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return (0.5 + 0.5 * vector / np.abs(vector).max()).reshape(shape)
 
 
+def chance_cosine(dim: int) -> float:
+    """|Cosine| that a random direction of `dim` has with its best match in a basis: 95% below."""
+    directions = np.random.default_rng(0).standard_normal((CHANCE_SAMPLES, dim))
+    best = np.abs(directions).max(1) / np.linalg.norm(directions, axis=1)
+    return float(np.quantile(best, 0.95))
+
+
+def _draw_matches(
+    rows: Sequence[Sequence[Axes]],
+    basis: np.ndarray,
+    record: AlignmentRecord,
+    shape: tuple[int, ...],
+    title: str,
+) -> None:
+    """Eigenvectors of the weights, and below each the data's that it is most like."""
+    count = len(rows[0])
+    vectors, ranks, cosines = record.filter_eigenvectors, record.nearest_rank, record.nearest_cosine
+    assert vectors is not None  # as the layer's are not
+    assert ranks is not None
+    assert cosines is not None
+    name = "\n".join(filter(None, ["weights", style.epoch_label(record.epoch), title]))
+    titles = [rf"$\tau^2$ = {value:.3g}" for value in record.filter_eigenvalues[:count]]
+    _draw_row(rows[0], list(vectors.T[:count]), shape, name, titles, [""] * count)
+    # A large layer keeps but the leading eigenvectors of its data.
+    matches = [basis[:, rank] if rank < basis.shape[1] else None for rank in ranks[:count]]
+    below = [
+        f"$v_{{{rank + 1}}}$: {cosine:.2f}" for rank, cosine in zip(ranks, cosines, strict=True)
+    ]
+    _draw_row(rows[1], matches, shape, "their match\nin the data", [""] * count, below[:count])
+
+
 def _draw_row(
     axes: Sequence[Axes],
-    vectors: np.ndarray,
-    values: np.ndarray,
+    vectors: Sequence[np.ndarray | None],
     shape: tuple[int, ...],
     name: str,
-    symbol: str,
+    titles: Sequence[str],
+    below: Sequence[str],
 ) -> None:
-    for i, ax in enumerate(axes):
-        ax.imshow(tile(vectors[:, i], shape), cmap="gray", vmin=0, vmax=1)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.set_title(f"{symbol} = {values[i]:.3g}", fontsize="small")
+    for ax, vector, title, words in zip(axes, vectors, titles, below, strict=True):
+        if vector is None:
+            ax.text(0.5, 0.5, "not kept", ha="center", va="center", transform=ax.transAxes)
+            ax.set_aspect("equal")
+        else:
+            ax.imshow(tile(vector, shape), cmap="gray", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize="small")
+        ax.set_xlabel(words, fontsize="small")
+        style.tidy(ax)
     axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+def _draw_cosines(ax: Axes, basis: np.ndarray, record: AlignmentRecord, count: int) -> AxesImage:
+    """All |cosines| of the weights' eigenvectors (down) with the data's (across)."""
+    vectors, ranks = record.filter_eigenvectors, record.nearest_rank
+    assert vectors is not None  # as in `_draw_matches`
+    assert ranks is not None
+    kept = basis.shape[1]
+    cosines = np.abs(vectors[:, :count].T @ basis)
+    limits = (0.5, kept + 0.5, count + 0.5, 0.5)
+    image = ax.imshow(cosines, cmap=style.UPWARDS, vmin=0, vmax=1, extent=limits, aspect="auto")
+    matched = [(rank + 1, row + 1) for row, rank in enumerate(ranks[:count]) if rank < kept]
+    ax.plot(*np.transpose(matched), "o", mfc="none", mec=style.ORANGE, mew=1.5, ms=7)
+    ax.set_ylabel("weights' eigenvector\n(rank)", fontsize="small")
+    ax.set_xlabel(
+        "data's eigenvector (rank); rings: matches, which a random direction has below "
+        f"{chance_cosine(len(basis)):.2f} in 95% of cases",
+        fontsize="small",
+    )
+    ax.set_yticks(range(1, count + 1))
+    ax.tick_params(labelsize="small")
+    style.tidy(ax)
+    return image
