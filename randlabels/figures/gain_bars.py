@@ -1,6 +1,7 @@
 """Gains over scratch, one row for each way to start: the mean with its interval, and every seed."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,18 +13,20 @@ Interval = tuple[float, float]
 
 def plot(
     panels: Mapping[str, Mapping[str, tuple[np.ndarray, Interval]]],
-    xlabel: str = "gain over scratch in mean train accuracy",
+    xlabel: str = style.GAIN,
+    scale: Literal["linear", "symlog"] = "linear",
 ) -> Figure:
     """One panel for each task.
 
     Args:
         panels: {title: {label: (gains [seed], (low, high))}}; labels are the same in all panels.
         xlabel: what the values are.
+        scale: "symlog" where values of one sign span decades; it is linear around 0.
     """
     labels = list(next(iter(panels.values())))
     height = 1.2 + 0.32 * len(labels)
     figure = style.new_figure(width=2.2 + 3.4 * len(panels), height=height)
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     places = np.arange(len(labels))[::-1]
     for ax, (title, rows) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color=style.GREY, lw=1)
@@ -32,7 +35,17 @@ def plot(
             ax.plot([low, high], [place, place], color=style.BLUE, lw=2.5, alpha=0.5)
             ax.plot(gains, np.full(len(gains), place), ".", color=style.GREY, ms=4)
             ax.plot(gains.mean(), place, "o", color=style.BLUE, ms=6)
-        ax.set(title=title, xlabel=xlabel, yticks=places, yticklabels=labels)
+        ax.set(title=title, yticks=places, yticklabels=labels)
         ax.set_ylim(-0.6, len(labels) - 0.4)
         style.tidy(ax)
+    if scale == "symlog":
+        axes[0].set_xscale("symlog", linthresh=_linear_below(panels))
+        axes[0].xaxis.set_major_formatter("{x:g}")
+    figure.supxlabel(xlabel, fontsize="medium")
     return figure
+
+
+def _linear_below(panels: Mapping[str, Mapping[str, tuple[np.ndarray, Interval]]]) -> float:
+    """A power of ten below all means, two decades below the largest at the least."""
+    sizes = np.abs([gains.mean() for rows in panels.values() for gains, _ in rows.values()])
+    return float(10 ** np.floor(np.log10(max(sizes.min(), sizes.max() / 100, 1e-6))))

@@ -148,6 +148,12 @@ def bounds_of(values: np.ndarray) -> np.ndarray:
     return bounds[~np.isnan(bounds).any(axis=1)]
 
 
+def estimate(values: np.ndarray, scale: str) -> tuple[float | None, Interval | None]:
+    """(value, 95% interval) of values [seed] or bounds [seed, 2], as claims of that scale have."""
+    value, interval, _ = _interval(bounds_of(values), scale, LEVEL)
+    return value, interval
+
+
 def _interval(
     bounds: np.ndarray, scale: str, level: float
 ) -> tuple[float | None, Interval | None, str]:

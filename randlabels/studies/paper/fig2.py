@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from randlabels.analysis.advantage import Advantage, learned_advantage
+from randlabels.analysis.controlled import ControlledAlignment
 from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
 from randlabels.analysis.layer_inputs import read_kernels
 from randlabels.analysis.learned import LearnedAlignment
 from randlabels.eigen import filter_covariance
-from randlabels.figures import learned_controls, misalignment_over_training, misalignment_panels
+from randlabels.figures import (
+    controls_over_training,
+    gain_bars,
+    learned_controls,
+    misalignment_over_training,
+    misalignment_panels,
+)
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Results, Row, Study, Tables
 from randlabels.studies.families import UNKNOWN_SEEDS
@@ -23,10 +30,13 @@ from randlabels.studies.readouts.alignment import (
     read_misalignments,
 )
 from randlabels.studies.readouts.cells import mean_range
+from randlabels.studies.readouts.gains import bars
 from randlabels.studies.readouts.learned import (
+    ADVANTAGE,
     SPECIFIC,
     advantage_rows,
     basis_rows,
+    learned_over_training,
     learned_rows,
     read_learned,
     specific_claim,
@@ -51,6 +61,7 @@ class BothKinds:
     single: Mapping[str, Sequence[Misalignments]]  # {kind: of single networks, by checkpoint}
     learned: Mapping[str, LearnedAlignment]  # {kind: of what single networks learned, at the end}
     advantage: Mapping[str, Advantage]  # {kind: of the data's eigenvectors over controls then}
+    trained: Mapping[str, Mapping[float, ControlledAlignment]]  # {kind: {epoch: all pooled}}
     distances: Mapping[int, Mapping[str, KindDistances]]  # {step: {measure: of Sigma_w}}
 
 
@@ -64,7 +75,8 @@ def _read(results: Results) -> BothKinds:
     distances = {step: label_kind_distances(runs["random"], runs["real"], step) for step in steps}
     learned = {kind: read_learned(runs[kind], runs[kind].steps[-1]) for kind in LABELS}
     advantage = {kind: learned_advantage(runs[kind], runs[kind].steps[-1]) for kind in LABELS}
-    return BothKinds(results, single, learned, advantage, distances)
+    trained = {kind: learned_over_training(runs[kind]) for kind in LABELS}
+    return BothKinds(results, single, learned, advantage, trained, distances)
 
 
 def label_kind_distances(first: Run, second: Run, step: int) -> dict[str, KindDistances]:
@@ -121,7 +133,7 @@ def _claims(kind: str) -> tuple[Claim[BothKinds], ...]:
 
 
 def _figures(found: BothKinds) -> Drawings:
-    """Single networks as the paper has them, and all networks of each label kind pooled."""
+    """Weights of single networks as the paper has them, what was learned, all networks pooled."""
     panels, pooled = {}, {}
     for kind, labels in LABELS.items():
         run, alignment = found.results.runs[kind], found.results.alignments[kind]
@@ -129,8 +141,8 @@ def _figures(found: BothKinds) -> Drawings:
         panels[labels] = (epochs, [(m.data, m.random, m.floor) for m in found.single[kind]])
         pooled[f"pooled_{kind}"] = (
             misalignment_over_training.plot(alignment.of_layer(LAYER)),
-            f"All networks pooled, {labels}: more filters, a lower floor. The blue band is the 95% "
-            "bootstrap interval for infinitely many networks.",
+            f"Weights of all networks pooled beside single networks, {labels}: more filters, a "
+            "lower floor. Blue band: the 95% bootstrap interval for infinitely many networks.",
         )
     return {
         "fig2": (
@@ -140,10 +152,34 @@ def _figures(found: BothKinds) -> Drawings:
             "networks, and the range of all networks and bases. Grey: as many isotropic filters, "
             "95% of samples.",
         ),
+        **_learned_figures(found),
         **pooled,
         "controls": (
             learned_controls.plot({LABELS[kind]: of.learned for kind, of in found.learned.items()}),
             learned_controls.CAPTION,
+        ),
+    }
+
+
+def _learned_figures(found: BothKinds) -> Drawings:
+    """What was learned beside controls during training, and the advantage that is claimed."""
+    over_controls = {
+        labels: bars(
+            dict(zip(found.advantage[kind].controls, found.advantage[kind].single, strict=True))
+        )
+        for kind, labels in LABELS.items()
+    }
+    return {
+        "learned": (
+            controls_over_training.plot({LABELS[kind]: of for kind, of in found.trained.items()}),
+            controls_over_training.CAPTION,
+        ),
+        "advantage": (
+            gain_bars.plot(over_controls, ADVANTAGE, scale="symlog"),
+            "How much farther from what the first layer has learned, w_t - w_0, each control is "
+            "than the eigenvectors of the data, at the end of training, all networks pooled. Large "
+            "points are means of jackknife values, lines their 95% intervals, small points single "
+            "values; the claim is about the control whose interval begins lowest.",
         ),
     }
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from randlabels.analysis.advantage import Advantage
+from randlabels.analysis.advantage import RANDOM_BASES, Advantage
 from randlabels.analysis.alignment_of_run import groups_of
 from randlabels.analysis.controlled import ControlledAlignment
 from randlabels.analysis.layer_inputs import read_kernels
@@ -23,6 +23,8 @@ from randlabels.studies.readouts.groups import FILTERS_PER_DIMENSION, disjoint_g
 Reading = TypeVar("Reading")
 
 LEARNED, WEIGHTS = "learned, w_t - w_0", "weights, w_t"
+
+ADVANTAGE = "M(control) - M(data) of what was learned (nats)"
 
 CONTROLS = 10  # at most, of which the hardest is shown
 # Of a difference of misalignments, in nats: that of the cosine transform to the data's covariance
@@ -53,6 +55,22 @@ def read_learned(
     bases = first_layer_bases(run)
     chosen = default_groups(run, bases) if groups is None else groups
     return learned_alignment(run, step, chosen, bases.mistaken(mistaken) if mistaken else bases)
+
+
+def learned_over_training(run: Run) -> dict[float, ControlledAlignment]:
+    """{epoch: alignment of w_t - w_0} of all networks pooled, of every checkpoint but the start.
+
+    Raises:
+        InputError: as `learned_alignment`.
+    """
+    bases, networks = first_layer_bases(run), groups_of(run)[0].networks
+    return {
+        step / run.steps_per_epoch: learned_alignment(
+            run, step, [networks], bases, RANDOM_BASES, flips=RANDOM_BASES
+        ).learned
+        for step in run.steps
+        if step > 0
+    }
 
 
 def default_groups(run: Run, bases: FirstLayerBases) -> list[list[int]]:
