@@ -27,8 +27,8 @@ def plot(
     """
     labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
     colours = dict(zip(labels, style.SERIES, strict=False))
-    figure, axes, columns = style.panel_grid(
-        len(panels), COLUMNS, width=3.6, height=3.2, legend_width=1.6
+    figure, axes, _ = style.panel_grid(
+        len(panels), COLUMNS, width=3.6, height=3.2, legend_width=2.6
     )
     for ax, (title, lines) in zip(axes, panels.items(), strict=True):
         ax.axhline(0, color=style.GREY, lw=1, ls="--")
@@ -37,10 +37,10 @@ def plot(
             ax.fill_between(numbers[title], gains.min(1), gains.max(1), color=colour, alpha=0.13)
             ax.plot(numbers[title], gains.mean(1), "o-", ms=4, color=colour, label=label)
         ax.set_title(title, fontsize="medium")
-        ax.set(xlabel=xlabel, xticks=list(numbers[title]))
+        ax.set_xticks(list(numbers[title]))
         style.tidy(ax)
-    for ax in axes[::columns]:
-        ax.set_ylabel("gain over scratch in mean train accuracy", fontsize="small")
+    figure.supxlabel(xlabel, fontsize="medium")
+    figure.supylabel(style.GAIN, fontsize="medium")
     shown = [axes[0].plot([], [], "o-", ms=4, color=colours[label])[0] for label in labels]
     figure.legend(shown, labels, loc="outside right center", frameon=False, fontsize="small")
     return figure

@@ -30,17 +30,18 @@ def plot(
     for (title, heading), values in panels.items():
         i, j = down.index(title), across.index(heading)
         ax = axes[i, j]
-        image = ax.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+        image = ax.imshow(values, cmap=style.SIGNED, vmin=-limit, vmax=limit, aspect="auto")
         for (r, c), value in np.ndenumerate(values):
-            colour = "white" if abs(value) > 0.6 * limit else "black"
+            colour = "white" if abs(value) > 0.6 * limit else style.BLACK
             ax.text(c, r, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
         ax.set_xticks(range(len(columns[1])), columns[1] if i == len(down) - 1 else [])
         ax.set_yticks(range(len(rows[1])), rows[1] if j == 0 else [])
+        style.tidy(ax)
         if i == 0:
             ax.set_title(heading, fontsize="small")
         if j == 0:
-            ax.set_ylabel(f"{title}\n{rows[0]}", fontsize="small")
-        if i == len(down) - 1:
-            ax.set_xlabel(columns[0], fontsize="small")
+            ax.set_ylabel(title, fontsize="small")
+    figure.supxlabel(columns[0], fontsize="medium")
+    figure.supylabel(rows[0], fontsize="medium")
     figure.colorbar(image, ax=axes, label=label)
     return figure

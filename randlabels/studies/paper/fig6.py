@@ -19,12 +19,12 @@ from randlabels.studies.families.set_layers import TASKS, Settings
 from randlabels.studies.readouts.gains import AHEAD, FASTER
 
 CURVES = {
-    "closed_form:0.5": "f_t, peak at .5",
-    "closed_form:1": "f_t, peak at 1",
-    "closed_form:2": "f_t, peak at 2",
-    "whitening:0.01": "whitening",
-    "power:0": "isotropic",
-    "power:0.5": "root of sigma",
+    "closed_form:0.5": "f of a linear network, peak at 0.5 rms σ",
+    "closed_form:1": "f of a linear network, peak at rms σ",
+    "closed_form:2": "f of a linear network, peak at 2 rms σ",
+    "whitening:0.01": "f = 1 / σ, nearly (whitening)",
+    "power:0": "f constant (isotropic)",
+    "power:0.5": "f = root of σ",
 }
 CLAIMED = "closed_form:1"
 DEPTHS = (1, 2, 3, 4)
@@ -34,13 +34,13 @@ ONE_CURVE = (CLAIMED,)  # where a network takes long: random labels, vgg16
 PLACE = "Section 2.5, Figure 6"
 
 VARIANTS = {
-    "real": "conv_net, real labels",
-    "random": "conv_net, random labels",
-    "small_real": "small initial weights, real",
-    "small_random": "small initial weights, random",
-    "uncentred": "uncentred moment",
-    "weight_norm": "He's weight norm",
-    "vgg16": "vgg16, real labels",
+    "real": "4 convolutions, real labels",
+    "random": "4 convolutions, random labels",
+    "small_real": "small initial weights, real labels",
+    "small_random": "small initial weights, random labels",
+    "uncentred": "uncentred moments, real labels",
+    "weight_norm": "kernels at He's norm, real labels",
+    "vgg16": "VGG16, real labels",
 }
 
 
@@ -103,11 +103,17 @@ def _figures(found: Settings) -> Drawings:
     """Gain against the number of layers, for each setting and curve."""
     caption = (
         "Gain in training speed against the number of layers that are set from data alone, for "
-        "each curve f. Outputs have the variance that fresh weights give, but for the panel with "
-        "He's weight norm; eigenvectors are those of the covariance, but for the uncentred panel. "
-        "Lines are means over seeds, bands go from the lowest to the highest seed."
+        "each curve f; rms σ is the root mean square of σ. Outputs have the variance that fresh "
+        "weights give, but for the panel with He's norm; eigenvectors are those of the covariance, "
+        "but for the uncentred panel. Lines are means over seeds, bands go from the lowest to the "
+        "highest seed."
     )
-    return {"fig6": (set_layers.gain_lines(found, VARIANTS, CURVES, "layers initialised"), caption)}
+    return {
+        "fig6": (
+            set_layers.gain_lines(found, VARIANTS, CURVES, "first layers initialised from data"),
+            caption,
+        )
+    }
 
 
 def _tables(found: Settings) -> Tables:

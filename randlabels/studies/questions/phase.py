@@ -18,7 +18,7 @@ from scipy import stats
 from randlabels.analysis.activity import activity_of_run
 from randlabels.analysis.outputs import logit_scale
 from randlabels.configs.base import SAME, Columns
-from randlabels.figures import phase_maps
+from randlabels.figures import phase_maps, style
 from randlabels.models.naming import HEAD, get_layer, layer_paths
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Primary, Results, Row, Stage, Study, Tables
@@ -27,6 +27,7 @@ from randlabels.studies.readouts.gains import AHEAD, FASTER
 
 CLASSES = (5, 50)
 SCALES = {"lecun": 1.0, "he": 2**0.5}
+_SCALE_WORDS = {"lecun": "LeCun's", "he": "He's"}  # for figures
 RATES_DOWN = (0.003, 0.01)
 ARMS = {"pretrained": "rescaled", "pretrained_unscaled": "not rescaled"}
 PLACE = "Section 3, Figure 1; the diagram is not in the paper"
@@ -266,18 +267,20 @@ def _figures(found: Diagram) -> Drawings:
     panels = {}
     for arm, rate_down, classes, scale in itertools.product(ARMS, RATES_DOWN, CLASSES, SCALES):
         cells = found.where(arm=arm, rate_down=rate_down, classes=classes, scale=scale)
-        panels[f"{ARMS[arm]}, down {rate_down:g}", f"{classes} classes, {scale}"] = np.array(
+        row = f"{ARMS[arm]},\nfine-tuning rate {rate_down:g}"
+        panels[row, f"{classes} random classes\n{_SCALE_WORDS[scale]} initial weights"] = np.array(
             [[cells.where(rate_up=up, epochs=n).mean() for n in lengths] for up in rates]
         )
     figure = phase_maps.plot(
         panels,
-        ("rate up", [f"{rate:g}" for rate in rates]),
+        ("learning rate of pre-training", [f"{rate:g}" for rate in rates]),
         ("epochs of pre-training", [str(n) for n in lengths]),
-        "gain over scratch",
+        style.GAIN,
     )
     caption = (
         "Gain over scratch in mean train accuracy on real labels, after pre-training on random "
-        "labels: mean over seeds for each cell. Blue is positive, red negative transfer."
+        "labels, taken over with kernels rescaled to their norms at initialisation or not: mean "
+        "over seeds for each cell. Blue is positive, red negative transfer."
     )
     return {"phase": (figure, caption)}
 
