@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
+from scipy import stats
 
 from randlabels.analysis.records import Alignment, LayerData
 from randlabels.figures import (
     eigenvalue_map,
     eigenvector_tiles,
+    joined_maps,
     misalignment_over_training,
     style,
 )
@@ -71,22 +73,39 @@ def band(ax, label):
 
 
 def test_misalignment_is_drawn_over_epochs_with_its_nulls(records):
-    ax = misalignment_over_training.plot(records).axes[0]
-    x, y = line(ax, "eigenvectors of the data").get_data()
+    figure = misalignment_over_training.plot(records)
+    ax, beside = figure.axes
+    x, y = line(ax, misalignment_over_training.DATA).get_data()
     np.testing.assert_array_equal(x, [0, 4])
     np.testing.assert_allclose(y, [of(records, e, None).misalignment_data for e in (0, 4)])
-    x, y = line(ax, "single networks").get_data()
-    np.testing.assert_allclose(y, [of(records, e, 0).misalignment_data for e in (0, 4)])
-    x, low, high = band(ax, "random bases")
-    null = [of(records, e, None).misalignment_random for e in (0, 4)]
-    np.testing.assert_allclose([low, high], [np.min(null, 1), np.max(null, 1)])
-    x, low, high = band(ax, "as many isotropic filters")
-    floor = [of(records, e, None).floor for e in (0, 4)]
-    np.testing.assert_allclose([low, high], np.quantile(floor, [0.025, 0.975], axis=1))
-    _, low, high = band(ax, "infinitely many networks, 95%")
+    assert_nulls(ax, [[of(records, e, None)] for e in (0, 4)])
+    _, low, high = band(ax, misalignment_over_training.INTERVAL)
     np.testing.assert_allclose(high, 1.5)
     np.testing.assert_allclose(low, ax.get_ylim()[0])  # the interval holds 0: to the bottom
-    assert (ax.get_yscale(), ax.get_xlabel()) == ("log", "epoch")
+    assert (ax.get_yscale(), ax.get_xlabel()) == ("log", "epochs of training")
+    assert ax.get_ylabel() == "misalignment M (nats)"
+    assert ax.get_ylim() == beside.get_ylim()
+
+
+def test_single_networks_have_a_panel_with_nulls_of_their_own(records):
+    ax, beside = misalignment_over_training.plot(records).axes
+    drawn = [tuple(line.get_ydata()) for line in beside.lines]
+    assert drawn == [tuple(of(records, e, k).misalignment_data for e in (0, 4)) for k in (0, 1)]
+    assert len(ax.lines) == 1  # none of them over the pooled networks' nulls
+    assert_nulls(beside, [[of(records, e, k) for k in (0, 1)] for e in (0, 4)])
+    filters = of(records, 0, 0).num_filters
+    assert beside.get_title() == f"each of 2 single networks, {filters} filters"
+    assert ax.get_title().startswith("2 networks pooled")
+
+
+def assert_nulls(ax, checkpoints):
+    """Random bases, all, and 95% of isotropic filters, of the records of each checkpoint."""
+    _, low, high = band(ax, misalignment_over_training.RANDOM)
+    null = [np.concatenate([r.misalignment_random for r in found]) for found in checkpoints]
+    np.testing.assert_allclose([low, high], [np.min(null, 1), np.max(null, 1)])
+    _, low, high = band(ax, misalignment_over_training.FLOOR)
+    floor = [np.concatenate([r.floor for r in found]) for found in checkpoints]
+    np.testing.assert_allclose([low, high], np.quantile(floor, [0.025, 0.975], axis=1))
 
 
 def test_misalignment_that_is_missing_is_not_drawn(records):
@@ -96,16 +115,17 @@ def test_misalignment_that_is_missing_is_not_drawn(records):
             records[i] = dataclasses.replace(record, **nothing)
         elif record.epoch == 0:
             records[i] = dataclasses.replace(record, interval=None)
-    ax = misalignment_over_training.plot(records).axes[0]
-    assert [line.get_label() for line in ax.lines] == ["eigenvectors of the data"]
-    assert list(band(ax, "infinitely many networks, 95%")[0]) == [4]
+    (ax,) = misalignment_over_training.plot(records).axes
+    assert [line.get_label() for line in ax.lines] == [misalignment_over_training.DATA]
+    assert list(band(ax, misalignment_over_training.INTERVAL)[0]) == [4]
 
 
 def test_each_group_has_a_panel_titled_by_what_differs(records, make_record):
     records += [make_record(e, network, GROUPS[1]) for e in (0.0, 4.0) for network in (None, 2)]
-    for plot in (misalignment_over_training.plot, eigenvalue_map.plot):
-        titles = [ax.get_title() for ax in plot(records).axes]
-        assert titles == ["learning rate 0.1", "learning rate 0.2"]
+    wanted = ["learning rate 0.1", "learning rate 0.2"]
+    assert [ax.get_title() for ax in eigenvalue_map.plot(records).axes] == wanted
+    rows = misalignment_over_training.plot(records).axes[::2]
+    assert [ax.get_title().split("\n")[0] for ax in rows] == wanted
 
 
 def test_of_several_arms_a_title_has_what_differs_within_each():
@@ -122,8 +142,8 @@ def test_of_several_arms_a_title_has_what_differs_within_each():
 
 def test_eigenvalue_map_is_drawn_against_eigenvalues(records):
     ax = eigenvalue_map.plot(records).axes[0]
-    assert [line.get_label() for line in ax.lines] == ["at initialisation", "epoch 4"]
-    for drawn, epoch in zip(ax.lines, (0, 4), strict=True):
+    assert labelled(ax) == ["at initialisation", "epoch 4"]
+    for drawn, epoch in zip(ax.lines[::2], (0, 4), strict=True):
         record = of(records, epoch, None)
         np.testing.assert_array_equal(drawn.get_xdata(), record.eigenvalues)
         np.testing.assert_array_equal(drawn.get_ydata(), record.tau)
@@ -139,8 +159,30 @@ def test_eigenvalue_map_is_drawn_against_eigenvalues(records):
 def test_of_many_checkpoints_six_are_drawn_with_first_and_last(make_record):
     records = [make_record(e, network, GROUPS[0]) for e in range(1, 12) for network in (None, 0)]
     ax = eigenvalue_map.plot(records).axes[0]
-    assert [line.get_label() for line in ax.lines] == [f"epoch {e}" for e in (1, 3, 5, 7, 9, 11)]
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), of(records, 3, None).tau)
+    assert labelled(ax) == [f"epoch {e}" for e in (1, 3, 5, 7, 9, 11)]
+    np.testing.assert_array_equal(ax.lines[2].get_ydata(), of(records, 3, None).tau)
+
+
+def labelled(ax):
+    """Labels of the lines that have one."""
+    return [line.get_label() for line in ax.lines if not line.get_label().startswith("_")]
+
+
+def test_line_goes_through_near_tied_eigenvalues_together():
+    values = np.array([4.0, 1.0, 0.95, 0.1])
+    single = np.array([[1.0, 3.0, 1.0, 2.0], [1.0, 5.0, 1.0, 2.0]])
+    ax = style.new_figure(3, 3).subplots()
+    pooled = joined_maps.pool(single)
+    joined_maps.draw(ax, values, pooled, single, style.BLUE, "map")
+    through, points = ax.lines
+    np.testing.assert_allclose(through.get_xdata(), [4, 0.975, 0.1])
+    np.testing.assert_allclose(through.get_ydata(), [1, np.sqrt((9 + 1 + 25 + 1) / 4), 2])
+    assert points.get_linestyle() == "None"
+    np.testing.assert_allclose(points.get_xdata(), values)
+    np.testing.assert_allclose(points.get_ydata(), pooled)
+    corners = ax.collections[0].get_paths()[0].vertices
+    at_tie = corners[np.isclose(corners[:, 0], 0.975), 1]
+    np.testing.assert_allclose([at_tie.min(), at_tie.max()], [np.sqrt(5), np.sqrt(13)])
 
 
 @pytest.fixture
@@ -151,17 +193,43 @@ def data():
 
 
 def test_eigenvectors_are_tiles_of_the_last_checkpoint(records, data):
-    axes = np.reshape(eigenvector_tiles.plot(data, records).axes, (2, 3))
+    figure = eigenvector_tiles.plot(data, records)
+    axes = np.reshape(figure.axes[:9], (3, 3))
     for rank in range(3):
         expected = np.full((2, 2, 3), 0.5)
         expected[0, rank // 3, rank % 3] = 1  # flattened in the order row, column, channel
         np.testing.assert_array_equal(axes[0, rank].images[0].get_array(), expected)
     first = np.asarray(axes[1, 0].images[0].get_array())
     assert first[0, 0, 2] == 1
-    below = [ax.get_xlabel() for ax in axes[1]]
+    for rank, ax in zip((2, 0, 1), axes[2], strict=True):  # the match of each, below it
+        np.testing.assert_array_equal(ax.images[0].get_array(), axes[0, rank].images[0].get_array())
+    below = [ax.get_xlabel() for ax in axes[2]]
     assert below == ["$v_{3}$: 0.90", "$v_{1}$: 0.80", "$v_{2}$: 0.70"]
     assert axes[1, 0].get_ylabel() == "weights\nepoch 4"
     assert axes[0, 0].get_title() == r"$\sigma^2$ = 10"
+
+
+def test_all_cosines_are_a_map_with_rings_at_the_matches(records, data):
+    mirrored = dataclasses.replace(data, eigenvectors=-data.eigenvectors)
+    ax = eigenvector_tiles.plot(mirrored, records).axes[9]
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.eye(3)[[2, 0, 1]])
+    assert ax.images[0].get_clim() == (0, 1)
+    assert np.transpose(ax.lines[0].get_data()).tolist() == [[3, 1], [1, 2], [2, 3]]
+    chance = eigenvector_tiles.chance_cosine(12)
+    assert f"below {chance:.2f} in 95%" in ax.get_xlabel()
+    # Above 1 / sqrt(2) there is one such coordinate at most: chances add up.
+    exact = np.sqrt(stats.beta.isf(0.05 / 12, 1 / 2, 11 / 2))
+    assert exact > np.sqrt(1 / 2)
+    assert chance == pytest.approx(exact, abs=0.01)
+
+
+def test_match_that_is_not_kept_has_no_tile(records, data):
+    few = dataclasses.replace(data, eigenvectors=data.eigenvectors[:, :2])
+    *_, first, second, cosines, _ = eigenvector_tiles.plot(few, records).axes
+    assert [text.get_text() for text in first.texts] == ["not kept"]
+    assert not first.images
+    assert second.images
+    assert np.transpose(cosines.lines[0].get_data()).tolist() == [[1, 2]]
 
 
 def test_tile_keeps_zero_grey_and_fills_the_range():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from randlabels.figures import by_layers, gain_bars, map_panels, phase_maps, training_curves
+from randlabels.figures import by_layers, gain_bars, map_panels, phase_maps, style, training_curves
 
 
 def test_bars_show_mean_interval_and_every_seed():
@@ -55,9 +55,10 @@ def test_maps_pool_networks_by_variance():
     figure = map_panels.plot({f"setting {i}": (values, start, end) for i in range(5)})
     shown = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [f"setting {i}" for i in range(5)]
-    np.testing.assert_allclose(shown[0].get_lines()[1].get_ydata(), [1, np.sqrt(12.5), 5])
-    assert shown[4].get_xlabel()
-    assert not shown[0].get_xlabel()
+    np.testing.assert_allclose(shown[0].get_lines()[2].get_ydata(), [1, np.sqrt(12.5), 5])
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in shown}) == 1
+    assert shown[0].get_ylim()[0] == 0
+    assert figure.get_supxlabel() == style.EIGENVALUE
 
 
 def test_phase_maps_share_one_symmetric_scale():
@@ -91,3 +92,48 @@ def test_training_curves_have_one_legend_for_what_any_panel_shows():
     assert [text.get_text() for text in legend.get_texts()] == ["scratch", "pre-trained"]
     assert "\n" in figure.axes[1].get_title()
     assert figure.axes[0].get_title() == "real labels"
+
+
+def test_level_is_drawn_with_where_arms_reach_it_and_their_speed_ups():
+    steps, values = np.array([0, 10, 20]), np.array([[0.1, 0.5, 0.9], [0.1, 0.7, 0.9]])
+    curves = dict.fromkeys(("scratch", "pretrained", "covariance"), (steps, values))
+    level = training_curves.Level(
+        0.6,
+        {
+            "scratch": np.array([8.0, 18.0]),
+            "pretrained": np.array([4.0, 9.0]),
+            "covariance": np.array([5.0, np.inf]),
+        },
+        {"pretrained": (2.0, (1.5, 2.5)), "covariance": (None, None)},
+    )
+    ax = training_curves.plot({"real labels": curves}, levels={"real labels": level}).axes[0]
+    dots = {line.get_color(): line.get_xydata() for line in ax.lines if line.get_marker() == "o"}
+    assert set(dots) == {style.arm_colour("scratch"), style.arm_colour("pretrained")}
+    np.testing.assert_allclose(dots[style.arm_colour("scratch")], [[12, 0.6]])
+    np.testing.assert_allclose(dots[style.arm_colour("pretrained")], [[6, 0.6]])
+    assert [0.6, 0.6] in [list(line.get_ydata()) for line in ax.lines]
+    words = {text.get_text(): text.get_color() for text in ax.texts}
+    assert words == {
+        "scratch's steps to 60% over those of": style.GREY,
+        "pre-trained: 2.00 [1.50, 2.50]": style.arm_colour("pretrained"),
+        "drawn from covariance: not known": style.arm_colour("covariance"),
+    }
+
+
+def test_without_levels_none_is_drawn():
+    steps, values = np.array([0, 10]), np.array([[0.1, 0.5]])
+    ax = training_curves.plot({"real": {"scratch": (steps, values)}}).axes[0]
+    assert (len(ax.lines), len(ax.texts)) == (1, 0)
+
+
+def test_bars_over_decades_have_a_scale_with_both_signs():
+    bars = {
+        "near": (np.array([20.0, 40.0]), (10.0, 50.0)),
+        "far": (np.array([1400.0, 1600.0]), (1300.0, 1700.0)),
+    }
+    figure = gain_bars.plot({"one": bars, "two": bars}, "nats", scale="symlog")
+    first, second = figure.axes
+    assert (first.get_xscale(), second.get_xscale()) == ("symlog", "symlog")
+    assert first.xaxis.get_transform().linthresh == 10
+    assert first.get_xlim() == second.get_xlim()
+    assert figure.get_supxlabel() == "nats"
