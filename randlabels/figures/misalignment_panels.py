@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from randlabels.figures import style
-from randlabels.figures.misalignment_over_training import DATA, FLOOR, RANDOM
+from randlabels.figures.misalignment_over_training import DATA, FLOOR
 
 Checkpoint = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -32,7 +32,7 @@ def plot(panels: Mapping[str, tuple[np.ndarray, Sequence[Checkpoint]]]) -> Figur
         ax.fill_between(epochs, low, high, color=style.GREY, alpha=0.2, lw=0)
         ax.plot(epochs, low, "--", color=style.GREY, lw=0.8)
         ax.plot(epochs, high, "--", color=style.GREY, lw=0.8, label=FLOOR)
-        _line(ax, epochs, random, style.RED, RANDOM)
+        _line(ax, epochs, random, style.RED, "random bases")
         _line(ax, epochs, data, style.BLUE, DATA)
         ax.set(title=title, xlabel=style.EPOCHS)
         ax.set_ylim(bottom=0)
@@ -47,4 +47,12 @@ def _line(
 ) -> None:
     low, high = [v.min() for v in values], [v.max() for v in values]
     ax.fill_between(epochs, low, high, color=colour, alpha=0.18, lw=0)
-    ax.plot(epochs, [v.mean() for v in values], "o-", color=colour, lw=2, ms=4, label=label)
+    ax.plot(
+        epochs,
+        [v.mean() for v in values],
+        "o-",
+        color=colour,
+        lw=2,
+        ms=4,
+        label=f"{label}, mean and range",
+    )

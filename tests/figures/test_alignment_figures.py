@@ -13,6 +13,7 @@ from randlabels.figures import (
     eigenvector_tiles,
     joined_maps,
     misalignment_over_training,
+    misalignment_panels,
     style,
 )
 from randlabels.figures.alignment_figures import alignment_figures
@@ -123,7 +124,10 @@ def test_misalignment_that_is_missing_is_not_drawn(records):
 def test_each_group_has_a_panel_titled_by_what_differs(records, make_record):
     records += [make_record(e, network, GROUPS[1]) for e in (0.0, 4.0) for network in (None, 2)]
     wanted = ["learning rate 0.1", "learning rate 0.2"]
-    assert [ax.get_title() for ax in eigenvalue_map.plot(records).axes] == wanted
+    maps = eigenvalue_map.plot(records).axes
+    assert [ax.get_title() for ax in maps] == wanted
+    assert maps[0].get_ylim() == maps[1].get_ylim()
+    assert maps[0].get_ylim()[0] == 0
     rows = misalignment_over_training.plot(records).axes[::2]
     assert [ax.get_title().split("\n")[0] for ax in rows] == wanted
 
@@ -256,3 +260,20 @@ def test_saved_figure_replaces_the_old_one_as_a_whole(records, tmp_path):
     style.save(eigenvalue_map.plot(records), path)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_panels_of_single_networks_say_what_lines_and_bands_are():
+    data, random = np.array([2.0, 4.0]), np.array([[6.0, 8.0], [7.0, 11.0]])
+    floor = np.linspace(1, 5, 41)
+    panels = {kind: (np.array([0, 9]), [(data, random, floor)] * 2) for kind in ("random", "real")}
+    first, second = misalignment_panels.plot(panels).axes
+    for ax in (first, second):
+        lines = {of.get_label(): of.get_ydata()[-1] for of in ax.lines}
+        assert lines.pop("eigenvectors of the data, mean and range") == 3
+        assert lines.pop("random bases, mean and range") == 8
+        assert lines[misalignment_over_training.FLOOR] == np.quantile(floor, 0.975)
+        ends = [of.get_paths()[0].vertices[:, 1] for of in ax.collections]
+        limits = [(y.min(), y.max()) for y in ends]
+        np.testing.assert_allclose(limits, [np.quantile(floor, [0.025, 0.975]), (6, 11), (2, 4)])
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_ylabel().startswith(style.MISALIGNMENT)

@@ -52,7 +52,8 @@ def test_a_way_has_one_colour_in_all_panels():
 def test_maps_pool_networks_by_variance():
     values = np.array([4.0, 1.0, 0.1])
     start, end = np.ones((2, 3)), np.array([[1.0, 3.0, 1.0], [1.0, 4.0, 7.0]])
-    figure = map_panels.plot({f"setting {i}": (values, start, end) for i in range(5)})
+    panels = {f"setting {i}": (values, start, (i + 1) * end) for i in range(5)}
+    figure = map_panels.plot(panels)
     shown = [ax for ax in figure.axes if ax.axison]
     assert [ax.get_title() for ax in shown] == [f"setting {i}" for i in range(5)]
     np.testing.assert_allclose(shown[0].get_lines()[2].get_ydata(), [1, np.sqrt(12.5), 5])
@@ -131,7 +132,8 @@ def test_bars_over_decades_have_a_scale_with_both_signs():
         "near": (np.array([20.0, 40.0]), (10.0, 50.0)),
         "far": (np.array([1400.0, 1600.0]), (1300.0, 1700.0)),
     }
-    figure = gain_bars.plot({"one": bars, "two": bars}, "nats", scale="symlog")
+    nearer = {label: (values / 2, (0.0, 1.0)) for label, (values, _) in bars.items()}
+    figure = gain_bars.plot({"one": bars, "two": nearer}, "nats", scale="symlog")
     first, second = figure.axes
     assert (first.get_xscale(), second.get_xscale()) == ("symlog", "symlog")
     assert first.xaxis.get_transform().linthresh == 10

@@ -3,7 +3,7 @@
 import numpy as np
 
 from randlabels.figures import style
-from randlabels.figures.gaussian_maps import DistancePanel, plot_distances
+from randlabels.figures.gaussian_maps import DistancePanel, MapPanel, plot, plot_distances
 
 EPOCHS = np.arange(5)
 
@@ -28,3 +28,13 @@ def test_a_rate_has_one_colour_in_all_panels_and_in_the_legend():
     keys = figure.legends[0]
     shown = dict(zip((t.get_text() for t in keys.texts), keys.legend_handles, strict=True))
     assert {label: {line.get_color()} for label, line in shown.items()} == found
+
+
+def test_both_readings_of_a_setting_have_the_same_axes():
+    maps = {
+        title: MapPanel(EPOCHS, {"fitted": scale * np.ones((2, 5))}, {1.0: 0.5})
+        for title, scale in (("deviations", 1), ("variances", 3))
+    }
+    first, second = plot(maps, 1).axes
+    assert first.get_ylim() == second.get_ylim()
+    assert first.get_ylim()[1] > 3
