@@ -49,10 +49,7 @@ def plot(panels: Mapping[str, Checkpoints]) -> Figure:
     axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes[0].yaxis.set_major_formatter("{x:g}")
     axes[0].yaxis.set_minor_formatter("")
-    shown = style.legend_of_all(axes)
-    figure.legend(
-        list(shown.values()), list(shown), loc="outside lower center", ncols=2, frameon=False
-    )
+    style.legend_below(figure, style.legend_of_all(axes), ncols=2)
     return figure
 
 

@@ -74,7 +74,8 @@ def plot(panels: Mapping[str, MapPanel], columns: int) -> Figure:
         ax.set(
             xlabel="entry of the diagonal (as in the title)", ylabel=r"$f(\sigma)$ (weight units)"
         )
-    _legend_below(figure, axes)
+    keys = style.legend_of_all(axes)
+    style.legend_below(figure, keys, ncols=len(keys))
     return figure
 
 
@@ -105,7 +106,8 @@ def plot_distances(panels: Mapping[str, DistancePanel], columns: int) -> Figure:
         ax.set_ylim(bottom=0)
         ax.set(xlabel=style.EPOCHS, ylabel="distance to the paper (relative)")
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    _legend_below(figure, axes)
+    keys = style.legend_of_all(axes)
+    style.legend_below(figure, keys, ncols=len(keys))
     return figure
 
 
@@ -130,15 +132,3 @@ def _grid(
         ax.set_title(title, fontsize="small")
         style.tidy(ax)
     return figure, axes
-
-
-def _legend_below(figure: Figure, axes: list[Axes]) -> None:
-    """One legend for all panels, of what any of them shows."""
-    keys = style.legend_of_all(axes)
-    figure.legend(
-        handles=list(keys.values()),
-        labels=list(keys),
-        loc="outside lower center",
-        ncols=len(keys),
-        frameon=False,
-    )

@@ -47,10 +47,7 @@ def plot(records: Records) -> Figure:
     for ax in rows.flat:
         style.tidy(ax)
     _logarithmic(rows[0, 0], bottom)
-    shown = style.legend_of_all(rows.flat)
-    figure.legend(
-        list(shown.values()), list(shown), loc="outside lower center", ncols=2, frameon=False
-    )
+    style.legend_below(figure, style.legend_of_all(rows.flat), ncols=2)
     return figure
 
 

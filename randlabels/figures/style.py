@@ -152,6 +152,12 @@ def legend_of_all(axes: Iterable[Axes]) -> dict[str, Artist]:
     return shown
 
 
+def legend_below(figure: Figure, shown: Mapping[str, Artist], ncols: int) -> None:
+    """One legend for all panels of a figure, of what `legend_of_all` found."""
+    handles, labels = list(shown.values()), list(shown)
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG as a whole or not at all."""
     with replacement(path) as temporary:

@@ -69,9 +69,7 @@ def plot(
         ax.set_ylabel(ylabel)
     shown = style.legend_of_all(axes)  # not all panels have the same arms
     lines = -(-len(shown) // (2 * columns))
-    ncols = -(-len(shown) // lines)
-    handles, labels = list(shown.values()), list(shown)
-    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, frameon=False)
+    style.legend_below(figure, shown, ncols=-(-len(shown) // lines))
     return figure
 
 
