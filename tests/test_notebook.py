@@ -334,7 +334,7 @@ from nbclient import NotebookClient
 notebook = nbformat.read(sys.argv[1], 4)
 asks = "from ipykernel.kernelapp import IPKernelApp; print(IPKernelApp.instance().ip)"
 notebook.cells.append(nbformat.v4.new_code_cell(asks))
-client = NotebookClient(notebook, timeout=200, resources={"metadata": {"path": "."}})
+client = NotebookClient(notebook, timeout=400, resources={"metadata": {"path": "."}})
 client.create_kernel_manager()
 client.km.ip = "127.0.0.1"  # nobody else on the network may give it commands
 client.execute()
@@ -343,6 +343,7 @@ nbformat.write(notebook, "executed.ipynb")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_all_of_it_in_jupyter(executed, tmp_path):
     """In a kernel of its own, and with it the way from class folders to figures and a page."""
     for name in ("nbclient", "ipykernel"):
@@ -356,7 +357,7 @@ def test_all_of_it_in_jupyter(executed, tmp_path):
         | {"RANDLABELS_WORKDIR": str(executed[0]), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     cells = json.loads((tmp_path / "executed.ipynb").read_text())["cells"]
@@ -373,6 +374,13 @@ def test_all_of_it_in_jupyter(executed, tmp_path):
         widgets = [one for one in data if "application/vnd.jupyter.widget-view+json" in one]
         assert len(widgets) >= 3  # reading, decoding, training, analysis
         assert "%|" not in printed  # and no bar of text
+
+
+def test_no_picture_is_put_into_a_folder_of_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "pictures" / "cats").mkdir(parents=True)
+    exec(compile(SOURCES["pictures"], "pictures", "exec"), {"Path": Path, "np": np})
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "pictures", "cats"]
 
 
 def test_from_class_folders_to_figures_takes_ten_lines():
