@@ -132,8 +132,8 @@ def _failure_noted(directory: Path, mark: Callable[..., None]) -> Iterator[None]
 
 def _check_space(setup: Setup, directory: Path) -> None:
     """Refuse a run whose checkpoints the disk cannot hold."""
-    steps = {*_kept(setup.config, setup.steps_per_epoch)} - {*runs.checkpoint_steps(directory)}
-    count = len(steps) + 1  # the newest but one is kept beside them
+    there = len(runs.checkpoint_steps(directory))
+    count = max(1, setup.memory.kept - there)  # one more is written before one goes
     disk.check_space(directory, checkpoints.size_of(setup.state), count)
 
 
