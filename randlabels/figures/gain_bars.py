@@ -1,7 +1,6 @@
 """Gains over scratch, one row for each way to start: the mean with its interval, and every seed."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,14 +13,12 @@ Interval = tuple[float, float]
 def plot(
     panels: Mapping[str, Mapping[str, tuple[np.ndarray, Interval]]],
     xlabel: str = style.GAIN,
-    scale: Literal["linear", "symlog"] = "linear",
 ) -> Figure:
     """One panel for each task.
 
     Args:
         panels: {title: {label: (gains [seed], (low, high))}}; labels are the same in all panels.
         xlabel: what the values are.
-        scale: "symlog" where values of one sign span decades; it is linear around 0.
     """
     labels = list(next(iter(panels.values())))
     height = 1.2 + 0.32 * len(labels)
@@ -38,14 +35,5 @@ def plot(
         ax.set(title=title, yticks=places, yticklabels=labels)
         ax.set_ylim(-0.6, len(labels) - 0.4)
         style.tidy(ax)
-    if scale == "symlog":
-        axes[0].set_xscale("symlog", linthresh=_linear_below(panels))
-        axes[0].xaxis.set_major_formatter("{x:g}")
     figure.supxlabel(xlabel, fontsize="medium")
     return figure
-
-
-def _linear_below(panels: Mapping[str, Mapping[str, tuple[np.ndarray, Interval]]]) -> float:
-    """A power of ten below all means, two decades below the largest at the least."""
-    sizes = np.abs([gains.mean() for rows in panels.values() for gains, _ in rows.values()])
-    return float(10 ** np.floor(np.log10(max(sizes.min(), sizes.max() / 100, 1e-6))))

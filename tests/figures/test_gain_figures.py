@@ -127,15 +127,12 @@ def test_without_levels_none_is_drawn():
     assert (len(ax.lines), len(ax.texts)) == (1, 0)
 
 
-def test_bars_over_decades_have_a_scale_with_both_signs():
-    bars = {
-        "near": (np.array([20.0, 40.0]), (10.0, 50.0)),
-        "far": (np.array([1400.0, 1600.0]), (1300.0, 1700.0)),
-    }
-    nearer = {label: (values / 2, (0.0, 1.0)) for label, (values, _) in bars.items()}
-    figure = gain_bars.plot({"one": bars, "two": nearer}, "nats", scale="symlog")
+def test_bars_have_the_same_axis_in_all_panels():
+    rows = {"near": (np.array([20.0, 40.0]), (10.0, 50.0))}
+    farther = {"near": (np.array([90.0, 91.0]), (80.0, 99.0))}
+    figure = gain_bars.plot({"one": rows, "two": farther}, "nats")
     first, second = figure.axes
-    assert (first.get_xscale(), second.get_xscale()) == ("symlog", "symlog")
-    assert first.xaxis.get_transform().linthresh == 10
     assert first.get_xlim() == second.get_xlim()
+    assert first.get_xlim()[0] <= 10
+    assert first.get_xlim()[1] >= 99
     assert figure.get_supxlabel() == "nats"

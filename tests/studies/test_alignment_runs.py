@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from randlabels.analysis.advantage import NEAREST_RANDOM, Advantage
 from randlabels.eigen import misalignment
 from randlabels.studies import find_study
 from randlabels.studies.paper import fig2, fig3
@@ -172,3 +173,14 @@ def test_kernel_sizes_with_different_numbers_of_groups_are_compared_where_both_h
     fewer = dataclasses.replace(reading[7], start=start, end=end)
     values = values_of(kernel_size.STUDY, reading | {7: fewer})["larger_total"]
     np.testing.assert_array_equal(values, values_of(kernel_size.STUDY, reading)["larger_total"][:2])
+
+
+def test_fig2_draws_the_effect_that_is_claimed():
+    single = np.array([[40.0, 42.0], [29.0, 31.0], [1500.0, 1510.0]])
+    advantage = Advantage(("wrong order", "DCT", NEAREST_RANDOM), single.mean(1), single)
+    drawn = fig2._over_controls(advantage)
+    assert list(drawn) == ["wrong order", "DCT"]
+    np.testing.assert_array_equal(drawn["DCT"][0], advantage.values)
+    low, high = drawn["DCT"][1]
+    title = fig2._advantage_title("real", advantage)
+    assert title == f"real labels\nover the hardest: +30.000 [{low:+.3f}, {high:+.3f}] nats"

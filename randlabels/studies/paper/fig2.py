@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from randlabels.analysis.advantage import Advantage, learned_advantage
+from randlabels.analysis.advantage import NEAREST_RANDOM, Advantage, learned_advantage
 from randlabels.analysis.controlled import ControlledAlignment
 from randlabels.analysis.label_kinds import KindDistances, compare_label_kinds
 from randlabels.analysis.layer_inputs import read_kernels
@@ -29,7 +29,7 @@ from randlabels.studies.readouts.alignment import (
     closer_claim,
     read_misalignments,
 )
-from randlabels.studies.readouts.cells import mean_range
+from randlabels.studies.readouts.cells import mean_range, signed_interval
 from randlabels.studies.readouts.gains import bars
 from randlabels.studies.readouts.learned import (
     ADVANTAGE,
@@ -163,11 +163,9 @@ def _figures(found: BothKinds) -> Drawings:
 
 def _learned_figures(found: BothKinds) -> Drawings:
     """What was learned beside controls during training, and the advantage that is claimed."""
-    over_controls = {
-        labels: bars(
-            dict(zip(found.advantage[kind].controls, found.advantage[kind].single, strict=True))
-        )
-        for kind, labels in LABELS.items()
+    advantages = {
+        _advantage_title(kind, found.advantage[kind]): _over_controls(found.advantage[kind])
+        for kind in LABELS
     }
     return {
         "learned": (
@@ -175,13 +173,25 @@ def _learned_figures(found: BothKinds) -> Drawings:
             controls_over_training.CAPTION,
         ),
         "advantage": (
-            gain_bars.plot(over_controls, ADVANTAGE, scale="symlog"),
+            gain_bars.plot(advantages, ADVANTAGE),
             "How much farther from what the first layer has learned, w_t - w_0, each control is "
             "than the eigenvectors of the data, at the end of training, all networks pooled. Large "
             "points are means of jackknife values, lines their 95% intervals, small points single "
-            "values; the claim is about the control whose interval begins lowest.",
+            "values. The claim is about the hardest, whose interval begins lowest. Random bases "
+            "are left out; the table has them.",
         ),
     }
+
+
+def _over_controls(of: Advantage) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
+    """Jackknife values over each control but the random bases, for figures."""
+    rows = bars(dict(zip(of.controls, of.single, strict=True)))
+    return {name: row for name, row in rows.items() if name != NEAREST_RANDOM}
+
+
+def _advantage_title(kind: str, of: Advantage) -> str:
+    """The labels, and the effect that is claimed, as documents state it."""
+    return f"{LABELS[kind]}\nover the hardest: {signed_interval(of.values)} nats"
 
 
 def _tables(found: BothKinds) -> Tables:
