@@ -183,4 +183,4 @@ def test_fig2_draws_the_effect_that_is_claimed():
     np.testing.assert_array_equal(drawn["DCT"][0], advantage.values)
     low, high = drawn["DCT"][1]
     title = fig2._advantage_title("real", advantage)
-    assert title == f"real labels\nover the hardest: +30.000 [{low:+.3f}, {high:+.3f}] nats"
+    assert title == f"real labels\nover the hardest:\n+30.000 [{low:+.3f}, {high:+.3f}] nats"

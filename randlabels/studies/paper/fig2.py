@@ -191,7 +191,7 @@ def _over_controls(of: Advantage) -> dict[str, tuple[np.ndarray, tuple[float, fl
 
 def _advantage_title(kind: str, of: Advantage) -> str:
     """The labels, and the effect that is claimed, as documents state it."""
-    return f"{LABELS[kind]}\nover the hardest: {signed_interval(of.values)} nats"
+    return f"{LABELS[kind]}\nover the hardest:\n{signed_interval(of.values)} nats"
 
 
 def _tables(found: BothKinds) -> Tables:
