@@ -8,7 +8,6 @@ whole; the second a page, its figures and numbers into a folder beside the weigh
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -19,14 +18,11 @@ from randlabels.proofs import FINISHED
 from randlabels.runs import Run, load_run
 from randlabels.states import summary
 
-if TYPE_CHECKING:
-    from randlabels.analysis.records import Alignment
-
 
 def main() -> None:
     """Analyse the run or the weights that the flags name."""
     from randlabels.analysis.records import alignment_path
-    from randlabels.analysis.run_page import as_text, table
+    from randlabels.analysis.run_page import as_text, left_out, table
 
     values = flags.FLAGS
     if values.weights:
@@ -38,7 +34,7 @@ def main() -> None:
     print(f"{as_text(table(alignment))}\n")
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
     print(f"Page: {page_path(values.workdir)}")
-    print(f"Read: {_read(load_run(values.workdir))}{_left_out(alignment)}")
+    print(f"Read: {_read(load_run(values.workdir))}{left_out(alignment)}")
 
 
 def _compare_weights() -> None:
@@ -93,15 +89,6 @@ def _read(run: Run) -> str:
         return summary(run.networks)
     epoch = run.steps[-1] // run.steps_per_epoch
     return f"{summary(run.networks)}; training is {state}, at epoch {epoch} of {epochs}"
-
-
-def _left_out(alignment: "Alignment") -> str:
-    """Which checkpoints could not be read."""
-    steps = sorted({one.step for one in alignment.skipped if one.step is not None})
-    if not steps:
-        return ""
-    which = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
-    return f"; without the damaged checkpoint{'s' if len(steps) > 1 else ''} of {which}"
 
 
 if __name__ == "__main__":

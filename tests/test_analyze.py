@@ -12,7 +12,7 @@ import pytest
 
 from randlabels.analysis.records import alignment_path, load_alignment
 from randlabels.analysis.run_analysis import analyze, page_path
-from randlabels.analyze import _left_out
+from randlabels.analysis.run_page import left_out
 from randlabels.data import sources, splits
 from randlabels.errors import AllLostError, InputError
 from randlabels.runs import load_run
@@ -153,8 +153,8 @@ def test_damaged_checkpoint_is_left_out_and_said(fresh, caplog):
     assert "checkpoints/3" in caplog.text
     page = page_path(fresh).read_text()
     assert page.index("checkpoints/3") < page.index("<table>")  # before any number
-    assert _left_out(alignment) == "; without the damaged checkpoint of step 3"
-    assert _left_out(dataclasses.replace(alignment, skipped=())) == ""
+    assert left_out(alignment) == "; without the damaged checkpoint of step 3"
+    assert left_out(dataclasses.replace(alignment, skipped=())) == ""
 
 
 def assert_nothing_written(workdir):

@@ -72,6 +72,15 @@ def as_text(rows: list[dict[str, str]]) -> str:
     )
 
 
+def left_out(alignment: Alignment) -> str:
+    """Which checkpoints could not be read."""
+    steps = sorted({one.step for one in alignment.skipped if one.step is not None})
+    if not steps:
+        return ""
+    which = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
+    return f"; without the damaged checkpoint{'s' if len(steps) > 1 else ''} of {which}"
+
+
 def page(
     run: Run, alignment: Alignment, figures: Mapping[str, tuple[Path, str]], command: str
 ) -> str:

@@ -38,18 +38,14 @@ def shrinking(monkeypatch, free):
 
 def in_little_memory(code, *arguments):
     """What Python prints that may take ADDRESS_SPACE, and its most memory in bytes."""
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-
+    begin = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, 2 * ({ADDRESS_SPACE},))\n"
     # Not of `getrusage`, which counts what this process had when it forked.
     end = "\nprint(next(s.split()[1] for s in open('/proc/self/status') if 'VmHWM' in s))"
     done = subprocess.run(
-        [sys.executable, "-c", code + end, *map(str, arguments)],
+        [sys.executable, "-c", begin + code + end, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
-        preexec_fn=limit,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
