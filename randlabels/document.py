@@ -9,7 +9,9 @@ from absl import flags
 
 from randlabels import frontdoor
 
-_CHECK = flags.DEFINE_bool("check", False, "Change nothing; fail if a document is out of date.")
+_CHECK = flags.DEFINE_bool(
+    "check", False, "Change nothing; fail if a document or a verdict is out of date."
+)
 _JUDGE = flags.DEFINE_bool("judge", False, "Judge the recorded values again, by today's rules.")
 
 
@@ -17,11 +19,17 @@ def main() -> None:
     """Refresh or check the documents."""
     from randlabels.errors import InputError
     from randlabels.studies import documents
+    from randlabels.studies.record import judge_all
 
     if _CHECK.value and _JUDGE.value:
         raise InputError("--check changes nothing and --judge writes records; give one of them.")
     if _JUDGE.value:
-        _judge_all()
+        print(f"Judged otherwise than before: {', '.join(judge_all()) or 'nothing'}")
+    elif _CHECK.value and (others := judge_all(write=False)):
+        raise InputError(
+            f"the record of {', '.join(others)} has other verdicts than its values and today's "
+            "rules give; restore it, or run `python -m randlabels.document --judge`."
+        )
     stale = documents.refresh_all(write=not _CHECK.value)
     names = ", ".join(str(path.relative_to(documents.ROOT)) for path in stale)
     if _CHECK.value and stale:
@@ -30,16 +38,6 @@ def main() -> None:
     if pictures:
         raise InputError(f"{pictures[0]} is not the picture of its record; record the study again.")
     print(f"Made anew: {names or 'nothing'}")
-
-
-def _judge_all() -> None:
-    from randlabels.studies import all_studies
-    from randlabels.studies.record import judge_again, write_judged
-
-    judged = {name: judge_again(study) for name, study in all_studies().items()}
-    changed = {name: record for name, record in judged.items() if record is not None}
-    write_judged(changed)
-    print(f"Judged otherwise than before: {', '.join(changed) or 'nothing'}")
 
 
 if __name__ == "__main__":

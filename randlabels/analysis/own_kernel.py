@@ -28,6 +28,7 @@ WEIGHTS, LEARNED = "weights", "learned"
 LEAST_RANDOM = "random bases (nearest)"
 LEADING = 8  # eigenvectors that are kept for pictures
 _LARGEST = 1e30  # of a pixel
+MAX_BASES = 10**5
 _MAX_DIM = 2048  # of filters; hundreds of bases of more take hours
 
 
@@ -183,7 +184,7 @@ def compare_kernel(
 
     Raises:
         InputError: if kernels or images are of another form, do not fit each other, or the filters
-            have too many entries.
+            have too many entries or are nearly the same.
     """
     _check_settings(strides, padding, random_bases, seed)
     shown = _images(images)
@@ -204,6 +205,9 @@ def compare_kernel(
     if start is not None:
         begun = _kernels(start, shown.shape[1:], order, "start")
         sets[LEARNED] = _learned(kernels, begun)
+    alignments = {
+        name: _alignment(of, basis, controls, random_bases, seed) for name, of in sets.items()
+    }
     kind = "standardised channel by channel" if shown.dtype == np.uint8 else "as they are"
     return KernelComparison(
         kernel_shape=kernels.shape[1:],
@@ -211,20 +215,20 @@ def compare_kernel(
         images=f"patches of {len(shown)} images of {shown.shape[1:]}, {kind}",
         eigenvalues=basis.values,
         vectors=basis.vectors[:, :LEADING],
-        sets={
-            name: _alignment(of, basis, controls, random_bases, seed) for name, of in sets.items()
-        },
+        sets=alignments,
     )
 
 
 def _check_settings(strides: int, padding: str, random_bases: int, seed: int) -> None:
     if padding not in ("VALID", "SAME"):
         raise InputError(f"padding is {padding!r}; it may be VALID or SAME.")
-    for name, value, least in (
-        ("strides", strides, 1), ("random_bases", random_bases, 1), ("seed", seed, 0)
-    ):  # fmt: skip
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{name} is {value!r}; give a whole number of at least {least}.")
+    for name, value, least, most in (
+        ("strides", strides, 1, 64),
+        ("random_bases", random_bases, 1, MAX_BASES),
+        ("seed", seed, 0, 2**31 - 1),
+    ):
+        if not isinstance(value, int) or not least <= value <= most:
+            raise InputError(f"{name} is {value!r}; give a whole number from {least} to {most}.")
 
 
 def _learned(kernels: np.ndarray, begun: np.ndarray) -> np.ndarray:
@@ -288,11 +292,13 @@ def _alignment(
     kernels: np.ndarray, basis: InputBasis, controls: Any, random_bases: int, seed: int
 ) -> FilterAlignment:
     filters = flatten_kernel(kernels)  # [network, d, m]
-    controlled = compare(
-        [filters], basis.vectors, controls, random_bases=random_bases, flips=random_bases, seed=seed
-    )
-    rotated = basis.vectors.T @ pool_networks(filters)
-    (described,) = describe_sets(rotated[None], basis.values[None], random_bases, seed)
+    samples = {"random_bases": random_bases, "flips": random_bases, "seed": seed}
+    try:
+        controlled = compare([filters], basis.vectors, controls, **samples)
+        rotated = basis.vectors.T @ pool_networks(filters)
+        (described,) = describe_sets(rotated[None], basis.values[None], random_bases, seed)
+    except ValueError as error:
+        raise InputError(f"the filters are too much alike to be compared ({error}).") from error
     return FilterAlignment(
         num_filters=rotated.shape[1],
         controlled=controlled,

@@ -53,6 +53,8 @@ def analyze(
         raise InputError(f"inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
     if not 1 <= random_bases <= MAX_BASES:
         raise InputError(f"random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
+    if not minutes >= 0:
+        raise InputError(f"minutes is {minutes!r}; give a number of at least 0.")
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
     workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)

@@ -125,12 +125,15 @@ def _draw_cosines(ax: Axes, basis: np.ndarray, record: AlignmentRecord, count: i
     cosines = np.abs(vectors[:, :count].T @ basis)
     limits = (0.5, kept + 0.5, count + 0.5, 0.5)
     image = ax.imshow(cosines, cmap=style.UPWARDS, vmin=0, vmax=1, extent=limits, aspect="auto")
-    matched = [(rank + 1, row + 1) for row, rank in enumerate(ranks[:count]) if rank < kept]
-    ax.plot(*np.transpose(matched), "o", mfc="none", mec=style.ORANGE, mew=1.5, ms=7)
+    chance = chance_cosine(len(basis))
+    matched = [(row, rank) for row, rank in enumerate(ranks[:count]) if rank < kept]
+    for row, rank in matched:
+        marker = "o" if cosines[row, rank] > chance else "x"
+        ax.plot(rank + 1, row + 1, marker, mfc="none", mec=style.ORANGE, mew=1.5, ms=7)
     ax.set_ylabel("weights' eigenvector\n(rank)", fontsize="small")
     ax.set_xlabel(
-        "data's eigenvector (rank); rings: matches, which a random direction has below "
-        f"{chance_cosine(len(basis)):.2f} in 95% of cases",
+        f"data's eigenvector (rank); rings: matches above {chance:.2f}, below which a random "
+        "direction has its match in 95% of cases; crosses: others",
         fontsize="small",
     )
     ax.set_yticks(range(1, count + 1))

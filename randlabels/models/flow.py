@@ -7,13 +7,14 @@ outputs it receives.
 
 A value's *stream* is what adds up to it: the last layers and norms on each of its ways from the
 input. Scaling a layer's kernel scales what it adds to the streams that it flows into; a norm
-divides by the scale of its stream, so that behind it everything is as it was.
+divides by the scale of its stream, so that behind it everything is as it was. A norm is known by
+what it does: data less their running mean, or over a root of data.
 """
 
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -23,7 +24,11 @@ import numpy as np
 from randlabels.models.naming import HEAD, layer_paths
 
 INPUT = "the input"
-NORMS_HAVE = {"scale", "mean"}  # one of these is what tells a norm from other companions
+NORMED = "a norm"  # that has no running statistics
+RUNNING = "batch_stats"
+_ROOTS = {"rsqrt": "inverse", "sqrt": "root"}
+_SHAPES = ("broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy")
+_KEPT = (*_SHAPES, "mul", "add", "max")  # what may happen to a root before data meet it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +36,16 @@ class Flow:
     """The layers and companions of a model, as data reach them.
 
     Attributes:
-        layers: paths ("conv1", "block1/conv2") in the order in which data reach them.
-        head: the layer that gives the logits: the one called "head", else the one whose outputs
-            leave the model; empty if several do, or none as it is.
+        layers: paths ("conv1", "block1/conv2") in the order in which data reach them; those
+            that logits have not come through in evaluation are none.
+        head: the layer whose outputs leave the model; if several do, or none as it is, the one
+            called "head", and empty if there is none.
         companions: {path: all layers that what it receives has come through}.
         streams: {path of a layer or companion: what adds up to what it receives}, in the order in
             which data reach them; what has come through no layer or norm is `INPUT`.
-        norms: the companions behind which the scale of their stream is lost.
+        norms: the companions with running statistics, behind which the scale of their stream is
+            lost.
+        offsets: {"path/name" of a companion's array: the stream that it is added to}.
     """
 
     layers: tuple[str, ...]
@@ -45,6 +53,7 @@ class Flow:
     companions: Mapping[str, frozenset[str]]
     streams: Mapping[str, frozenset[str]]
     norms: frozenset[str]
+    offsets: Mapping[str, frozenset[str]]
 
     @property
     def body(self) -> tuple[str, ...]:
@@ -52,22 +61,29 @@ class Flow:
         return tuple(path for path in self.layers if path != self.head)
 
     def input_factors(self, factors: Mapping[str, float]) -> dict[str, float]:
-        """{path: by how much the inputs of a layer or companion are scaled} if kernels are.
+        """{path, or "path/name" of an offset: factor of what it receives} where kernels are scaled.
 
-        Where branches with different factors add up, their root mean square, which is right for
-        uncorrelated branches of equal variance.
+        Where branches with different factors add up, it is their root mean square, which is right
+        for uncorrelated branches of equal variance.
 
         Args:
             factors: {path: factor of the layer's kernel}; of other layers it is 1.
         """
         received: dict[str, float] = {}
-        given = {INPUT: 1.0}
+        given = {INPUT: 1.0, NORMED: 1.0}
         for path, stream in self.streams.items():  # in the order in which data reach them
-            several = [given[source] for source in sorted(stream)]
-            mean_square = sum(factor**2 for factor in several) / len(several)
-            received[path] = several[0] if len(several) == 1 else math.sqrt(mean_square)
+            received[path] = _root_mean_square(given[source] for source in sorted(stream))
             given[path] = factors.get(path, 1.0) * (1.0 if path in self.norms else received[path])
+        for name, stream in self.offsets.items():
+            received[name] = _root_mean_square(given[source] for source in sorted(stream))
         return received
+
+
+def _root_mean_square(factors: Iterable[float]) -> float:
+    first, *others = factors
+    if not others:
+        return first
+    return math.sqrt(sum(factor**2 for factor in (first, *others)) / (1 + len(others)))
 
 
 def flow_of(model: nn.Module, input_shape: tuple[int, ...]) -> Flow:
@@ -83,13 +99,13 @@ def _flow_of(model: nn.Module, input_shape: tuple[int, ...]) -> Flow:
     layers = layer_paths(variables["params"])
     walk = _Walk(frozenset(layers))
     leaves = jax.tree_util.tree_leaves_with_path((variables, example))
-    values = [walk.leaf(path) for path, _ in leaves]
-    outputs = walk.run(closed.jaxpr, values)
+    outputs = walk.run(closed.jaxpr, [walk.leaf(path) for path, _ in leaves])
     logits = outputs[0] if len(jax.tree.leaves(shape)) == 1 else _Value()
-    ordered = tuple(dict.fromkeys((*walk.order, *layers)))  # those that nothing passes come last
     last = [path for path in logits.stream if path in layers]
-    head = HEAD if HEAD in layers else last[0] if len(last) == len(logits.stream) == 1 else ""
-    return Flow(ordered, head, walk.below, walk.streams, frozenset(walk.norms))
+    passed = tuple(path for path in walk.order if path in logits.below)
+    named = HEAD if HEAD in passed else ""
+    head = last[0] if len(last) == len(logits.stream) == 1 else named
+    return Flow(passed, head, walk.below, walk.streams, frozenset(walk.norms), walk.offsets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +113,24 @@ class _Value:
     """What is known of an array.
 
     Attributes:
-        parameters: ((path, name), ...) of parameters and statistics that have not met data.
+        parameters: ((collection, path, name), ...) of arrays that have not met data.
         stream, below: of data; empty if it is none.
+        root: "root" or "inverse" (of one), if it is that of data.
     """
 
-    parameters: frozenset[tuple[str, str]] = frozenset()
+    parameters: frozenset[tuple[str, str, str]] = frozenset()
     stream: frozenset[str] = frozenset()
     below: frozenset[str] = frozenset()
+    root: str = ""
+
+
+def _together(values: Iterable[_Value]) -> _Value:
+    several = tuple(values)
+    parameters, stream, below = (
+        frozenset().union(*(getattr(value, name) for value in several))
+        for name in ("parameters", "stream", "below")
+    )
+    return _Value(parameters, stream, below)
 
 
 class _Walk:
@@ -114,6 +141,7 @@ class _Walk:
         self.order: list[str] = []
         self.streams: dict[str, frozenset[str]] = {}
         self.below: dict[str, frozenset[str]] = {}
+        self.offsets: dict[str, frozenset[str]] = {}
         self.norms: set[str] = set()
 
     def leaf(self, path: tuple[Any, ...]) -> _Value:
@@ -121,9 +149,9 @@ class _Walk:
         number, *keys = path
         if number.idx == 1:
             return _Value(stream=frozenset({INPUT}))
-        _, *names = (str(key.key) for key in keys if hasattr(key, "key"))
+        collection, *names = (str(key.key) for key in keys if hasattr(key, "key"))
         module = "/".join(names[:-1]) or names[-1]  # parameters of the model itself stand alone
-        return _Value(frozenset({(module, names[-1])}))
+        return _Value(frozenset({(collection, module, names[-1])}))
 
     def run(self, jaxpr: Any, arguments: list[_Value]) -> list[_Value]:
         """The values of a jaxpr's outputs."""
@@ -139,33 +167,48 @@ class _Walk:
 
     def apply(self, equation: Any, inputs: list[_Value]) -> list[_Value]:
         """The values of an equation's outputs; those that contain jaxprs are walked through."""
-        for inner in _jaxprs(equation):
-            taken = len(inner.invars)
-            if taken <= len(inputs) and len(inner.outvars) == len(equation.outvars):
-                return self.run(inner, inputs[len(inputs) - taken :])
-        found = self.meet(inputs)
-        if equation.primitive.name == "mul":
-            # A layer norm is what it receives times a quotient of its scale.
-            for norm in self.norms & found.stream:
-                found = dataclasses.replace(found, stream=found.stream - self.streams[norm])
-        return [found] * len(equation.outvars)
+        name, inner = equation.primitive.name, _jaxprs(equation)
+        if name == "cond":
+            branches = [self.run(branch, inputs[1:]) for branch in inner]
+            return [_together(values) for values in zip(*branches, strict=True)]
+        if name == "while":
+            body = equation.params["body_jaxpr"].jaxpr
+            return self.run(body, inputs[len(inputs) - len(body.invars) :])
+        for one in inner:
+            sizes = len(one.invars), len(one.outvars)
+            if sizes == (len(inputs), len(equation.outvars)):
+                return self.run(one, inputs)
+        return [self.meet(name, inputs)] * len(equation.outvars)
 
-    def meet(self, inputs: list[_Value]) -> _Value:
-        """The value of what is computed from these."""
-        parameters, stream, below = (
-            frozenset().union(*(getattr(value, name) for value in inputs))
-            for name in ("parameters", "stream", "below")
-        )
-        if not stream:
-            return _Value(parameters)
-        for path, name in sorted(parameters):
-            stream, below = self._enter(path, name, stream, below)
-        return _Value(frozenset(), stream, below)
+    def meet(self, name: str, inputs: list[_Value]) -> _Value:
+        """The value of what a primitive computes from these."""
+        found = _together(inputs)
+        if not found.stream:
+            return found
+        data = [value for value in inputs if value.stream]
+        stream, below, root = found.stream, found.below, _ROOTS.get(name, "")
+        if len(data) == 1 and name in _KEPT:
+            root = data[0].root
+        elif name == "div" and inputs[1].root == "root" and not inputs[0].stream:
+            root = "inverse"
+        elif len(data) == 2 and (
+            (name == "mul" and sorted(value.root for value in data) == ["", "inverse"])
+            or (name == "div" and [value.root for value in data] == ["", "root"])
+        ):
+            stream = frozenset({NORMED})
+        for parameter in sorted(found.parameters):
+            stream, below = self._enter(parameter, name, stream, below)
+        return _Value(frozenset(), stream, below, root)
 
     def _enter(
-        self, path: str, name: str, stream: frozenset[str], below: frozenset[str]
+        self,
+        parameter: tuple[str, str, str],
+        by: str,
+        stream: frozenset[str],
+        below: frozenset[str],
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """The stream and the layers below after data have met a parameter."""
+        """The stream and the layers below after data have met a parameter by a primitive."""
+        collection, path, name = parameter
         if path in self.layers:
             if name != "kernel":  # a bias, which is added to the layer's own outputs
                 return stream, below
@@ -175,7 +218,9 @@ class _Walk:
             return frozenset({path}), below | {path}
         self.streams.setdefault(path, stream)
         self.below[path] = self.below.get(path, frozenset()) | below
-        if name in NORMS_HAVE:
+        if by in ("add", "sub"):
+            self.offsets.setdefault(f"{path}/{name}", stream)
+        if (collection, name) == (RUNNING, "mean"):
             self.norms.add(path)
             return frozenset({path}), below
         return stream, below

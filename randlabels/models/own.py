@@ -23,6 +23,10 @@ _HINTS = {
     "InvalidRngError": "; keys are there for nn.Dropout, where config.model.dropout is above 0",
     "ScopeCollectionNotFound": "; variables are kept in 'params' and 'batch_stats' alone",
 }
+_NNX_KEYS = (
+    "; keys for nnx.Dropout are there where __init__ takes `dropout`, the rate, and "
+    "config.model.dropout is above 0"
+)
 
 # Where JAX prints the names of functions that it has besides the parameters of an equation.
 _NAMES = re.compile(r"\b(name|jvp|fwd|bwd)=\S*")
@@ -48,7 +52,7 @@ def _refusing(config: ConfigDict, what: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:
-        hint = _HINTS.get(type(error).__name__, "")
+        hint = _NNX_KEYS if "No RngStream" in str(error) else _HINTS.get(type(error).__name__, "")
         raise InputError(
             f"config.model.name is {config.model.name!r}, which {what}: {in_one_line(error)}{hint}"
         ) from error

@@ -80,7 +80,7 @@ def refresh_all(write: bool = True) -> list[Path]:
 
 
 def changed_pictures() -> list[Path]:
-    """The recorded pictures that are missing, or not those of their record.
+    """The recorded pictures that are missing, or not those of their record, or of none.
 
     Raises:
         InputError: if a record does not say which pictures it has.
@@ -94,11 +94,12 @@ def changed_pictures() -> list[Path]:
                 f"the record of {study} is damaged (it lists no pictures); record the study again."
             )
         known |= {RESULTS / file: digest for file, digest in digests.items()}
-    return [
+    changed = [
         path
         for path, digest in known.items()
         if not path.is_file() or records.file_digest(path) != digest
     ]
+    return changed + sorted(set(RESULTS.glob("*.png")) - known.keys())
 
 
 def refreshed(text: str, name: str, folder: Path = RESULTS) -> str:

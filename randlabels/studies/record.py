@@ -9,7 +9,6 @@ import datetime
 import functools
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from randlabels.errors import InputError, in_one_line
 from randlabels.runs import Run
 from randlabels.saved_config import open_config
 from randlabels.states import counts
-from randlabels.studies import study_modules
+from randlabels.studies import all_studies, study_modules
 from randlabels.studies.declare import Stage, Study
 from randlabels.studies.finding import Finding
 from randlabels.studies.resolve import resolve
@@ -183,6 +182,8 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> dict[str, Any] | N
             raise ValueError("it has other primary claims")
         if stale_stages(record, study):
             raise ValueError("its stages had other recipes")
+        if {s.name for s in study.stages if not s.optional} - record["stages"].keys():
+            raise ValueError("a stage of it is missing")
         differences = {
             name: differing(record["claims"][name], verdict) for name, verdict in claims.items()
         }
@@ -204,15 +205,18 @@ def judge_again(study: Study[Any], folder: Path = RESULTS) -> dict[str, Any] | N
     return record | {"claims": claims, "judged_again_by": git_revision()}
 
 
-def write_judged(judged: Mapping[str, Mapping[str, Any]], folder: Path = RESULTS) -> None:
-    """Write what `judge_again` returned, of all studies once none was refused: {name: record}.
+def judge_all(folder: Path = RESULTS, write: bool = True) -> list[str]:
+    """The studies that today's rules judge otherwise; their records, if asked, are written.
 
     Raises:
-        InputError: if they cannot be written.
+        InputError: if a record is damaged (nothing is written then), or cannot be written.
     """
+    judged = {name: judge_again(study, folder) for name, study in all_studies().items()}
+    others = {name: record for name, record in judged.items() if record is not None}
     with told(folder):
-        for name, record in judged.items():
+        for name, record in others.items() if write else ():
             records.write_json(folder / f"{name}.json", record)
+    return list(others)
 
 
 def stale_stages(record: dict[str, Any], study: Study[Any]) -> list[str]:

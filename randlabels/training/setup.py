@@ -15,6 +15,7 @@ from randlabels.analysis.layers import LayerInputs
 from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
 from randlabels.data.tasks import labels_of_networks, open_task
+from randlabels.import_path import is_import_path
 from randlabels.models import build, check_inputs, facts_of, with_fields
 from randlabels.models.flow import flow_of
 from randlabels.models.own import identity_of
@@ -27,6 +28,7 @@ from randlabels.training.population import hyperparameters, initial_variables, n
 from randlabels.training.step import Examples, choose_vectorize, put_examples
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
 from randlabels.transfer.norms import take_over_norms
+from randlabels.transfer.same_function import warn_of_changed_functions
 from randlabels.transfer.start import start_networks
 
 Tree = Any
@@ -186,7 +188,12 @@ def _start(
     if earlier is None:
         return variables | {"params": params}
     flow = flow_of(model, example.shape[1:])
-    return take_over_norms(table, variables | {"params": params}, earlier, flow)
+    variables = take_over_norms(table, variables | {"params": params}, earlier, flow)
+    if is_import_path(config.model.name):
+        warn_of_changed_functions(
+            inputs.model, table, variables, earlier, flow, next(inputs.batches())
+        )
+    return variables
 
 
 def _initial_state(

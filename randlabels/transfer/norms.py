@@ -20,22 +20,19 @@ in training. The statistics of the norms that read such a stream are then scaled
 square of the factors, which is right for uncorrelated branches of equal variance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from randlabels.errors import InputError
-from randlabels.models.flow import Flow
+from randlabels.models.flow import RUNNING, Flow
 from randlabels.models.naming import get_layer
 from randlabels.networks import Network
 from randlabels.transfer.earlier_run import EarlierRun
 from randlabels.transfer.layers_to_set import layers_to_set
 from randlabels.transfer.registry import ARMS
-
-# How running statistics follow the scale of what they are of: to this power of its factor.
-POWERS = {"mean": 1, "var": 2}
 
 
 def take_over_norms(
@@ -72,7 +69,7 @@ def take_over_norms(
         received = flow.input_factors(factors)
         for path, below in flow.companions.items():
             if below <= set(layers):
-                _copy(path, (trained, there), (variables, here), received[path], earlier)
+                _copy(path, (trained, there), (variables, here), received, earlier)
     return variables
 
 
@@ -80,12 +77,15 @@ def _copy(
     path: str,
     source: tuple[Any, int],
     target: tuple[Any, int],
-    factor: float,
+    received: Mapping[str, float],
     earlier: EarlierRun,
 ) -> None:
-    """Write what is at a path of the variables of one network into those of another."""
+    """Write what is at a path of the variables of one network into those of another.
+
+    What is added to a stream, as a running mean is taken from it, follows its scale.
+    """
     (trained, there), (variables, here) = source, target
-    for collection in ("params", "batch_stats"):
+    for collection in ("params", RUNNING):
         for name, values in _own(variables.get(collection) or {}, path).items():
             theirs = _own(trained.get(collection) or {}, path).get(name)
             if theirs is None or theirs.shape[1:] != values.shape[1:]:
@@ -93,8 +93,10 @@ def _copy(
                     f"{path} has a {name!r} {values.shape[1:]} here, which "
                     f"{earlier.run.workdir} has not; take over from a run of the same model."
                 )
-            power = POWERS.get(name, 0) if collection == "batch_stats" else 0
-            values[here] = factor**power * theirs[there]
+            factor = received.get(f"{path}/{name}", 1.0)
+            if (collection, name) == (RUNNING, "var"):
+                factor = received[path] ** 2
+            values[here] = factor * theirs[there]
 
 
 def _own(tree: Any, path: str) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ def rescale_to_reference(params: Any, reference: Any, flow: Flow | None = None) 
         New parameters; kernels have the reference's norm to rounding, in float32.
 
     Raises:
-        ValueError: if the layers differ, or a trained kernel is zero.
+        ValueError: if the layers differ, or a kernel is zero.
     """
     paths = layer_paths(params)
     if paths != layer_paths(reference):
@@ -52,7 +52,12 @@ def rescale_to_reference(params: Any, reference: Any, flow: Flow | None = None) 
 
 def _norm_ratio(wanted: Any, kernel: Any, path: str) -> float:
     """Norm of one kernel over another's, in float64."""
-    norm = np.linalg.norm(np.asarray(kernel, np.float64))
+    target, norm = (np.linalg.norm(np.asarray(x, np.float64)) for x in (wanted, kernel))
     if norm == 0 or not np.isfinite(norm):
         raise ValueError(f"The kernel of {path} has norm {norm} and cannot be rescaled.")
-    return float(np.linalg.norm(np.asarray(wanted, np.float64)) / norm)
+    if target == 0:
+        raise ValueError(
+            f"The kernel of {path} is zero at initialisation, so one that is trained cannot be "
+            "rescaled to it; leave it out of the layers, or take it over not rescaled."
+        )
+    return float(target / norm)

@@ -52,7 +52,10 @@ def start_networks(
         checkpoint = _read(earlier, row, fresh, layers)
         if arm.copy is not None and checkpoint is not None:
             theirs = _pick(checkpoint.params, layers, row.taken_over[0])
-            start = arm.copy(theirs, _pick(fresh, layers, row.network), flow)
+            try:
+                start = arm.copy(theirs, _pick(fresh, layers, row.network), flow)
+            except ValueError as error:
+                raise InputError(f"Arm {row.arm} cannot start: {error}") from error
         else:
             assert arm.draw is not None
             own = jax.tree.map(lambda x, k=row.network: x[k], variables)

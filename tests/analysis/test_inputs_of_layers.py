@@ -77,6 +77,8 @@ class Behind(nn.Module):
             x = nn.ConvTranspose(3, (3, 3))(x)
         if self.before == "scaled":
             x = 3 * nn.relu(x)
+        if self.before == "learned":  # the identity in fresh networks
+            x = nn.BatchNorm(use_running_average=not train, epsilon=0.0)(x)
         if self.before == "only":
             return nn.Dense(self.num_classes)(x.reshape(len(x), -1))
         x = Conv(4, 3, 1.0, name="ours")(x)
@@ -88,6 +90,7 @@ class Behind(nn.Module):
     [
         ("transposed", "layer ours .* does not receive the images as they are"),
         ("scaled", "layer ours .* does not receive the images as they are"),
+        ("learned", "layer ours .* does not receive the images as they are"),
     ],
 )
 def test_a_first_layer_that_does_not_see_the_data_is_refused(before, sentence):

@@ -335,6 +335,30 @@ def test_npz_of_splits(tmp_path, names, column):
         np.testing.assert_array_equal(data.splits[split].labels["label"], labels)
 
 
+def test_labels_of_two_integer_types_stay_whole(tmp_path):
+    """NumPy makes doubles of them, in which large ones are the same."""
+    large = 2**60 + np.arange(3)
+    arrays = {"train_labels": large.astype(np.uint64), "test_labels": large.astype(np.int64)[::-1]}
+    images = {f"{split}_images": noise(3, 8, 8, 3) for split in ("train", "test")}
+    data = read_form(save(tmp_path / "a.npz", **arrays, **images), Wishes())
+    assert data.label_names == {"label": tuple(map(str, large))}
+    assert data.splits["train"].labels["label"].tolist() == [0, 1, 2]
+    assert data.splits["test"].labels["label"].tolist() == [2, 1, 0]
+
+
+def test_names_of_classes_are_texts_however_they_are_kept(tmp_path):
+    arrays = {"images": noise(2, 8, 8, 3), "labels": np.arange(2)}
+    for names in (np.array(["ant", "bée"]), np.array([b"ant", "bée".encode()])):
+        data = read_form(save(tmp_path / "a.npz", **arrays, classes=names), Wishes())
+        assert data.label_names == {"label": ("ant", "bée")}
+    path = save(tmp_path / "b.npz", **arrays, classes=np.array([0.5, 1.5]))
+    with pytest.raises(DataError, match="names of the classes are float64; give texts"):
+        read_form(path, Wishes())
+    path = save(tmp_path / "c.npz", **arrays, classes=np.array([b"\xff", b"ok"]))
+    with pytest.raises(DataError, match="no text in UTF-8"):
+        read_form(path, Wishes())
+
+
 def test_npz_without_splits_named_by_texts(tmp_path):
     labels, names = np.array(["owl", "cat", "owl"]), np.array(["owl", "dog", "cat"])
     path = save(tmp_path / "a.npz", images=noise(3, 8, 8), labels=labels)
@@ -435,6 +459,8 @@ def test_idx_files(tmp_path, pack, dots):
         (gzip.compress(b"\0\0\x08\xff"), "is damaged"),
         (gzip.compress(idx(np.zeros((10, 0, 0)))), r"are \(10, 0, 0\)"),
     ],
+    # The bytes hold the time, which two processes that collect tests do not share.
+    ids=["empty", "of other bytes", "cut", "cut gz", "fewer images", "no shape", "no pixels"],
 )
 def test_damaged_idx_files(tmp_path, content, message):
     idx_folder(tmp_path)

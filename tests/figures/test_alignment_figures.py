@@ -218,9 +218,15 @@ def test_all_cosines_are_a_map_with_rings_at_the_matches(records, data):
     ax = eigenvector_tiles.plot(mirrored, records).axes[9]
     np.testing.assert_array_equal(ax.images[0].get_array(), np.eye(3)[[2, 0, 1]])
     assert ax.images[0].get_clim() == (0, 1)
-    assert np.transpose(ax.lines[0].get_data()).tolist() == [[3, 1], [1, 2], [2, 3]]
+    drawn = [(*np.ravel(line.get_data()).tolist(), line.get_marker()) for line in ax.lines]
+    assert drawn == [(3, 1, "o"), (1, 2, "o"), (2, 3, "o")]
+    turned = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 12)))[0]
+    vectors = 0.5 * mirrored.eigenvectors + 0.1 * turned[:, :3]
+    weak = [dataclasses.replace(record, filter_eigenvectors=vectors) for record in records]
+    ax = eigenvector_tiles.plot(mirrored, weak).axes[9]
+    assert {line.get_marker() for line in ax.lines} == {"x"}  # no better than chance
     chance = eigenvector_tiles.chance_cosine(12)
-    assert f"below {chance:.2f} in 95%" in ax.get_xlabel()
+    assert f"matches above {chance:.2f}, below which a random" in ax.get_xlabel()
     # Above 1 / sqrt(2) there is one such coordinate at most: chances add up.
     exact = np.sqrt(stats.beta.isf(0.05 / 12, 1 / 2, 11 / 2))
     assert exact > np.sqrt(1 / 2)

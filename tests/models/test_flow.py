@@ -11,7 +11,7 @@ from flax.nnx import bridge
 
 from randlabels.configs import base
 from randlabels.models import MODELS, build
-from randlabels.models.flow import INPUT, flow_of
+from randlabels.models.flow import INPUT, NORMED, flow_of
 from randlabels.models.naming import layer_paths
 
 pytestmark = pytest.mark.usefixtures("quick_programs")
@@ -38,7 +38,10 @@ def test_order_head_and_what_is_below_do_not_hang_on_names():
     assert (flow.head, flow.body) == ("answer", ("zeta", "alpha", "middle"))
     both = {"zeta", "alpha"}
     assert flow.companions == {"b": {"zeta"}, "a": both, "offset": both, "slope": both}
-    assert flow.norms == {"a", "b"}
+    assert flow.norms == {"b"}
+    behind = {"b", NORMED}
+    added = {"b/mean": {"zeta"}, "b/bias": {"b"}, "a/bias": {NORMED}, "offset/offset": behind}
+    assert flow.offsets == added
 
 
 def test_streams_are_what_adds_up_since_the_last_norm():
@@ -47,7 +50,7 @@ def test_streams_are_what_adds_up_since_the_last_norm():
     assert streams["b"] == {"zeta"}
     assert streams["alpha"] == {"b"}
     assert streams["a"] == {"alpha"}
-    assert streams["middle"] == {"a", "b"}
+    assert streams["middle"] == {NORMED, "b"}
     assert streams["answer"] == {"middle"}
 
 
@@ -104,6 +107,79 @@ def test_layers_inside_transformations_are_seen():
 
     flow = flow_of(Lifted(), SHAPE)
     assert (flow.layers, flow.head, flow.streams["a"]) == (("z", "a"), "a", {"z"})
+
+
+class Written(nn.Module):
+    """Norms without parameters, written out; what is called scale and is none."""
+
+    how: str
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> Any:
+        x = nn.Dense(6, name="z")(x.reshape(len(x), -1))
+        scale = self.param("scale", nn.initializers.ones, (6,))
+        if self.how == "rsqrt":
+            x = x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + 1e-6) * scale
+        elif self.how == "root":
+            x = (x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True) * scale
+        elif self.how == "layer":
+            x = nn.LayerNorm(use_scale=False, use_bias=False)(x) * scale
+        elif self.how == "gated":
+            x = x * nn.sigmoid(x) * scale
+        return nn.Dense(3, name="a")(x * scale)
+
+
+@pytest.mark.parametrize("how", ["rsqrt", "root", "layer", "gated", "no norm"])
+def test_norms_are_known_by_what_they_do(how):
+    received = flow_of(Written(how), SHAPE).input_factors({"z": 3.0})
+    assert received["a"] == (3.0 if how in ("gated", "no norm") else 1.0)
+
+
+def test_what_is_scattered_into_stays_in_the_stream():
+    class Scattered(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any, train: bool = False) -> Any:
+            x = nn.Conv(4, (3, 3), name="z")(x)
+            x = x.at[:, 1:7].add(nn.Conv(4, (3, 3), name="y")(x)[:, 1:7])
+            x = x.at[:, 0].add(self.param("row", nn.initializers.normal(), (8, 4)))
+            x = nn.BatchNorm(use_running_average=not train, name="b")(x)
+            return nn.Dense(3, name="a")(x.mean((1, 2)))
+
+    flow = flow_of(Scattered(), SHAPE)
+    assert flow.streams["b"] == flow.companions["b"] == {"z", "y"}
+    assert flow.companions["row"] == {"z", "y"}
+
+
+def test_branches_of_a_cond_meet():
+    class Either(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any, train: bool = False) -> Any:
+            x = x.reshape(len(x), -1)
+            y, z = nn.Dense(4, name="y")(x), nn.Dense(4, name="z")(x)
+            x = jax.lax.cond(x.sum() > 0, lambda: y, lambda: z)
+            return nn.Dense(3, name="a")(x)
+
+    assert flow_of(Either(), SHAPE).streams["a"] == {"y", "z"}
+
+
+def test_layers_that_evaluation_does_not_pass_are_none():
+    class Auxiliary(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any, train: bool = False) -> Any:
+            x = nn.Dense(4, name="z")(x.reshape(len(x), -1))
+            more = nn.Dense(4, name="aux")(x)
+            return nn.Dense(3, name="a")(x + more if train else x)
+
+    assert flow_of(Auxiliary(), SHAPE).body == ("z",)
+
+
+def test_the_head_is_what_leaves_the_model_whatever_is_called_so():
+    class First(nn.Module):
+        @nn.compact
+        def __call__(self, x: Any, train: bool = False) -> Any:
+            return nn.Dense(3, name="tail")(nn.Dense(4, name="head")(x.reshape(len(x), -1)))
+
+    assert (flow_of(First(), SHAPE).head, flow_of(First(), SHAPE).body) == ("tail", ("head",))
 
 
 def test_with_several_answers_or_none_the_head_is_not_known():

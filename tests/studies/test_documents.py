@@ -84,6 +84,8 @@ def test_pictures_that_are_not_those_of_the_records_are_found(tmp_path, monkeypa
     first.unlink()
     second.write_bytes(second.read_bytes()[:-1])
     assert sorted(documents.changed_pictures()) == [first, second]
+    (tmp_path / "fig0.png").touch()  # of no record
+    assert sorted(documents.changed_pictures()) == [tmp_path / "fig0.png", first, second]
 
 
 def test_a_record_that_lists_no_pictures_is_one_sentence(monkeypatch):

@@ -13,6 +13,7 @@ from randlabels.networks import Network
 from randlabels.records import file_digest, plain
 from randlabels.runs import Run
 from randlabels.studies import find_study, study_modules
+from randlabels.studies import record as record_module
 from randlabels.studies.declare import Claim, Primary, Results, Stage, Study, Tuning
 from randlabels.studies.finding import Finding
 from randlabels.studies.record import (
@@ -20,10 +21,10 @@ from randlabels.studies.record import (
     check_recordable,
     differing,
     judge_again,
+    judge_all,
     judged_again,
     read_record,
     stale_stages,
-    write_judged,
     write_record,
 )
 from randlabels.studies.resolve import resolve
@@ -282,14 +283,18 @@ def test_a_verdict_that_differs_is_noticed(finding, folder, field):
     assert differing(verdict | {field: other}, verdict) == [field]
 
 
-def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(finding, folder):
+def test_a_record_is_judged_again_where_a_rule_would_have_it_otherwise(
+    finding, folder, monkeypatch
+):
     write_record(finding, folder=folder)
     written = (folder / "planted.json").read_bytes()
     assert judge_again(STUDY, folder) is None
     larger = dataclasses.replace(STUDY, primary={"c": Primary(10.0, "It is not.")})
-    judged = judge_again(larger, folder)
+    monkeypatch.setattr(record_module, "all_studies", lambda: {"planted": larger})
+    assert judge_all(folder, write=False) == ["planted"]
     assert (folder / "planted.json").read_bytes() == written
-    write_judged({"planted": judged}, folder)
+    assert judge_all(folder) == ["planted"]
+    assert judge_all(folder) == []
     record = read_record("planted", folder)
     assert record["claims"]["c"]["outcome"] == "equivalent"
     assert record["claims"]["c"]["values"] == [1.0, 2.0, 3.0, 2.0, 1.0, None, 2.0]
@@ -348,6 +353,7 @@ def test_a_record_with_other_claims_is_not_judged_again(finding, folder):
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
+        ("stages", {}, "a stage of it is missing"),
         ("primary", [], "it has other primary claims"),
         ("primary", ["c", "c"], "it has other primary claims"),
         ("budget", "full", "its stages had other recipes"),

@@ -6,7 +6,7 @@ from randlabels.errors import InputError
 from randlabels.models.flow import Flow
 from randlabels.transfer.layers_to_set import layers_to_set
 
-FLOW = Flow(("conv1", "group1/conv2", "dense1", "head"), "head", {}, {}, frozenset())
+FLOW = Flow(("conv1", "group1/conv2", "dense1", "head"), "head", {}, {}, frozenset(), {})
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_wrong_choices_are_refused(chosen, message):
 @pytest.mark.parametrize("chosen", ["all", "first:1", "last:1", "conv9"])
 def test_without_a_head_layers_are_named_one_by_one(chosen):
     """Else the classifier of random labels would be taken over."""
-    flow = Flow(("conv1", "Dense_0"), "", {}, {}, frozenset())
+    flow = Flow(("conv1", "Dense_0"), "", {}, {}, frozenset(), {})
     with pytest.raises(InputError, match=r"none is named 'head'.* of conv1, Dense_0\.$"):
         layers_to_set([chosen], flow)
     assert layers_to_set(["conv1"], flow) == ("conv1",)

@@ -86,3 +86,9 @@ def test_what_cannot_be_rescaled_is_refused():
         with pytest.raises(ValueError, match="kernel of conv1 has norm"):
             rescale_to_reference(network("conv1", value=value), network("conv1"))
     assert jnp.isfinite(rescale_to_reference(network("a"), network("a"))["a"]["kernel"]).all()
+
+
+def test_a_kernel_that_begins_at_zero_is_no_measure():
+    zero = {"conv1": {"kernel": np.zeros((2, 3))}}
+    with pytest.raises(ValueError, match="conv1 is zero at initialisation, so one that is trained"):
+        rescale_to_reference({"conv1": {"kernel": np.ones((2, 3))}}, zero)

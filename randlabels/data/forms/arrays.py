@@ -75,7 +75,13 @@ def _class_names(path: Path, names: np.ndarray) -> tuple[str, ...]:
             f"{path}: the names of the classes are {names.shape}; give a list of texts."
         )
     check_number(path, len(names))
-    return tuple(map(str, names))
+    if names.dtype.kind not in "USiu":
+        raise DataError(f"{path}: the names of the classes are {names.dtype}; give texts.")
+    try:
+        texts = (one.decode() if isinstance(one, bytes) else str(one) for one in names.tolist())
+        return tuple(texts)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: a name of a class is no text in UTF-8 ({error}).") from error
 
 
 def _keys(path: Path, there: tuple[str, ...], both: bool) -> dict[str, tuple[str, str]]:
@@ -122,9 +128,10 @@ def _numbered(
         for split, values in labels.items():
             check_labels(path, f"{split}_labels", values, len(names))
         return {split: values.astype(np.int64) for split, values in labels.items()}, names
-    values = np.unique(np.concatenate([np.unique(v) for v in labels.values()]))
-    check_number(path, len(values))
-    found = tuple(map(str, values))
+    # Python's own, as NumPy makes doubles of integers of two kinds.
+    values_there = sorted({one for of in labels.values() for one in np.unique(of).tolist()})
+    check_number(path, len(values_there))
+    found = tuple(map(str, values_there))
     if names and set(found) - set(names):
         raise DataError(
             f"{path} has the labels {cut(', '.join(map(repr, found)))} and the classes "
@@ -132,8 +139,12 @@ def _numbered(
         )
     ordered = names or found
     number = {name: i for i, name in reversed([*enumerate(ordered)])}  # of two, the first
-    places = np.array([number[name] for name in found], np.int64)
-    return {s: places[np.searchsorted(values, one)] for s, one in labels.items()}, ordered
+    place = {value: number[name] for value, name in zip(values_there, found, strict=True)}
+    numbered = {}
+    for split, of in labels.items():
+        there, places = np.unique(of, return_inverse=True)
+        numbered[split] = np.array([place[one] for one in there.tolist()], np.int64)[places]
+    return numbered, ordered
 
 
 def _images(path: Path, key: str, images: np.ndarray, wishes: Wishes) -> np.ndarray:
