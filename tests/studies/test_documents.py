@@ -30,7 +30,7 @@ ALLOWED = (
     "Python 3.11",
     "Apache-2.0",
     "95% intervals",
-    "takes 3 to 4 minutes on 2 CPU cores",
+    "takes about 4 minutes on 2 CPU cores",
 )
 GENERATED = re.compile(r"^<!-- begin: [^\n]*-->\n.*?^<!-- end -->$", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
