@@ -29,17 +29,24 @@ def sorted_curve(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (np.arange(units) + 0.5) / units, np.sort(shares, axis=-1)[:, ::-1].mean(axis=0)
 
 
-def plot(moments: Curves, ylabel: str = "share of inputs on which active") -> Figure:
+def plot(
+    moments: Curves,
+    ylabel: str = "share of inputs on which active",
+    order: str = "from the most to the least active",
+    null: float = 0.5,
+) -> Figure:
     """One panel for each layer, one curve for each moment.
 
     Args:
         moments: {moment: {layer: shares [network, units]}}, at most four, the same layers in each,
             in forward order.
         ylabel: what the shares are of.
+        order: of the units.
+        null: what it would be by chance; one half is the share of inputs on which a unit of a
+            random network is active at one position.
 
     Returns:
-        A figure: curves are means over networks; the dotted line is one half, the share at which
-        a unit of a random network is active at one position.
+        A figure: curves are means over networks; the dotted line is `null`.
     """
     layers = list(next(iter(moments.values())))
     columns = min(COLUMNS, len(layers))
@@ -52,12 +59,12 @@ def plot(moments: Curves, ylabel: str = "share of inputs on which active") -> Fi
             rank, shares = sorted_curve(activity[layer])
             colour, dashes = lines[moment]
             ax.plot(rank, shares, color=colour, linestyle=dashes, label=moment)
-        ax.axhline(0.5, color=style.GREY, linewidth=0.6, linestyle=":")
-        ax.set(title=layer, xlim=(0, 1), ylim=(-0.03, 1.03))
+        ax.axhline(null, color=style.GREY, linewidth=0.6, linestyle=":")
+        ax.set(title=layer, xlim=(0, 1))
         style.tidy(ax)
     for ax in axes.flat[len(layers) :]:
         ax.set_axis_off()
-    figure.supxlabel("units, from the most to the least active (share of units)")
+    figure.supxlabel(f"units, {order} (share of units)")
     figure.supylabel(ylabel)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)

@@ -1,5 +1,6 @@
 """Gap between arms and scratch against a setting that is varied (the paper's Figure 8)."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,7 +41,7 @@ def plot(
         ax.minorticks_off()
         ax.set(title=title, xlabel=xlabel)
         style.tidy(ax)
-    axes[0].set_ylabel(ylabel, fontsize="small")
+    axes[0].set_ylabel(textwrap.fill(ylabel, 36), fontsize="small")  # longer than the panel is high
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     return figure

@@ -181,7 +181,12 @@ def _figures(found: Reading) -> Drawings:
             for field, words in FIELDS.items()
         }
         drawings[f"{setting}_selectivity"] = (
-            activity_curves.plot(explained, "variance of responses explained (share)"),
+            activity_curves.plot(
+                explained,
+                "variance of responses explained (share)",
+                "from the most to the least explained",
+                null=0.0,
+            ),
             f"Selectivity of the units of each layer of vgg16 after pre-training, {setting} "
             "setting. Means over seeds of the sorted shares of variance, 0 by chance.",
         )
