@@ -14,7 +14,7 @@ import re
 import shlex
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -236,11 +236,24 @@ def _read_cache(path: Path, key: str) -> dict[str, np.ndarray] | None:
         # NumPy leaves open a file that it cannot parse.
         with path.open("rb") as file, np.load(file) as stored:
             if str(stored["key"]) == key:
-                return {name: stored[name] for name in _KEYS}
+                arrays = {name: stored[name] for name in _KEYS}
+                if str(stored["digest"]) == _digest(arrays):
+                    return arrays
+                raise ValueError("its arrays are not those that were written")
         logging.info("%s is of an earlier preparation and is made again.", path)
     except Exception as error:  # flipped bytes lead zipfile and NumPy to nearly any
         logging.warning("%s is damaged (%s) and is made again.", path, error)
     return None
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of what a cache holds: names, types, shapes and numbers."""
+    digest = hashlib.sha256()
+    for name in _KEYS:
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(memoryview(array.reshape(-1).view(np.uint8)))
+    return digest.hexdigest()
 
 
 def _write_cache(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
@@ -252,7 +265,8 @@ def _write_cache(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
         return
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays, key=np.array(key))
+            extra = {"key": np.array(key), "digest": np.array(_digest(arrays))}
+            np.savez(file, allow_pickle=False, **arrays, **extra)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:

@@ -85,6 +85,21 @@ def test_no_flipped_bit_of_a_cache_gives_other_arrays(write_tfds, tmp_path):
         assert found is None or all(np.array_equal(found[name], first[name]) for name in first)
 
 
+def test_an_edited_cache_is_made_again(write_tfds, tmp_path, caplog):
+    write_tfds(tmp_path, "cifar10")
+    first = stored.read("cifar10", str(tmp_path))
+    path = cache_file(tmp_path)
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    labels = arrays["train_labels"][::-1]
+    assert not np.array_equal(labels, arrays["train_labels"])
+    np.savez(path, **arrays | {"train_labels": labels})
+    second = stored.read("cifar10", str(tmp_path))
+    assert "its arrays are not those that were written" in caplog.text
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped byte", "not an npz", "empty"])
 def test_damaged_cache_is_made_again(write_tfds, tmp_path, caplog, damage):
     write_tfds(tmp_path, "cifar10")
