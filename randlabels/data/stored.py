@@ -252,7 +252,7 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> str:
     for name in _KEYS:
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(memoryview(array.reshape(-1).view(np.uint8)))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
