@@ -137,7 +137,7 @@ def _signature() -> str:
     record = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }
     return json.dumps(record)

@@ -200,9 +200,9 @@ def kernel_named(weights: Mapping[str, Stored], name: str, path: object) -> np.n
         raise InputError(f"{path} has no {shown(name)}; did you mean {close[0]!r}?")
     listed = [f"{key} {array.shape}" for key, array in list(kernels.items())[:_SHOWN]]
     more = f" and {len(kernels) - _SHOWN} more" if len(kernels) > _SHOWN else ""
-    unknown = f"{path} has no kernel {shown(name)}; " if name else f"{path} holds kernels; "
+    lacks = f"has no kernel {shown(name)}" if name else "holds kernels (--kernel, or kernel=)"
     raise InputError(
-        f"{unknown}name one of: {', '.join(listed)}{more}."
+        f"{path} {lacks}; name one of: {', '.join(listed)}{more}."
         if kernels
         else f"{path} has no kernel: no array of 4 axes (a convolution) or 2 (a dense layer)."
     )

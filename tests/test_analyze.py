@@ -211,7 +211,9 @@ def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, monkeypatch,
     assert (alignment.networks, alignment.diverged, alignment.dead) == ((0,), (), (1,))
     assert {record.networks for record in alignment.records} == {(0,)}
     assert "Networks [1] diverged or died, and are left out." in caplog.text
-    assert "Networks [0] ended at chance; they are analysed all the same." in caplog.text
+    assert (
+        "Networks [0] ended at chance; they are analysed all the same. Train longer" in caplog.text
+    )
 
 
 def test_a_run_of_which_all_networks_are_lost_is_not_analysed(fresh, monkeypatch):

@@ -77,9 +77,12 @@ def test_the_console_command(monkeypatch, capsys):
     assert "did you mean 'train'" in capsys.readouterr().err
 
 
-def test_the_console_command_runs_the_front_doors():
-    code = "import sys; sys.argv = ['randlabels', 'train', '--config=bse', '--workdir=x'];"
-    code += "from randlabels.command import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+SCRIPT = "import sys; sys.argv[0] = 'randlabels'; from randlabels.command import main; main()"
+
+
+@pytest.mark.parametrize("command", [["-c", SCRIPT], ["-m", "randlabels"]], ids=["script", "-m"])
+def test_the_console_command_runs_the_front_doors(command):
+    arguments = [sys.executable, *command, "train", "--config=bse", "--workdir=x"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 1
     assert "did you mean 'base'" in done.stderr

@@ -24,6 +24,7 @@ from randlabels.models import build
 from randlabels.saved_config import open_config
 from randlabels.training.check import check
 from randlabels.training.loop import train
+from randlabels.training.own_model import check_own_model
 from randlabels.training.setup import measure
 
 ROOT = Path(__file__).parents[1]
@@ -634,6 +635,23 @@ class Late(nnx.Module):
     def __call__(self, x, train=False):
         return self.answer(x.mean((1, 2)))
 """
+
+
+@pytest.mark.parametrize(
+    ("layer", "slow"),
+    [
+        ("nn.Conv(4, (3, 3)", True),
+        ("nn.remat(nn.Conv)(4, (3, 3)", True),
+        ("nn.Conv(4, (3, 3), conv_general_dilated=convolve", False),
+    ],
+)
+def test_convolutions_that_are_slow_on_a_cpu_are_said(tiny_config, module, caplog, layer, slow):
+    text = PLAIN_MODEL.replace("nn.Conv(4, (3, 3)", layer)
+    name = module("from randlabels.models.convolution import convolve\n" + text) + ":Net"
+    config = tiny_config(PLAIN | {"model.name": name})
+    with caplog.at_level(logging.WARNING, logger="absl"):
+        check_own_model(config, build(config), (8, 8, 3))
+    assert ("conv_general_dilated=convolve" in caplog.text) == slow
 
 
 def test_a_model_of_nnx_is_trained_taken_over_and_analysed(tiny_config, tmp_path, module, caplog):

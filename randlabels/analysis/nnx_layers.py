@@ -10,13 +10,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.extend.core import Jaxpr, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
+from randlabels.models.convolution import NHWC, as_convolutions
 from randlabels.models.naming import layer_paths
 
 # A kernel may be cast on its way to where it is applied.
 _CASTS = ("convert_element_type", "copy")
-_IMAGES = jax.lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
 
 def applications(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def applications(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, An
     """
     example = jax.ShapeDtypeStruct((1, *input_shape), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), example)
-    closed = jax.make_jaxpr(model.apply)(variables, example)
+    closed = _traced(model, variables, example)
     uses, elsewhere = _uses(closed.jaxpr, variables, example)
     found: dict[str, Any] = {}
     for path, number in uses:
@@ -41,7 +41,7 @@ def applications(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, An
 
 def received(model: nn.Module, path: str, variables: Any, x: Any) -> list[jax.Array]:
     """What a layer receives at each call while a model is applied."""
-    closed = jax.make_jaxpr(model.apply)(variables, x)
+    closed = _traced(model, variables, x)
     uses, _ = _uses(closed.jaxpr, variables, x)
     found = []
     for number in (number for used, number in uses if used == path):
@@ -49,6 +49,11 @@ def received(model: nn.Module, path: str, variables: Any, x: Any) -> list[jax.Ar
         before = closed.jaxpr.replace(eqns=closed.jaxpr.eqns[:number], outvars=[inputs])
         found += jaxpr_as_fun(closed.replace(jaxpr=before))(*jax.tree.leaves((variables, x)))
     return found
+
+
+def _traced(model: nn.Module, variables: Any, x: Any) -> ClosedJaxpr:
+    with as_convolutions():
+        return jax.make_jaxpr(model.apply)(variables, x)
 
 
 def _uses(jaxpr: Jaxpr, variables: Any, x: Any) -> tuple[list[tuple[str, int]], list[str]]:
@@ -90,7 +95,7 @@ def _dense(
 def _convolution(
     params: dict[str, Any], inputs: tuple[int, ...], kernel: tuple[int, ...]
 ) -> tuple[nn.Module, tuple[int, ...]] | str:
-    if params["dimension_numbers"] != _IMAGES:
+    if params["dimension_numbers"] != NHWC:
         return "it is no convolution of images"
     return (
         nn.Conv(

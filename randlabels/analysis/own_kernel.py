@@ -29,6 +29,7 @@ LEAST_RANDOM = "random bases (nearest)"
 LEADING = 8  # eigenvectors that are kept for pictures
 _LARGEST = 1e30  # of a pixel
 MAX_BASES = 10**5
+_ISOTROPIC = 1e-9  # nats, of an estimate that is shrunk all the way: to any basis, by rounding
 _MAX_DIM = 2048  # of filters; hundreds of bases of more take hours
 
 
@@ -72,6 +73,24 @@ class FilterAlignment:
             if name not in controlled.symmetries
         } | {LEAST_RANDOM: float(controlled.random[0].min())}
         return min(counted, key=lambda name: counted[name])
+
+    @property
+    def few(self) -> str | None:
+        """What can be told where filters are few, None where they are enough."""
+        if self.shrunk is None or self.shrunk_random is None:
+            return None
+        if self.shrunk_random.max() < _ISOTROPIC:
+            return (
+                f"{self.num_filters} filters are too few to tell anything: the Ledoit-Wolf "
+                "estimate of their covariance has no direction. Pool several networks."
+            )
+        least = self.shrunk_random.min()
+        told = "below those to all" if self.shrunk < least else "not below those to all"
+        return (
+            f"{self.num_filters} filters are few: the Ledoit-Wolf estimate of their covariance has "
+            f"misalignment {self.shrunk:.3g} to the data, {told} {len(self.shrunk_random)} random "
+            f"bases ({self.shrunk_random.mean():.3g} on average, at least {least:.3g})."
+        )
 
     @property
     def reason(self) -> str | None:
@@ -132,11 +151,7 @@ class KernelComparison:
                 width = max(len(row["basis"]) for row in own)
                 lines += [f"  {row['basis']:<{width}}  {row['misalignment']:9.3f}" for row in own]
                 lines += [f"  {text}" for text in _readings(of)]
-            if of.shrunk is not None and of.shrunk_random is not None:
-                lines.append(
-                    f"  few filters: shrunk misalignment {of.shrunk:.3f}, to random bases "
-                    f"{of.shrunk_random.mean():.3f} (least {of.shrunk_random.min():.3f})"
-                )
+            lines += [f"  {of.few}"] if of.few else []
         return "\n".join(lines)
 
 

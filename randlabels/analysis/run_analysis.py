@@ -64,8 +64,8 @@ def analyze(
         path = alignment_path(workdir)
         if path.parent.is_symlink():  # two runs would write into one folder
             raise InputError(f"{path.parent} is a link; remove it.")
-        _warn(run)
         alignment = alignment_of_run(run, layers, inputs, random_bases, 60 * minutes)
+        _warn(run)  # where the numbers are said
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
         alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
@@ -101,7 +101,11 @@ def _warn(run: Run) -> None:
     if lost:
         logging.warning("Networks %s diverged or died, and are left out.", lost)
     if untrained:
-        logging.warning("Networks %s ended at chance; they are analysed all the same.", untrained)
+        logging.warning(
+            "Networks %s ended at chance; they are analysed all the same. Train longer, or with "
+            "another learning rate or fewer examples, if they should have learned something.",
+            untrained,
+        )
 
 
 def _warn_of_missing(alignment: "Alignment") -> None:

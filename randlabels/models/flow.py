@@ -167,7 +167,7 @@ class _Walk:
 
     def apply(self, equation: Any, inputs: list[_Value]) -> list[_Value]:
         """The values of an equation's outputs; those that contain jaxprs are walked through."""
-        name, inner = equation.primitive.name, _jaxprs(equation)
+        name, inner = equation.primitive.name, inner_jaxprs(equation)
         if name == "cond":
             branches = [self.run(branch, inputs[1:]) for branch in inner]
             return [_together(values) for values in zip(*branches, strict=True)]
@@ -226,7 +226,7 @@ class _Walk:
         return stream, below
 
 
-def _jaxprs(equation: Any) -> list[Any]:
+def inner_jaxprs(equation: Any) -> list[Any]:
     """The jaxprs that an equation applies, such as those of jit, scan and custom derivatives."""
     found = []
     for parameter in equation.params.values():

@@ -1,11 +1,5 @@
 """The two parametrised layers every model is made of, and the activations by name.
 
-`Conv` has two implementations with the same parameters and, to rounding, the same result:
-
-* `lax`: XLA's convolution. Right on GPU and TPU.
-* `patches`: shifted slices side by side and one matrix product. On CPU the gradient of XLA's
-  convolution inside a scan is 10 to 190 times slower (jax-ml/jax#12868); matrix products are not.
-
 Patches and kernels are flattened in the order (row, column, channel). Both layers sow what they
 receive into the collection `inputs`, so the covariance of any layer's input can be measured with
 `model.apply(variables, x, mutable=["inputs"])`; it costs nothing when the collection is not asked
@@ -18,6 +12,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from randlabels.models.convolution import NHWC, convolve
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -84,47 +80,18 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", scaled_normal(self.init_scale), shape).astype(self.dtype)
         x = x.astype(self.dtype)
-        if resolve_implementation(self.implementation) == "lax":
-            y = jax.lax.conv_general_dilated(
-                x,
-                kernel,
-                (self.stride, self.stride),
-                self.padding,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
-        else:
-            patches = extract_patches(x, self.kernel_size, self.stride, self.padding)
-            y = patches @ kernel.reshape(-1, self.features)
+        y = convolve(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            self.padding,
+            dimension_numbers=NHWC,
+            implementation=self.implementation,
+        )
         if not self.use_bias:
             return y
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return y + bias.astype(self.dtype)
-
-
-def resolve_implementation(implementation: str) -> str:
-    """Turn `auto` into `patches` on CPU and `lax` elsewhere."""
-    if implementation != "auto":
-        return implementation
-    return "patches" if jax.default_backend() == "cpu" else "lax"
-
-
-def extract_patches(x: jax.Array, kernel_size: int, stride: int, padding: str) -> jax.Array:
-    """All patches of x [batch, h, w, c] as [batch, rows, columns, kernel_size^2 * c].
-
-    Flattened in the order (row, column, channel); `SAME` pads with zeros as XLA does.
-    """
-    k = kernel_size
-    pads = jax.lax.padtype_to_pads(x.shape[1:3], (k, k), (stride, stride), padding)
-    if any(before or after for before, after in pads):
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    rows = (x.shape[1] - k) // stride + 1
-    columns = (x.shape[2] - k) // stride + 1
-    slices = [
-        x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
-        for i in range(k)
-        for j in range(k)
-    ]
-    return jnp.concatenate(slices, axis=-1)
 
 
 def max_pool(x: jax.Array) -> jax.Array:

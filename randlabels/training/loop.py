@@ -116,7 +116,9 @@ def _train(config: ConfigDict, directory: Path, log: str) -> None:
             raise
     state = "lost" if all(row.lost for row in setup.table) else "done"
     mark(state, networks=states.counts(setup.table))
-    interrupts.raise_if_requested()  # in the last epoch
+    said = f"Interrupted after the last epoch; {directory} is {state}, "
+    with interrupts.ending_with(f"{said}and the same command continues what follows."):
+        interrupts.raise_if_requested()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from randlabels.analysis.find_layers import survey
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build
+from randlabels.models.flow import inner_jaxprs
 from randlabels.models.own import check_gradient, first_difference, shapes_of
 from randlabels.training.dropout import draws_by_example
 
@@ -19,7 +20,7 @@ from randlabels.training.dropout import draws_by_example
 def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]) -> None:
     """Make sure that a model that is named by its import path takes inputs [*shape] to logits.
 
-    A warning says so if its layers cannot be analysed.
+    Warnings say so if its layers cannot be analysed, or are slow on this machine.
 
     Raises:
         InputError: if applying it fails, or gives anything but floats [batch, num_classes], or has
@@ -43,6 +44,24 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
             "%s has no layer that can be analysed; it can be trained and transferred.",
             config.model.name,
         )
+    if jax.default_backend() == "cpu" and _convolves_by_xla(model, shape):
+        logging.warning(
+            "%s convolves by XLA, whose gradients are tens of times slower on a CPU than products "
+            "of patches: give its convolutions of flax the argument conv_general_dilated=convolve, "
+            "of randlabels.models.convolution.",
+            config.model.name,
+        )
+
+
+def _convolves_by_xla(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), example)
+    jaxprs = [jax.make_jaxpr(model.apply)(variables, example).jaxpr]
+    for jaxpr in jaxprs:  # those that they contain are put behind them
+        if any(equation.primitive.name == "conv_general_dilated" for equation in jaxpr.eqns):
+            return True
+        jaxprs += [inner for equation in jaxpr.eqns for inner in inner_jaxprs(equation)]
+    return False
 
 
 def can_be_split(config: ConfigDict, shape: tuple[int, ...]) -> bool:

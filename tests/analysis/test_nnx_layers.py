@@ -12,6 +12,7 @@ from flax.nnx import bridge
 from randlabels.analysis.find_layers import survey
 from randlabels.analysis.layers import LayerInputs
 from randlabels.eigen.patches import patch_statistics
+from randlabels.models.convolution import convolve
 
 pytestmark = pytest.mark.usefixtures("quick_programs")
 
@@ -42,8 +43,18 @@ class Net(nnx.Module):
         return self.answer(self.twice(self.twice(x)))
 
 
-def test_layers_are_found_in_order_and_others_named_with_the_reason():
-    found = survey(bridge.ToLinen(Net), SHAPE)
+class ByProducts(Net):
+    """The same network, whose first convolutions are products of patches on a CPU."""
+
+    def __init__(self, *, rngs: nnx.Rngs) -> None:
+        super().__init__(rngs=rngs)
+        for layer in (self.zeta, self.alpha, self.groups):
+            layer.conv_general_dilated = convolve
+
+
+@pytest.mark.parametrize("kind", [Net, ByProducts])
+def test_layers_are_found_in_order_and_others_named_with_the_reason(kind):
+    found = survey(bridge.ToLinen(kind), SHAPE)
     described = [(layer.path, layer.input_shape, layer.kernel_shape) for layer in found.layers]
     assert described == [
         ("zeta", SHAPE, (3, 3, 3, 8)),
@@ -63,8 +74,9 @@ def test_layers_are_found_in_order_and_others_named_with_the_reason():
     }
 
 
-def test_moments_are_those_of_what_layers_of_linen_receive():
-    model = bridge.ToLinen(Net)
+@pytest.mark.parametrize("kind", [Net, ByProducts])
+def test_moments_are_those_of_what_layers_of_linen_receive(kind):
+    model = bridge.ToLinen(kind)
     images = np.random.default_rng(0).standard_normal((70, *SHAPE)).astype(np.float32)
     variables = model.init(jax.random.key(1), images[:1])
     params, statistics = (variables[kind] for kind in ("params", "batch_stats"))

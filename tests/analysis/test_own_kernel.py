@@ -1,6 +1,7 @@
 """Kernels of others: their order, alignment that was planted, files of weights, one page."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -162,6 +163,14 @@ def test_few_filters_have_a_map_and_a_reason():
     assert np.isnan(of.misalignment)
     assert of.shrunk > 0
     assert "no misalignment" in str(found)
+    assert re.search("are few: .* below those to all 5 random bases", str(found))
+    assert "not below" not in str(found)
+    isotropic = np.random.default_rng(0).standard_normal((3, 3, 3, 14))
+    found = compare_kernel(isotropic, IMAGES, random_bases=5)
+    assert "14 filters are too few to tell anything" in str(found)
+    against = VECTORS @ np.linalg.qr(np.random.default_rng(1).standard_normal((27, 27)))[0]
+    found = compare_kernel(planted(against, 20), IMAGES, random_bases=5)
+    assert "not below those to all 5 random bases" in str(found)
     pooled = compare_kernel(
         [planted(VECTORS, 20, seed) for seed in range(3)], IMAGES, random_bases=5
     )

@@ -13,7 +13,7 @@ from randlabels.eigen import (
     misalignment_floor,
     patch_statistics,
 )
-from randlabels.models.layers import extract_patches
+from randlabels.models.convolution import extract_patches
 
 RNG = np.random.default_rng(0)
 
@@ -50,7 +50,7 @@ def test_converted_convolution_gives_the_same_outputs(shape):
 
 def test_converted_convolution_meets_the_patches_of_our_layers():
     weight, images = RNG.standard_normal((4, 3, 3, 3)), RNG.standard_normal((2, 3, 5, 6))
-    patches = extract_patches(jnp.asarray(images.transpose(0, 2, 3, 1)), 3, 1, "VALID")
+    patches = extract_patches(jnp.asarray(images.transpose(0, 2, 3, 1)), (3, 3), (1, 1))
     outputs = np.asarray(patches) @ flatten_kernel(from_torch(weight))
     expected = torch_convolution(images, weight).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(outputs, expected, atol=2e-5)  # float32 patches

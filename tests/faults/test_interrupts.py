@@ -189,6 +189,23 @@ def test_training_finishes_its_epoch_and_goes_on_from_there(
     assert outcome(directory) == outcome(finished)
 
 
+def test_a_signal_in_the_last_epoch_says_that_the_run_is_done(small, tmp_path, monkeypatch):
+    directory, batches = tmp_path / "run", loop._batches
+
+    def signalled(setup, epoch):
+        if epoch == small.train.epochs:
+            monkeypatch.setattr(interrupts._state, "received", signal.SIGTERM)
+        return batches(setup, epoch)
+
+    monkeypatch.setattr(loop, "_batches", signalled)
+    sentence = (
+        rf"^Interrupted after the last epoch; {re.escape(str(directory))} is done, and the same"
+    )
+    with pytest.raises(interrupts.Interrupted, match=sentence):
+        loop.train(small, directory)
+    assert load_run(directory).status["state"] == "done"
+
+
 def test_what_is_interrupted_while_it_compiles_is_said_to_be_before_its_first_epoch(
     small, tmp_path, monkeypatch
 ):

@@ -1,13 +1,17 @@
 """The two implementations of a convolution, the initialiser, and what layers sow."""
 
+import functools
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from randlabels.models.layers import Conv, Dense, extract_patches, scaled_normal
+from randlabels.models.convolution import convolve, extract_patches
+from randlabels.models.layers import Conv, Dense, scaled_normal
 
 pytestmark = pytest.mark.usefixtures("quick_programs")
 
@@ -53,9 +57,54 @@ def test_conv_implementations_agree(kernel_size, stride, padding):
         np.testing.assert_allclose(by_patches[name], expected, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kernel_size": (3, 2), "strides": (2, 1), "padding": "VALID"},
+        {"kernel_dilation": (2, 1), "strides": 2},
+        {"feature_group_count": 2, "padding": ((2, 0), (1, 3))},
+        {"feature_group_count": 4, "padding": "CIRCULAR"},
+        {"input_dilation": 2, "padding": 1},
+        {"kernel_size": (3,), "kernel_dilation": 2},
+        {"dtype": jnp.bfloat16},
+    ],
+    ids=str,
+)
+def test_layers_of_flax_compute_the_same_with_convolve(options):
+    """Output and gradients, of linen and NNX; what has no patches is left to XLA."""
+    x = np.random.default_rng(0).standard_normal((2, 9, 8, 4), np.float32)
+    options = {"kernel_size": (3, 3)} | options
+    linen = nn.Conv(8, **options)
+    variables = linen.init(jax.random.key(0), x)
+    weights = jnp.cos(jnp.arange(linen.apply(variables, x).size, dtype=jnp.float32))
+
+    def of_linen(layer, params):
+        return jnp.sum(weights * layer.apply(params, x).ravel().astype(jnp.float32))
+
+    def of_nnx(layer):
+        layer.kernel[...], layer.bias[...] = variables["params"].values()
+        y, gradient = nnx.value_and_grad(
+            lambda layer: jnp.sum(weights * layer(x).ravel().astype(jnp.float32))
+        )(layer)
+        return y, nnx.to_pure_dict(gradient)
+
+    expected = jax.value_and_grad(of_linen, argnums=1)(linen, variables)
+    hooked = nn.Conv(8, **options, conv_general_dilated=convolve)
+    found = jax.value_and_grad(of_linen, argnums=1)(hooked, variables)
+    nnx_layer = nnx.Conv(4, 8, **options, conv_general_dilated=convolve, rngs=nnx.Rngs(0))
+    tolerance = 2e-2 if "dtype" in options else 1e-5
+    assert abs(expected[0]) > 0.1
+    for y, gradient in (found, of_nnx(nnx_layer)):
+        close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=10 * tolerance)
+        close(y, expected[0])
+        params = gradient.get("params", gradient)
+        jax.tree.map(close, dict(params), dict(expected[1]["params"]))
+
+
 def test_patches_are_flattened_by_row_column_channel():
     image = np.arange(2 * 5 * 4 * 3, dtype=np.float32).reshape(2, 5, 4, 3)
-    patches = np.asarray(extract_patches(jnp.asarray(image), 3, 1, "VALID"))
+    patches = np.asarray(extract_patches(jnp.asarray(image), (3, 3), (1, 1)))
     assert patches.shape == (2, 3, 2, 27)
     for n, i, j in itertools.product(range(2), range(3), range(2)):
         by_hand = [

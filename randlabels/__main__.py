@@ -1,0 +1,5 @@
+"""`python -m randlabels` is the console command `randlabels`."""
+
+from randlabels.command import main
+
+main()
