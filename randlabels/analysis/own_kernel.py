@@ -26,7 +26,8 @@ from randlabels.errors import InputError
 
 WEIGHTS, LEARNED = "weights", "learned"
 LEAST_RANDOM = "random bases (nearest)"
-LEADING = 8  # eigenvectors that are kept for pictures
+LEADING = 8  # eigenvectors of the filters that are kept for pictures
+WHOLE = 150  # those of the images that are kept: a filter's match need not be a leading one
 _LARGEST = 1e30  # of a pixel
 MAX_BASES = 10**5
 _ISOTROPIC = 1e-9  # nats, of an estimate that is shrunk all the way: to any basis, by rounding
@@ -107,7 +108,7 @@ class KernelComparison:
         networks: how many kernels are pooled.
         images: what Sigma_x is of, in words.
         eigenvalues: of Sigma_x, descending [d].
-        vectors: leading eigenvectors of Sigma_x as columns [d, k].
+        vectors: the 150 leading eigenvectors of Sigma_x as columns [d, k], all of fewer.
         sets: "weights", and "learned" (weights minus start) where a start was given.
     """
 
@@ -229,7 +230,7 @@ def compare_kernel(
         networks=len(kernels),
         images=f"patches of {len(shown)} images of {shown.shape[1:]}, {kind}",
         eigenvalues=basis.values,
-        vectors=basis.vectors[:, :LEADING],
+        vectors=basis.vectors[:, :WHOLE],
         sets=alignments,
     )
 

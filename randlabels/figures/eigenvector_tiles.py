@@ -54,7 +54,9 @@ def plot(data: LayerData, records: Records) -> Figure:
         rows = [[figure.add_subplot(grid[at + k, i]) for i in range(count)] for k in range(2)]
         _draw_matches(rows, data.eigenvectors, record, shape, title)
         ax = figure.add_subplot(grid[at + 2, :])
-        image = _draw_cosines(ax, data.eigenvectors, record, count)
+        assert record.filter_eigenvectors is not None  # as in `_draw_matches`
+        vectors, ranks = record.filter_eigenvectors[:, :count], record.nearest_rank
+        image = draw_cosines(ax, data.eigenvectors, vectors, ranks)
         figure.colorbar(image, ax=ax, label="|cosine|", pad=0.01)
     return figure
 
@@ -116,13 +118,20 @@ def _draw_row(
     axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
 
 
-def _draw_cosines(ax: Axes, basis: np.ndarray, record: AlignmentRecord, count: int) -> AxesImage:
-    """All |cosines| of the weights' eigenvectors (down) with the data's (across)."""
-    vectors, ranks = record.filter_eigenvectors, record.nearest_rank
-    assert vectors is not None  # as in `_draw_matches`
-    assert ranks is not None
-    kept = basis.shape[1]
-    cosines = np.abs(vectors[:, :count].T @ basis)
+def draw_cosines(
+    ax: Axes, basis: np.ndarray, vectors: np.ndarray, ranks: np.ndarray | None = None
+) -> AxesImage:
+    """All |cosines| of the weights' eigenvectors (down) with the data's (across).
+
+    Args:
+        ax: where.
+        basis: the data's eigenvectors that are kept, as columns [d, kept].
+        vectors: those of the weights [d, count].
+        ranks: of the best match of each among all of the data's; None is among those kept.
+    """
+    kept, count = basis.shape[1], vectors.shape[1]
+    cosines = np.abs(vectors.T @ basis)
+    ranks = cosines.argmax(1) if ranks is None else ranks
     limits = (0.5, kept + 0.5, count + 0.5, 0.5)
     image = ax.imshow(cosines, cmap=style.UPWARDS, vmin=0, vmax=1, extent=limits, aspect="auto")
     chance = chance_cosine(len(basis))

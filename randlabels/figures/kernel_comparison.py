@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from randlabels.analysis.own_kernel import KernelComparison
 from randlabels.figures import joined_maps, learned_controls, style
-from randlabels.figures.eigenvector_tiles import tile
+from randlabels.figures.eigenvector_tiles import draw_cosines, tile
 
 _COLOURS = {"weights": style.BLUE, "learned": style.GREEN}
 
@@ -27,6 +27,12 @@ def kernel_figures(found: KernelComparison) -> dict[str, tuple[Figure, str]]:
             "Leading eigenvectors of the covariance of the images' patches, and of the filters. "
             "Grey is zero; each is scaled to its own largest entry.",
         )
+    figures["cosines"] = (
+        _cosines(found),
+        f"|Cosines| of the leading eigenvectors of the filters with the first "
+        f"{found.vectors.shape[1]} of {len(found.vectors)} of the images' patches. Rings: matches "
+        "above what a random direction reaches in 95% of cases; crosses: others.",
+    )
     return figures
 
 
@@ -40,6 +46,16 @@ def _maps(found: KernelComparison) -> Figure:
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, fontsize="small")
     style.tidy(ax)
+    return figure
+
+
+def _cosines(found: KernelComparison) -> Figure:
+    figure = style.new_figure(width=9, height=2.4 * len(found.sets))
+    axes = figure.subplots(len(found.sets), 1, squeeze=False)[:, 0]
+    for ax, (name, of) in zip(axes, found.sets.items(), strict=True):
+        image = draw_cosines(ax, found.vectors, of.vectors)
+        ax.set_title(name, fontsize="small")
+        figure.colorbar(image, ax=ax, label="|cosine|", pad=0.01)
     return figure
 
 

@@ -308,6 +308,7 @@ def test_one_command_makes_one_page(tmp_path, capsys):
     assert sorted(path.name for path in folder.iterdir()) == [
         "comparison.json",
         "controls.png",
+        "cosines.png",
         "eigenvalue_map.png",
         "eigenvectors.png",
         "page.html",
@@ -318,7 +319,7 @@ def test_one_command_makes_one_page(tmp_path, capsys):
     )
     page = (folder / "page.html").read_text()
     assert "features.0.weight of net.safetensors and dead_leaves" in page
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4
     assert "http" not in page.replace("https://arxiv.org", "")
 
 
