@@ -31,7 +31,7 @@ def main() -> None:
         # The front doors name themselves by what they are called with.
         sys.argv = [f"randlabels {name}", *sys.argv[2:]]
         runpy.run_module(COMMANDS[name], run_name="__main__", alter_sys=True)
-    elif name == "list" and len(sys.argv) == 2:
+    elif name == "list" and sys.argv[2:] in ([], ["--help"], ["-h"]):
         print(help_text.overview())
     elif name in ("--version", "-V"):
         print(help_text.version())

@@ -134,8 +134,10 @@ def load_run(workdir: str | Path) -> Run:
         if settled and files.status.get("networks") not in (None, counts(networks)):
             raise ValueError("status.json does not fit networks.json")
     except FileNotFoundError as error:
+        there = Path(workdir).exists()
+        lacks = f"{Path(error.filename).name} is missing" if there else "there is no such folder"
         raise InputError(
-            f"{workdir} holds no run ({Path(error.filename).name} is missing); give the workdir "
+            f"{workdir} holds no run ({lacks}); give the workdir "
             f"of a training run, or give the command that trained it again."
         ) from error
     except ValueError as error:  # not JSON, not text, or of another form

@@ -200,9 +200,9 @@ def kernel_named(weights: Mapping[str, Stored], name: str, path: object) -> np.n
         raise InputError(f"{path} has no {shown(name)}; did you mean {close[0]!r}?")
     listed = [f"{key} {array.shape}" for key, array in list(kernels.items())[:_SHOWN]]
     more = f" and {len(kernels) - _SHOWN} more" if len(kernels) > _SHOWN else ""
-    lacks = f"has no kernel {shown(name)}" if name else "holds kernels (--kernel, or kernel=)"
+    lacks = f"has no kernel {shown(name)}" if name else "needs the name of a kernel (--kernel=NAME)"
     raise InputError(
-        f"{path} {lacks}; name one of: {', '.join(listed)}{more}."
+        f"{path} {lacks}; it is one of: {', '.join(listed)}{more}."
         if kernels
         else f"{path} has no kernel: no array of 4 axes (a convolution) or 2 (a dense layer)."
     )

@@ -71,6 +71,8 @@ def test_the_console_command(monkeypatch, capsys):
     assert "randlabels train --config=base" in capsys.readouterr().out
     assert ask("list") == 0
     assert "Studies" in capsys.readouterr().out
+    assert ask("list", "--help") == 0
+    assert "Studies" in capsys.readouterr().out
     assert ask("list", "foo") == 1
     assert "list takes nothing" in capsys.readouterr().err
     assert ask("trian") == 1

@@ -64,8 +64,10 @@ def test_what_is_not_there_is_one_sentence(workdir, tmp_path):
         run.params(5)
     with pytest.raises(InputError, match="has no layer 'conv9'"):
         run.params(6, layer="conv9")
-    with pytest.raises(InputError, match=r"holds no run .config.json is missing.; give the"):
+    with pytest.raises(InputError, match=r"holds no run .there is no such folder.; give the"):
         randlabels.load_run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"holds no run .config.json is missing.; give the"):
+        randlabels.load_run(tmp_path)
     with pytest.raises(InputError, match="has no intact checkpoint"):
         runs.newest_intact_step(tmp_path)
 

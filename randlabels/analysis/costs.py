@@ -78,8 +78,8 @@ def within(
     long = {layer: took for layer, took in seconds.items() if took > limit}
     reasons = {
         layer.path: f"layer {layer.path} (d = {layer.dim:,}) would take about {_shown(took)}, "
-        f"longer than {_shown(limit)}; give minutes={took / 60 + 1:.0f} to have it analysed, or "
-        "choose other layers."
+        f"longer than {_shown(limit)}; give minutes={took / 60 + 1:.0f} (--minutes) "
+        "to have it analysed, or choose other layers."
         for layer, took in long.items()
     }
     kept = [layer for layer in seconds if layer not in long]

@@ -8,6 +8,7 @@ from __future__ import annotations  # help() would print all that ArrayLike stan
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ from randlabels.data.sources import channel_statistics
 from randlabels.data.standardise import standardise
 from randlabels.eigen.filters import flatten_kernel, pool_networks
 from randlabels.eigen.patches import patch_statistics
-from randlabels.errors import InputError
+from randlabels.errors import InputError, shown
 
 WEIGHTS, LEARNED = "weights", "learned"
 LEAST_RANDOM = "random bases (nearest)"
 LEADING = 8  # eigenvectors of the filters that are kept for pictures
+SYMMETRY = "  (a symmetry of these images: no control)"
 WHOLE = 150  # those of the images that are kept: a filter's match need not be a leading one
 _LARGEST = 1e30  # of a pixel
 MAX_BASES = 10**5
@@ -150,7 +152,11 @@ class KernelComparison:
             else:
                 own = [row for row in self.rows() if row["of"] == name]
                 width = max(len(row["basis"]) for row in own)
-                lines += [f"  {row['basis']:<{width}}  {row['misalignment']:9.3f}" for row in own]
+                lines += [
+                    f"  {row['basis']:<{width}}  {row['misalignment']:9.3f}"
+                    + (SYMMETRY if row["basis"] in of.controlled.symmetries else "")
+                    for row in own
+                ]
                 lines += [f"  {text}" for text in _readings(of)]
             lines += [f"  {of.few}"] if of.few else []
         return "\n".join(lines)
@@ -290,6 +296,11 @@ def _kernels(given: Any, image_shape: tuple[int, ...], order: str, name: str) ->
     """Kernels [network, rows, columns, channels, filters], float64."""
     if given is None:
         raise InputError(f"{name} is None; give an array, or a sequence of arrays.")
+    if isinstance(given, str | Path):
+        raise InputError(
+            f"{name} is {shown(str(given))}; give arrays, or compare a file of weights by "
+            "analyze --weights (randlabels.compare.compare_weights)."
+        )
     one = hasattr(given, "shape")
     kernels = [in_our_order(k, image_shape, order) for k in ([given] if one else given)]
     if not kernels:

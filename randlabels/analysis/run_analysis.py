@@ -1,6 +1,7 @@
 """The eigen-analysis of a run from its checkpoints to numbers and figures in its workdir."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,8 @@ def _command(workdir: Path, layers: Sequence[str], inputs: str, random_bases: in
     chosen = f" --layers={','.join(layers)}" if layers else ""
     other = "" if inputs == INPUTS[0] else f" --inputs={inputs}"
     bases = "" if random_bases == 200 else f" --random_bases={random_bases}"
-    return f"python -m randlabels.analyze --workdir={workdir.name}{chosen}{other}{bases}"
+    place = shlex.quote(str(workdir))
+    return f"python -m randlabels.analyze --workdir={place}{chosen}{other}{bases}"
 
 
 def _draw(alignment: "Alignment", folder: Path) -> dict[str, tuple[Path, str]]:

@@ -141,8 +141,8 @@ def draw_cosines(
         ax.plot(rank + 1, row + 1, marker, mfc="none", mec=style.ORANGE, mew=1.5, ms=7)
     ax.set_ylabel("weights' eigenvector\n(rank)", fontsize="small")
     ax.set_xlabel(
-        f"data's eigenvector (rank); rings: matches above {chance:.2f}, below which a random "
-        "direction has its match in 95% of cases; crosses: others",
+        f"data's eigenvector (rank); rings: matches above {chance:.2f}, which a random direction's "
+        "match exceeds in 5% of cases; crosses: matches below",
         fontsize="small",
     )
     ax.set_yticks(range(1, count + 1))

@@ -47,7 +47,7 @@ def plot(records: Records) -> Figure:
     for ax in rows.flat:
         style.tidy(ax)
     _logarithmic(rows[0, 0], bottom)
-    style.legend_below(figure, style.legend_of_all(rows.flat), ncols=2)
+    style.legend_below(figure, style.legend_of_all(rows.flat), ncols=columns)
     return figure
 
 

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -69,12 +70,20 @@ def aligned_init(
         ValueError: if a layer does not exist or is grouped, f gives bad values, or its inputs have
             no variance.
     """
+    if isinstance(params.get("params"), Mapping):
+        raise ValueError('give parameters alone, as model.init(key, images[:1])["params"].')
     draw = functools.partial(draw_aligned, f=f, centered=centered)
     for number, path in enumerate(layers):
         variables = {**(collections or {}), "params": params}
         moments = functools.cache(functools.partial(input_moments, model, variables, images, path))
         layer_key = jax.random.fold_in(key, number)
-        params = initialise_layer(params, path, layer_key, draw, moments, match, biases)
+        try:
+            params = initialise_layer(params, path, layer_key, draw, moments, match, biases)
+        except flax.errors.ScopeCollectionNotFound as error:
+            raise ValueError(
+                "the model reads more than its parameters, as batch norms do; give that, too, as "
+                'collections={"batch_stats": model.init(key, images[:1])["batch_stats"]}.'
+            ) from error
     return params
 
 

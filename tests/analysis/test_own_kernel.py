@@ -156,6 +156,11 @@ def test_bytes_are_standardised_and_floats_taken_as_they_are():
     assert abs(other.eigenvalues[0] / ours.eigenvalues[0] - 1) > 0.5
 
 
+def test_files_are_not_taken_for_arrays():
+    with pytest.raises(InputError, match="'net.npz'; give arrays, or compare a file of weights by"):
+        compare_kernel("net.npz", IMAGES)
+
+
 def test_few_filters_have_a_map_and_a_reason():
     found = compare_kernel(planted(VECTORS, 20), IMAGES, random_bases=5)
     of = found.sets["weights"]
@@ -247,7 +252,7 @@ def test_weights_are_read_by_name(tmp_path, form):
     np.testing.assert_array_equal(kernel_named(found, name, "x"), arrays["conv1.weight"])
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         kernel_named(found, name[:-1], "x")
-    with pytest.raises(InputError, match=r"; name one of: conv1.weight \(8, 3, 3, 3\)"):
+    with pytest.raises(InputError, match=r"; it is one of: conv1.weight \(8, 3, 3, 3\)"):
         kernel_named(found, "", "x")
     with pytest.raises(InputError, match=r"has the shape \(8,\)"):
         kernel_named(found, name.replace("weight", "bias"), "x")

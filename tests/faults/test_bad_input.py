@@ -32,7 +32,7 @@ from randlabels.training import loop
         ),
         (
             {"init.run": "nowhere", "init.arms": ("pretrained",)},
-            "nowhere holds no run",
+            "nowhere holds no run .there is no such folder",
         ),
         ({"data.name": "cifar11"}, "cifar11"),
         (

@@ -119,7 +119,7 @@ def test_a_kernel_that_is_damaged_or_no_numbers_is_one_sentence(tmp_path):
 
 def test_without_a_name_of_a_kernel_none_is_quoted(tmp_path):
     (tmp_path / "a.npz").write_bytes(npz(w=KERNEL))
-    with pytest.raises(InputError, match=r"\(--kernel, or kernel=\); name one of: w") as caught:
+    with pytest.raises(InputError, match=r"\(--kernel=NAME\); it is one of: w") as caught:
         kernel_named(read_weights(tmp_path / "a.npz"), "", tmp_path / "a.npz")
     assert "''" not in str(caught.value)
 

@@ -226,7 +226,7 @@ def test_all_cosines_are_a_map_with_rings_at_the_matches(records, data):
     ax = eigenvector_tiles.plot(mirrored, weak).axes[9]
     assert {line.get_marker() for line in ax.lines} == {"x"}  # no better than chance
     chance = eigenvector_tiles.chance_cosine(12)
-    assert f"matches above {chance:.2f}, below which a random" in ax.get_xlabel()
+    assert f"matches above {chance:.2f}, which a random" in ax.get_xlabel()
     # Above 1 / sqrt(2) there is one such coordinate at most: chances add up.
     exact = np.sqrt(stats.beta.isf(0.05 / 12, 1 / 2, 11 / 2))
     assert exact > np.sqrt(1 / 2)

@@ -105,6 +105,14 @@ def test_filters_have_the_map_that_was_asked_for(user, images, centered):
     assert np.abs(ours["stem"]["kernel"] - user["params"]["stem"]["kernel"]).max() > 0.1
 
 
+def test_what_is_given_too_much_or_too_little_is_said(user, images):
+    f, key = parse_curve("power:1"), jax.random.key(0)
+    with pytest.raises(ValueError, match=r"as collections=\{\"batch_stats\": model.init"):
+        aligned_init(UserModel(), user["params"], images, f, ("stem", "second"), key)
+    with pytest.raises(ValueError, match="give parameters alone"):
+        aligned_init(UserModel(), user, images, f, ("stem",), key)
+
+
 def outputs(params, user, images, name):
     """Outputs of a layer, without its activation."""
     _, state = UserModel().apply(
