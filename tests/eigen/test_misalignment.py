@@ -106,6 +106,24 @@ def test_leading_axes_broadcast(monkeypatch, max_products):
     np.testing.assert_allclose(pairs[2, 1], result[2, 2, 1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("max_products", [300, 2**20])
+@pytest.mark.parametrize(
+    ("of_bases", "of_matrices"),
+    [((4, 1, 1), (3, 5)), ((4, 1, 3), (6, 1)), ((), (11,)), ((2, 3), (12, 1, 1)), ((3,), (3,))],
+)
+def test_forms_of_many_matrices_are_those_of_each(monkeypatch, of_bases, of_matrices, max_products):
+    """By products of the bases' entries where all are crossed and one by one, also in parts."""
+    monkeypatch.setattr(alignment, "_MAX_PRODUCTS", max_products)
+    vectors = random_bases(5, int(np.prod(of_bases, initial=1)), 1).reshape(*of_bases, 5, 5)
+    sigma_w = random_spd(*of_matrices)
+    expected = np.sqrt(np.einsum("...ji,...jk,...ki->...i", vectors, sigma_w, vectors))
+    for many in (2, np.inf):
+        monkeypatch.setattr(alignment, "_MANY", many)
+        found = eigenvalue_map(vectors, sigma_w)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_planted_map_is_recovered_from_filters():
     rng = np.random.default_rng(4)
     sigma_x = random_spd(dim=6)
