@@ -205,6 +205,12 @@ def mark(monkeypatch, *states):
     monkeypatch.setattr("randlabels.analysis.run_analysis.load_run", load)
 
 
+def test_a_folder_that_is_not_there_is_said_and_not_made(tmp_path):
+    with pytest.raises(InputError, match="holds no run .there is no such folder"):
+        analyze(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lost_networks_are_left_out_and_untrained_ones_named(fresh, monkeypatch, caplog):
     mark(monkeypatch, "untrained", "dead")
     alignment = analyze(fresh, random_bases=3)

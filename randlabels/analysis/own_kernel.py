@@ -301,7 +301,7 @@ def _kernels(given: Any, image_shape: tuple[int, ...], order: str, name: str) ->
             f"{name} is {shown(str(given))}; give arrays, or compare a file of weights by "
             "analyze --weights (randlabels.compare.compare_weights)."
         )
-    one = hasattr(given, "shape")
+    one = hasattr(given, "shape") or np.isscalar(given)
     kernels = [in_our_order(k, image_shape, order) for k in ([given] if one else given)]
     if not kernels:
         raise InputError(f"{name} is an empty sequence; give one kernel or more.")

@@ -59,6 +59,8 @@ def analyze(
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
     workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)
+    if not workdir.exists():
+        load_run(workdir)  # says so; to own a folder would make it
     with owned(workdir):
         run = load_run(workdir)
         refuse_if_all_lost(workdir, run.networks)

@@ -42,7 +42,8 @@ def convolve(
     """What `jax.lax.conv_general_dilated` computes of these arguments, as products on a CPU.
 
     Convolutions that are not of images [batch, h, w, channels] with kernels [h, w, channels,
-    features], or whose inputs are dilated, are left to XLA everywhere.
+    features], whose inputs are dilated, or whose kernel is larger than its images, are left to XLA
+    everywhere.
 
     Args:
         lhs: the images.
@@ -56,8 +57,9 @@ def convolve(
     if plain and set(lhs_dilation or (1,)) == {1} and _chosen(implementation) == "patches":
         sides, dilation = rhs.shape[:2], rhs_dilation or (1, 1)
         pads = _pads(lhs.shape[1:3], sides, window_strides, padding, dilation)
-        patches = extract_patches(lhs, sides, window_strides, pads, dilation)
-        return _products(patches, rhs, feature_group_count, precision, preferred_element_type)
+        if _fit(lhs.shape[1:3], sides, pads, dilation):
+            patches = extract_patches(lhs, sides, window_strides, pads, dilation)
+            return _products(patches, rhs, feature_group_count, precision, preferred_element_type)
     return jax.lax.conv_general_dilated(
         lhs,
         rhs,
@@ -104,6 +106,17 @@ def _pads(
     covered = [(side - 1) * step + 1 for side, step in zip(kernel, dilation, strict=True)]
     pads: Sequence[tuple[int, int]] = jax.lax.padtype_to_pads(image, covered, strides, padding)
     return pads
+
+
+def _fit(
+    image: Sequence[int],
+    kernel: Sequence[int],
+    pads: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+) -> bool:
+    """Whether an image with its zeros holds a kernel; otherwise XLA's result is empty."""
+    sides = zip(image, kernel, pads, dilation, strict=True)
+    return all(side + sum(pad) > (k - 1) * step for side, k, pad, step in sides)
 
 
 def extract_patches(

@@ -159,6 +159,8 @@ def test_bytes_are_standardised_and_floats_taken_as_they_are():
 def test_files_are_not_taken_for_arrays():
     with pytest.raises(InputError, match="'net.npz'; give arrays, or compare a file of weights by"):
         compare_kernel("net.npz", IMAGES)
+    with pytest.raises(InputError, match="give numbers of 4 axes"):
+        compare_kernel(5, IMAGES)
 
 
 def test_few_filters_have_a_map_and_a_reason():

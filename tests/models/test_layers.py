@@ -66,6 +66,7 @@ def test_conv_implementations_agree(kernel_size, stride, padding):
         {"feature_group_count": 2, "padding": ((2, 0), (1, 3))},
         {"feature_group_count": 4, "padding": "CIRCULAR"},
         {"input_dilation": 2, "padding": 1},
+        {"kernel_size": (3, 9), "padding": "VALID"},
         {"kernel_size": (3,), "kernel_dilation": 2},
         {"dtype": jnp.bfloat16},
     ],
@@ -94,7 +95,7 @@ def test_layers_of_flax_compute_the_same_with_convolve(options):
     found = jax.value_and_grad(of_linen, argnums=1)(hooked, variables)
     nnx_layer = nnx.Conv(4, 8, **options, conv_general_dilated=convolve, rngs=nnx.Rngs(0))
     tolerance = 2e-2 if "dtype" in options else 1e-5
-    assert abs(expected[0]) > 0.1
+    assert abs(expected[0]) > 0.1 or not weights.size  # the kernel is larger than the images
     for y, gradient in (found, of_nnx(nnx_layer)):
         close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=10 * tolerance)
         close(y, expected[0])
