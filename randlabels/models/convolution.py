@@ -54,9 +54,9 @@ def convolve(
     """
     numbers = jax.lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     plain = numbers == NHWC and not any(value is not None for value in others.values())
-    if plain and set(lhs_dilation or (1,)) == {1} and _chosen(implementation) == "patches":
+    if plain and set(lhs_dilation or (1,)) == {1} and chosen(implementation) == "patches":
         sides, dilation = rhs.shape[:2], rhs_dilation or (1, 1)
-        pads = _pads(lhs.shape[1:3], sides, window_strides, padding, dilation)
+        pads = pads_of(lhs.shape[1:3], sides, window_strides, padding, dilation)
         if _fit(lhs.shape[1:3], sides, pads, dilation):
             patches = extract_patches(lhs, sides, window_strides, pads, dilation)
             return _products(patches, rhs, feature_group_count, precision, preferred_element_type)
@@ -75,8 +75,8 @@ def convolve(
     )
 
 
-def _chosen(implementation: str) -> str:
-    """`auto` is `patches` on CPU and `lax` elsewhere."""
+def chosen(implementation: str) -> str:
+    """The implementation that is meant: `auto` is `patches` on CPU and `lax` elsewhere."""
     if implementation != "auto":
         return implementation
     on_cpu = jax.default_backend() == "cpu"
@@ -93,7 +93,7 @@ def as_convolutions() -> Iterator[None]:
         _SEEN_BY_ANALYSIS.reset(token)
 
 
-def _pads(
+def pads_of(
     image: Sequence[int],
     kernel: Sequence[int],
     strides: Sequence[int],

@@ -13,7 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from randlabels.models.convolution import NHWC, convolve
+from randlabels.models import channels_first
+from randlabels.models.convolution import NHWC, chosen, convolve
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -79,19 +80,14 @@ class Conv(nn.Module):
         sow_one(self, "inputs", "x", x)
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", scaled_normal(self.init_scale), shape).astype(self.dtype)
-        x = x.astype(self.dtype)
-        y = convolve(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            self.padding,
-            dimension_numbers=NHWC,
-            implementation=self.implementation,
-        )
-        if not self.use_bias:
-            return y
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return y + bias.astype(self.dtype)
+        x, bias = x.astype(self.dtype), None
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        if chosen(self.implementation) == "patches":
+            return channels_first.convolve(x, kernel, bias, self.stride, self.padding)
+        strides = (self.stride, self.stride)
+        y = convolve(x, kernel, strides, self.padding, dimension_numbers=NHWC, implementation="lax")
+        return y if bias is None else y + bias
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -99,6 +95,8 @@ def max_pool(x: jax.Array) -> jax.Array:
 
     By reshaping, which is faster than XLA's reduce_window and its gradient (select_and_scatter).
     """
+    if jax.default_backend() == "cpu":
+        return channels_first.max_pool(x)
     batch, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     return x.reshape(batch, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from randlabels.errors import InputError
+from randlabels.models.batch_norm import BatchNorm
 from randlabels.models.facts import Facts
 from randlabels.models.layers import Conv, Dense, activate
 
@@ -169,7 +170,7 @@ def residual_body(
 
 def batch_norm(module: Any, name: str, x: jax.Array, train: bool) -> jax.Array:
     """Batch norm whose statistics are averaged over `module.batch_axis` where that is given."""
-    return nn.BatchNorm(
+    return BatchNorm(
         use_running_average=not train,
         momentum=NORM_MOMENTUM,
         axis_name=module.batch_axis,

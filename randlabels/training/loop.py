@@ -178,7 +178,7 @@ def run_epochs(
     # Epoch 0 is the evaluation of the start.
     first, state, journal = _resume(setup, directory, found, watch)
     state = setup.layout.spread(state)
-    train_epoch, evaluate = _programs(setup)
+    train_epoch, evaluate = programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
     bar = progress.bar(
         total=settings.epochs,
@@ -253,7 +253,7 @@ class _Saver:
         }
 
 
-def _programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
+def programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
     """(epoch, state) -> (state, mean metrics), and state -> metrics, on the same examples.
 
     The examples are put on the devices once, for both; a state is on the devices, metrics are host

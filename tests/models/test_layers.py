@@ -46,7 +46,7 @@ def test_conv_implementations_agree(kernel_size, stride, padding):
 
         gradient = jax.value_and_grad(weighted, argnums=(0, 1), has_aux=True)
         (_, y), (of_params, of_images) = jax.jit(jax.vmap(gradient))(params, images)
-        return {"output": y, "kernel": of_params["params"]["kernel"], "input": of_images}
+        return {"output": y, **of_params["params"], "input": of_images}
 
     by_lax, by_patches = results(layers["lax"]), results(layers["patches"])
     size = (7, 6) if padding == "SAME" else (8 - kernel_size, 7 - kernel_size)
