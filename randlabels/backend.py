@@ -1,5 +1,6 @@
 """Refuses to begin where JAX does not start, or would compute something else."""
 
+import contextlib
 import os
 
 from randlabels import progress
@@ -28,6 +29,7 @@ _USUAL = {
     "jax_random_seed_offset": (0,),
     "jax_threefry_partitionable": (True,),
 } | _BREAKING
+_CPU_DEVICES = "jax_num_cpu_devices"  # -1: nobody has asked for a number
 _machine_named: list[bool] = []  # not empty once a line has named it
 _BROKEN = "training would end in the middle"
 _DRAWN = "numbers would be drawn and rounded otherwise than those of other runs"
@@ -54,7 +56,7 @@ def say_machine(begun: str, plan: str = "") -> None:
 
 
 def check_backend() -> None:
-    """Start JAX on its devices.
+    """Start JAX on its devices; a CPU gets a virtual one for each core, see `_spread_over_cores`.
 
     Raises:
         InputError: if what its environment variables ask for is not there, or if they change what
@@ -63,6 +65,7 @@ def check_backend() -> None:
     try:
         import jax
 
+        _spread_over_cores()
         jax.devices()
     except (ValueError, RuntimeError, AssertionError) as error:
         said = (str(error).strip() or "there is no such device").splitlines()[0].rstrip(".")
@@ -74,3 +77,25 @@ def check_backend() -> None:
         if found not in usual:
             why = _BROKEN if name in _BREAKING else _DRAWN
             raise InputError(f"{name.upper()} is {found}, with which {why}; unset it.")
+
+
+def _spread_over_cores() -> None:
+    """Have JAX see a CPU as a device for each core, unless the environment or the caller says more.
+
+    The networks of a population run side by side then, a deep one in two thirds of the time
+    (benchmarks/NOTES.md); one network alone still has all cores.
+    """
+    import jax
+
+    asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if asked or getattr(jax.config, _CPU_DEVICES) != -1:
+        return
+    with contextlib.suppress(RuntimeError):  # JAX has started already
+        jax.config.update(_CPU_DEVICES, _cores())
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -27,12 +27,12 @@ def convolve(
     """
     side, features = kernel.shape[0], kernel.shape[-1]
     pads = pads_of(x.shape[1:3], (side, side), (stride, stride), padding, (1, 1))
-    patches = _patches(_turned(x), side, stride, pads)
-    columns = patches.reshape(patches.shape[0], -1)
-    rows = kernel.reshape(-1, features)
+    slices, rows = _slices(_turned(x), side, stride, pads), kernel.reshape(-1, features)
     if bias is not None:
         rows = jnp.concatenate([rows, bias[None]])
-        columns = jnp.concatenate([columns, jnp.ones((1, columns.shape[1]), columns.dtype)])
+        slices.append(jnp.ones((1, *slices[0].shape[1:]), x.dtype))
+    patches = jnp.concatenate(slices)
+    columns = patches.reshape(patches.shape[0], -1)
     return _turned_back((rows.T @ columns).reshape(features, *patches.shape[1:]))
 
 
@@ -63,13 +63,14 @@ def _turned(x: jax.Array) -> jax.Array:
 _turned_back = _turned  # the first and the last axis change places
 
 
-def _patches(x: jax.Array, side: int, stride: int, pads: Sequence[tuple[int, int]]) -> jax.Array:
-    """[c, h, w, b] as [side * side * c, rows, columns, b], flattened by (row, column, channel)."""
+def _slices(
+    x: jax.Array, side: int, stride: int, pads: Sequence[tuple[int, int]]
+) -> list[jax.Array]:
+    """What each pixel of a kernel sees of [c, h, w, b], by (row, column): [c, rows, columns, b]."""
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     rows, columns = ((size - side) // stride + 1 for size in x.shape[1:3])
-    slices = [
+    return [
         x[:, i : i + stride * (rows - 1) + 1 : stride, j : j + stride * (columns - 1) + 1 : stride]
         for i in range(side)
         for j in range(side)
     ]
-    return jnp.concatenate(slices)

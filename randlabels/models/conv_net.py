@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from randlabels.models.facts import Facts
-from randlabels.models.layers import Conv, Dense, activate, max_pool
+from randlabels.models.layers import Conv, Dense, activate, flatten, max_pool
 
 
 class ConvNet(nn.Module):
@@ -45,7 +45,7 @@ class ConvNet(nn.Module):
                 name=name,
             )(x)
             x = max_pool(activate(self, name, self.activation, x))
-        x = x.reshape(x.shape[0], -1)
+        x = flatten(x)
         for i, width in enumerate(self.widths, start=1):
             x = Dense(width, self.init_scale, self.dtype, name=f"dense{i}")(x)
             x = activate(self, f"dense{i}", self.activation, x)

@@ -102,6 +102,16 @@ def max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(batch, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
 
 
+def flatten(x: jax.Array) -> jax.Array:
+    """[batch, h, w, c] to [batch, h * w * c], in the order (row, column, channel)."""
+    flat = x.reshape(x.shape[0], -1)
+    if jax.default_backend() != "cpu":
+        return flat
+    # The channels come first in memory (`channels_first`), so this moves the images. A barrier is
+    # how the estimate of memory (`training.liveness`) knows.
+    return jax.lax.optimization_barrier(flat)
+
+
 def activate(module: nn.Module, layer: str, activation: str, x: jax.Array) -> jax.Array:
     """Apply an activation by name and sow the result as `activations/<layer>_out`."""
     x = ACTIVATIONS[activation](x)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from randlabels.models.facts import Facts
-from randlabels.models.layers import Conv, Dense, activate
+from randlabels.models.layers import Conv, Dense, activate, flatten
 
 
 class SimpleCNN(nn.Module):
@@ -41,7 +41,7 @@ class SimpleCNN(nn.Module):
             name="conv1",
         )(x)
         x = activate(self, "conv1", self.activation, x)
-        x = x.reshape(x.shape[0], -1)
+        x = flatten(x)
         for i, width in enumerate(self.widths, start=1):
             x = Dense(width, self.init_scale, self.dtype, name=f"dense{i}")(x)
             x = activate(self, f"dense{i}", self.activation, x)

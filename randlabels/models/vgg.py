@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from randlabels.models.facts import Facts
-from randlabels.models.layers import Conv, Dense, activate, max_pool
+from randlabels.models.layers import Conv, Dense, activate, flatten, max_pool
 
 # Channels of the convolutions between two poolings.
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -56,6 +56,6 @@ class VGG16(nn.Module):
                 )(x)
                 x = activate(self, f"conv{number}", self.activation, x)
             x = max_pool(x)
-        x = x.reshape(x.shape[0], -1)
+        x = flatten(x)
         x = Dense(self.num_classes, self.init_scale, self.dtype, name="head")(x)
         return x.astype(jnp.float32)

@@ -87,7 +87,8 @@ def choose_layout(
     """Pick a layout.
 
     `auto` spreads networks where their number divides over the devices, else batches where their
-    size does, else networks over the largest number of devices that divides them.
+    size does, else networks over the largest number of devices that divides them. On a CPU it never
+    splits batches: one network uses all cores as it is.
 
     Args:
         mode: config.population.devices.
@@ -104,7 +105,8 @@ def choose_layout(
     count = len(devices)
     _check_mode(mode, num_networks, batch_size, count, splits)
     if mode == "auto":
-        fits_batch = num_networks % count and not batch_size % count and splits
+        on_cpu = devices[0].platform == "cpu"
+        fits_batch = num_networks % count and not batch_size % count and splits and not on_cpu
         mode = "batch" if fits_batch else "networks"
     if mode == "networks":
         count = max(d for d in range(1, count + 1) if num_networks % d == 0)

@@ -31,6 +31,7 @@ def run_population(tmp_path) -> Callable[..., Result]:
     numbers = itertools.count()
 
     def run(config, num_devices: int = 1, mode: str = "auto") -> Result:
+        config.population.devices = mode if mode == "batch" else "auto"  # the model is built so
         setup = prepare(check(config))
         devices = tuple(jax.local_devices()[:num_devices])
         layout = choose_layout(mode, len(setup.table), config.train.batch_size, devices)

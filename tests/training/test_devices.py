@@ -8,32 +8,46 @@ from randlabels.errors import InputError
 from randlabels.training.devices import choose_layout
 
 
+class Device:
+    """All that a layout asks of a device when it is chosen."""
+
+    def __init__(self, platform):
+        self.platform = platform
+
+
+GPUS = (Device("gpu"),) * 8
+
+
 @pytest.mark.parametrize(
-    ("mode", "networks", "batch", "expected"),
+    ("platform", "mode", "networks", "batch", "expected"),
     [
-        ("auto", 16, 30, ("networks", 8)),
-        ("auto", 3, 32, ("batch", 8)),
-        ("auto", 6, 30, ("networks", 6)),
-        ("auto", 9, 30, ("networks", 3)),
-        ("auto", 1, 30, ("networks", 1)),
-        ("networks", 8, 30, ("networks", 8)),
-        ("batch", 3, 16, ("batch", 8)),
+        ("cpu", "auto", 16, 30, ("networks", 8)),
+        ("gpu", "auto", 16, 30, ("networks", 8)),
+        ("gpu", "auto", 3, 32, ("batch", 8)),
+        ("tpu", "auto", 1, 32, ("batch", 8)),
+        ("cpu", "auto", 3, 32, ("networks", 3)),  # a batch of one network has all cores anyway
+        ("cpu", "auto", 1, 32, ("networks", 1)),
+        ("gpu", "auto", 6, 30, ("networks", 6)),
+        ("gpu", "auto", 9, 30, ("networks", 3)),
+        ("gpu", "auto", 1, 30, ("networks", 1)),
+        ("cpu", "networks", 8, 30, ("networks", 8)),
+        ("cpu", "batch", 3, 16, ("batch", 8)),
     ],
 )
-def test_choice(mode, networks, batch, expected):
-    layout = choose_layout(mode, networks, batch, tuple(jax.local_devices()))
+def test_choice(platform, mode, networks, batch, expected):
+    layout = choose_layout(mode, networks, batch, (Device(platform),) * 8)
     assert (layout.mode, len(layout.devices)) == expected
     assert (layout.axis_name is None) == (layout.mode == "networks")
 
 
 def test_batches_are_not_split_of_a_model_that_does_not_allow_it():
-    devices = tuple(jax.local_devices())
-    layout = choose_layout("auto", 3, 32, devices, splits=False)
+    assert choose_layout("auto", 3, 32, GPUS).mode == "batch"
+    layout = choose_layout("auto", 3, 32, GPUS, splits=False)
     assert (layout.mode, len(layout.devices)) == ("networks", 3)
     with pytest.raises(
         InputError, match="depend on the number of devices: it draws .*set it to 'networks'"
     ):
-        choose_layout("batch", 3, 32, devices, splits=False)
+        choose_layout("batch", 3, 32, GPUS, splits=False)
 
 
 def test_what_does_not_divide_is_refused():

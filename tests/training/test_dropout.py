@@ -10,7 +10,7 @@ import pytest
 
 from randlabels import runs
 from randlabels.models import build
-from randlabels.training import checkpoints, loop, own_model
+from randlabels.training import checkpoints, loop, own_model, setup
 from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
 from randlabels.training.dropout import draws_by_example, dropout_rngs, masks_by_example
@@ -148,7 +148,10 @@ def test_own_models_draw_by_example(tiny_config):
 
 
 def test_auto_splits_no_batches_of_a_model_that_draws_across_examples(tiny_config, monkeypatch):
+    asked = []
+    monkeypatch.setattr(setup, "choose_layout", lambda *a: asked.append(a[-1]) or choose_layout(*a))
     config = check(tiny_config(DROPPING | {"population.seeds": 3}))
-    assert prepare(config).layout.mode == "batch"
+    prepare(config)
     monkeypatch.setattr(own_model, "draws_by_example", lambda model, shape: False)
-    assert prepare(config).layout.mode == "networks"
+    prepare(config)
+    assert asked == [True, False]

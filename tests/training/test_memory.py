@@ -141,7 +141,7 @@ def test_where_fewer_networks_fit_than_there_are_devices_it_says_so(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.upstream_size": 10**8}, "not even one seed fits: the data take .* lower config.d"),
+        ({"data.upstream_size": 10**8}, "not even 2 seeds fit: the data take .* lower config.d"),
         ({"model.widths": (10**6, 10**6)}, "the weights and optimizer of one take .*config.model"),
         (
             {"data.upstream_size": 10**6, "train.batch_size": 10**6, "model.filters": 10**4},
