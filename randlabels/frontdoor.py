@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from randlabels import help_text, interrupts, progress
+from randlabels import compiled, help_text, interrupts, progress
 from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
@@ -74,7 +74,8 @@ def run(main: Callable[[], None]) -> NoReturn:
             handler.setFormatter(Formatter("%(levelname)s: %(message)s"))
         try:
             check_backend()
-            main()
+            with compiled.kept():
+                main()
             sys.stdout.flush()  # where it cannot be written is noticed here
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
             interrupts.leave(f"randlabels: {error}", 1)

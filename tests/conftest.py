@@ -1,7 +1,8 @@
 """Eight virtual CPU devices for every test, fixed before JAX starts a backend; a tiny config.
 
 Most of the time of these tests is compilation of programs that an earlier test compiled too, so
-each process keeps what it compiled in a folder that goes away with it.
+each process keeps what it compiled, and what the commands compile that it starts, in a folder that
+goes away with it.
 """
 
 import atexit
@@ -21,12 +22,13 @@ from ml_collections import ConfigDict
 from randlabels.analysis.records import AlignmentRecord
 from randlabels.configs import base
 
-# Not shared between processes: JAX does not write entries atomically.
-COMPILATION_CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")
-atexit.register(shutil.rmtree, COMPILATION_CACHE, ignore_errors=True)
+CACHE = tempfile.mkdtemp(prefix="randlabels-tests-")
+atexit.register(shutil.rmtree, CACHE, ignore_errors=True)
+os.environ.setdefault("MPLCONFIGDIR", os.path.expanduser("~/.cache/matplotlib"))  # list of fonts
+os.environ["XDG_CACHE_HOME"] = CACHE
 
 jax.config.update("jax_num_cpu_devices", 8)
-jax.config.update("jax_compilation_cache_dir", COMPILATION_CACHE)
+jax.config.update("jax_compilation_cache_dir", f"{CACHE}/jax")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 TINY = {
