@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from randlabels.eigen import input_statistics, patch_statistics, patches
+from randlabels.eigen import input_statistics, patch_statistics, patches, row_products
+
+
+@pytest.fixture(params=["rows", "patches"])
+def way(request, monkeypatch):
+    """Products of rows of pixels wherever they can be taken, or patches cut out everywhere."""
+    value = {"rows": ("_CUTTING", 10**9), "patches": ("_MOST_BYTES", 0)}[request.param]
+    monkeypatch.setattr(row_products, *value)
+    return request.param
 
 
 def images(n=23, h=9, w=8, c=3, seed=0):
@@ -38,10 +46,36 @@ def assert_moments(statistics, patches):
 
 @pytest.mark.parametrize("kernel_size", [(3, 3), (2, 5)])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
-def test_equals_sliding_windows(kernel_size, strides):
+def test_equals_sliding_windows(kernel_size, strides, way):
     x = images()
     statistics = patch_statistics(x, kernel_size, strides)
     assert_moments(statistics, windows(x, kernel_size, strides))
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 1), (1, 4), (5, 1), (4, 4), (5, 8)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_kernels_up_to_half_of_the_image(kernel_size, dtype, way):
+    x = np.abs(images(c=2)).astype(dtype)
+    rows = row_products.pay(x.shape[1:], kernel_size, (1, 1))
+    assert rows == (way == "rows")
+    assert_moments(patch_statistics(x, kernel_size), windows(x, kernel_size, (1, 1)))
+
+
+def test_a_kernel_that_no_row_is_in_the_middle_of(way):
+    x = images()
+    assert not row_products.pay(x.shape[1:], (6, 3), (1, 1))
+    assert_moments(patch_statistics(x, (6, 3)), windows(x, (6, 3), (1, 1)))
+
+
+def test_rows_are_taken_where_they_pay():
+    """Measured in benchmarks/NOTES.md."""
+    pay = row_products.pay
+    assert pay((32, 32, 3), (5, 5), (1, 1))
+    assert pay((32, 32, 3), (3, 3), (1, 1))
+    assert not pay((32, 32, 3), (5, 5), (2, 2))
+    assert not pay((32, 32, 3), (5, 5), (1, 2))
+    assert not pay((224, 224, 3), (3, 3), (1, 1))  # distant columns
+    assert not pay((10, 10, 512), (3, 3), (1, 1))  # memory
 
 
 def test_one_number_means_a_square():
@@ -50,7 +84,7 @@ def test_one_number_means_a_square():
 
 
 @pytest.mark.parametrize(("kernel_size", "strides"), [((3, 3), (1, 1)), ((4, 3), (2, 2))])
-def test_same_padding_is_that_of_the_convolution(kernel_size, strides):
+def test_same_padding_is_that_of_the_convolution(kernel_size, strides, way):
     x = images().astype(np.float32)
     expected = jax.lax.conv_general_dilated_patches(
         jnp.asarray(x),
@@ -77,14 +111,16 @@ def test_order_of_a_patch_is_that_of_a_flax_kernel():
     np.testing.assert_allclose(predicted, np.var(np.asarray(outputs, np.float64)), rtol=1e-5)
 
 
-def test_chunks_and_pieces_and_devices_do_not_matter(monkeypatch):
+def test_chunks_and_pieces_and_devices_do_not_matter(monkeypatch, way):
     x = images(n=41)
     whole = patch_statistics(x, 3)
     monkeypatch.setattr(patches, "_CHUNK_BYTES", 8 * 42 * 27 * 4)  # four images of 42 patches
+    monkeypatch.setattr(patches, "_PIXEL_BYTES", 8 * 72 * 3 * 4)  # four images
     used = []
-    add = patches._add
+    module, name = (row_products, "add") if way == "rows" else (patches, "_add")
+    add = getattr(module, name)
     monkeypatch.setattr(
-        patches, "_add", lambda sums, p, shift: (used.append(p.devices()), add(sums, p, shift))[1]
+        module, name, lambda sums, p, *more: (used.append(p.devices()), add(sums, p, *more))[1]
     )
     streamed = patch_statistics((part for part in np.split(x, [1, 7, 7, 30])), 3)
     assert len(set.union(*used)) == len(jax.local_devices()) == 8
@@ -92,18 +128,21 @@ def test_chunks_and_pieces_and_devices_do_not_matter(monkeypatch):
     np.testing.assert_allclose(streamed.covariance, whole.covariance, rtol=1e-12)
 
 
-def test_never_holds_all_patches(monkeypatch):
-    x = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), np.uint8)
+def test_memory_does_not_grow_with_the_images(monkeypatch, way):
     monkeypatch.setattr(patches, "_CHUNK_BYTES", 2**20)
-    patch_statistics(x[:2], 5)  # compile
-    tracemalloc.start()
-    patch_statistics(x, 5)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 0.3 * len(x) * 28 * 28 * 75  # bytes of all patches as uint8
+    monkeypatch.setattr(patches, "_PIXEL_BYTES", 2**18)
+    peaks = []
+    for count in (100, 400):
+        x = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3), np.uint8)
+        patch_statistics(x[:12], 5)  # compile
+        tracemalloc.start()
+        patch_statistics(x, 5)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 0.1 * 300 * 32 * 32 * 3  # bytes of the images as they are
 
 
-def test_large_mean_keeps_digits():
+def test_large_mean_keeps_digits(way):
     """Without the shift, 1e6**2 against a variance of 1 would leave 4 digits."""
     x = images(c=1) + 1e6
     expected = np.cov(windows(x - 1e6, (2, 2), (1, 1)), rowvar=False, bias=True)
