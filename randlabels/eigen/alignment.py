@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ _MAX_PRODUCTS = 2**20
 
 # Matrices per dimension from which on it pays to make products of the bases' entries first.
 _MANY = 2
+_MATRICES = 1024  # at a time
 
 
 def misalignment(
@@ -69,13 +69,14 @@ def misalignment_of_pair(
     bases: np.ndarray, sigma: np.ndarray, inverse: np.ndarray, groups: ArrayLike | None
 ) -> np.ndarray:
     """`misalignment` of float64 bases that are known to be orthonormal, without its checks."""
-    members = None if groups is None else _members(groups, sigma.shape[-1])
-    forward, backward = (
-        forms if members is None else forms @ members
-        for forms in (_quadratic_forms(bases, matrices) for matrices in (sigma, inverse))
-    )
+    dim = sigma.shape[-1]
+    members = np.eye(dim) if groups is None else _members(groups, dim)
+    leads = _leads(bases, sigma)
+    if _cross(leads) and math.prod(leads[1]) >= _MANY * dim and dim**3 <= _MAX_PRODUCTS:
+        return _crossed_misalignment(bases, sigma, inverse, members, leads)
+    forward, backward = (_quadratic_forms(bases, one) @ members for one in (sigma, inverse))
     # Cauchy-Schwarz makes M >= 0; rounding alone can take it below.
-    return np.maximum(np.sqrt(forward * backward).sum(-1) - sigma.shape[-1], 0)
+    return np.maximum(np.sqrt(forward * backward).sum(-1) - dim, 0)
 
 
 def eigenvalue_map(
@@ -120,13 +121,75 @@ def _inverse(factors: jax.Array) -> jax.Array:
     return jnp.einsum("...ki,...kj->...ij", whitening, whitening)
 
 
+def _leads(bases: np.ndarray, matrices: np.ndarray) -> list[tuple[int, ...]]:
+    """Leading axes of both, with axes of length 1 in front where one has fewer."""
+    axes = max(bases.ndim, matrices.ndim) - 2
+    return [(1,) * (axes + 2 - array.ndim) + array.shape[:-2] for array in (bases, matrices)]
+
+
+def _cross(leads: list[tuple[int, ...]]) -> bool:
+    """Whether every basis meets every matrix: of no leading axis do both have several."""
+    return all(1 in pair for pair in zip(*leads, strict=True))
+
+
+def _crossed_misalignment(
+    bases: np.ndarray,
+    sigma: np.ndarray,
+    inverse: np.ndarray,
+    members: np.ndarray,
+    leads: list[tuple[int, ...]],
+) -> np.ndarray:
+    """Misalignment of every basis to every matrix.
+
+    v_i^T B v_i is linear in B: the sum over j <= k of B_jk v_ij v_ik, twice where j < k. So one
+    product of matrices has them all, with half the operations of a product B v for each pair.
+    """
+    dim = bases.shape[-1]
+    vectors = bases.reshape(-1, dim, dim)
+    entries = [_entries(matrices.reshape(-1, dim, dim)) for matrices in (sigma, inverse)]
+    size = max(1, _MAX_PRODUCTS // dim**3)
+    found = np.empty((len(vectors), len(entries[0])))
+    with float64():
+        for first in range(0, len(vectors), size):
+            products = _products(vectors[first : first + size])
+            for row in range(0, found.shape[1], _MATRICES):
+                pair = [matrices[row : row + _MATRICES] for matrices in entries]
+                some = _misalignment_of_entries(*pair, products, members)
+                found[first : first + size, row : row + _MATRICES] = some
+    axes = len(leads[0])
+    paired = itertools.chain.from_iterable((k, axes + k) for k in range(axes))
+    apart = found.reshape(*leads[0], *leads[1]).transpose(*paired)
+    return apart.reshape(*map(max, zip(*leads, strict=True)))
+
+
+def _entries(matrices: np.ndarray) -> np.ndarray:
+    """Entries j <= k of symmetric matrices [n, d, d], twice where j < k, [n, d (d + 1) / 2]."""
+    rows, columns = np.triu_indices(matrices.shape[-1])
+    return matrices[:, rows, columns] * np.where(rows == columns, 1.0, 2.0)
+
+
+@jax.jit
+def _products(bases: jax.Array) -> jax.Array:
+    """v_ij v_ik, j <= k, of the vectors i in the columns of bases: [d (d + 1) / 2, i, basis]."""
+    rows, columns = np.triu_indices(bases.shape[-1])
+    turned = bases.transpose(1, 2, 0)
+    return turned[rows] * turned[columns]
+
+
+@jax.jit
+def _misalignment_of_entries(
+    sigma: jax.Array, inverse: jax.Array, products: jax.Array, members: jax.Array
+) -> jax.Array:
+    """M >= 0 [basis, matrix] of `_entries`, `_products` and the eigenspaces of vectors [d, K]."""
+    flat, (dim, groups) = products.reshape(len(products), -1), members.shape
+    forms = [(one @ flat).reshape(len(sigma), dim, -1) for one in (sigma, inverse)]
+    if groups < dim:  # else each vector is an eigenspace
+        forms = [jnp.einsum("mib,ik->mkb", one, members) for one in forms]
+    return jnp.maximum(jnp.sqrt(forms[0] * forms[1]).sum(1) - dim, 0).T
+
+
 def _quadratic_forms(bases: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """v_i^T B v_i for every basis and matrix that their leading axes pair, [..., d]."""
-    dim, axes = bases.shape[-1], max(bases.ndim, matrices.ndim) - 2
-    leads = [(1,) * (axes + 2 - array.ndim) + array.shape[:-2] for array in (bases, matrices)]
-    crossed = all(1 in pair for pair in zip(*leads, strict=True))
-    if crossed and math.prod(leads[1]) >= _MANY * dim and dim**3 <= _MAX_PRODUCTS:
-        return _crossed_forms(bases, matrices, leads)
     lead = np.broadcast_shapes(bases.shape[:-2], matrices.shape[:-2])
     if math.prod(lead) * bases.shape[-1] ** 2 <= _MAX_PRODUCTS or max(lead, default=1) == 1:
         with float64():
@@ -134,36 +197,6 @@ def _quadratic_forms(bases: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     axis = int(np.argmax(lead)) - len(lead) - 2  # counted from the end, it names the same in both
     halves = zip(_halves(bases, axis), _halves(matrices, axis), strict=True)
     return np.concatenate([_quadratic_forms(*half) for half in halves], axis=axis + 1)
-
-
-def _crossed_forms(
-    bases: np.ndarray, matrices: np.ndarray, leads: Sequence[tuple[int, ...]]
-) -> np.ndarray:
-    """`_quadratic_forms` of every basis with every matrix: of no leading axis do both have several.
-
-    v_i^T B v_i is linear in B: the sum over j <= k of B_jk v_ij v_ik, twice where j < k. So one
-    product of matrices has them all, with half the operations of a product B v for each pair.
-    """
-    dim = bases.shape[-1]
-    rows, columns = np.triu_indices(dim)
-    weights = np.where(rows == columns, 1.0, 2.0)
-    entries = matrices.reshape(-1, dim, dim)[:, rows, columns] * weights
-    vectors = bases.reshape(-1, dim, dim)
-    size = max(1, _MAX_PRODUCTS // dim**3)
-    parts = []
-    for some in (vectors[i : i + size] for i in range(0, len(vectors), size)):
-        products = some[:, rows] * some[:, columns]  # [basis, j <= k, i]
-        parts.append(_entries_times(entries, products))
-    forms = np.concatenate(parts).reshape(*leads[0], *leads[1], dim)
-    axes = len(leads[0])
-    paired = itertools.chain.from_iterable((k, axes + k) for k in range(axes))
-    return forms.transpose(*paired, -1).reshape(*map(max, zip(*leads, strict=True)), dim)
-
-
-def _entries_times(entries: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """[basis, matrix, d] of entries [matrix, j <= k] and products of vectors [basis, j <= k, d]."""
-    with float64():
-        return np.asarray(jnp.matmul(entries, products))
 
 
 def _halves(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

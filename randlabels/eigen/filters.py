@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from randlabels.eigen.matrices import float64, real_array
+from randlabels.eigen.matrices import float64, float64_devices, real_array
 
 
 def flatten_kernel(kernel: ArrayLike, spatial: bool | None = None) -> np.ndarray:
@@ -44,12 +44,19 @@ def filter_covariance(
         raise ValueError("one filter has no centred covariance; give two or more filters.")
     if centered:
         filters = filters - filters.mean(-1, keepdims=True)
+    return _gram(filters) / (num_filters - centered)
+
+
+def _gram(filters: np.ndarray) -> np.ndarray:
+    """Sum w w^T [..., d, d]; a CPU's BLAS makes hundreds of small ones 4 times faster than XLA."""
+    if float64_devices()[0].platform == "cpu":
+        return filters @ filters.swapaxes(-1, -2)
     with float64():
-        return np.asarray(_gram(filters)) / (num_filters - centered)
+        return np.asarray(_gram_on_device(filters))
 
 
 @jax.jit
-def _gram(filters: jax.Array) -> jax.Array:
+def _gram_on_device(filters: jax.Array) -> jax.Array:
     return jnp.einsum("...im,...jm->...ij", filters, filters)
 
 
