@@ -37,7 +37,8 @@ RECIPES: base.Recipes = {
     "dead_leaves": base.Recipe(
         at={
             **base.sizes((1_200, 1_200, 128), (1_200, 1_200, 128), (500, 500, 64)),
-            "train.epochs": (80, 80, 2),
+            "data.image_size": (12, 12, 12),
+            "train.epochs": (64, 64, 2),
             "population.seeds": (12, 12, 2),
         },
     ),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up and runs the quickstart study: about 4 minutes on 2 CPU cores after the set-up.
+# Sets everything up and runs the quickstart study: about a minute and a half on 2 CPU cores after the set-up.
 # Further arguments go to the study, such as --budget=smoke or --workdir=DIR.
 set -euo pipefail
 cd "$(dirname "$0")/.."

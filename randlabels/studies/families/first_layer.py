@@ -17,6 +17,7 @@ from randlabels.analysis.records import Alignment
 from randlabels.figures import controls_over_training, learned_controls, training_curves
 from randlabels.figures.alignment_figures import alignment_figures
 from randlabels.figures.training_curves import Level
+from randlabels.runs import Run
 from randlabels.studies.declare import (
     Claim,
     Drawings,
@@ -132,7 +133,9 @@ def first_layer_study(
 def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
     upstream = results.runs["upstream"]
     return Transfer(
-        curves={task: arm_curves(results.runs[task], ARMS) for task in TASKS},
+        curves={
+            task: arm_curves(run, _arms(run)) for task, run in results.runs.items() if task in TASKS
+        },
         alignment=results.alignments["upstream"],
         learned=read_learned(upstream, upstream.steps[-1]),
         advantage=learned_advantage(upstream, upstream.steps[-1]),
@@ -140,6 +143,12 @@ def _read(results: Results, levels: Mapping[str, float]) -> Transfer:
         last_step=upstream.steps[-1],
         levels=levels,
     )
+
+
+def _arms(run: Run) -> tuple[str, ...]:
+    """The arms that a run has, in the order of the figures."""
+    there = {row.arm for row in run.networks}
+    return tuple(arm for arm in ARMS if arm in there)
 
 
 def _claims(levels: Mapping[str, float]) -> tuple[Claim[Transfer], ...]:
@@ -176,8 +185,8 @@ def _figures(found: Transfer) -> Drawings:
     return {
         "transfer": (
             training_curves.plot(panels, levels=levels),
-            "Fine-tuning from a first layer pre-trained on random labels (rescaled or not), drawn "
-            "from its covariance, or from scratch. Lines are means over seeds, bands go from the "
+            "Fine-tuning from a first layer pre-trained on random labels, drawn from its "
+            "covariance, or from scratch. Lines are means over seeds, bands go from the "
             "lowest to the highest seed. Dots: steps to the dotted level, geometric means over "
             "seeds; numbers: how many times as many scratch takes, with 95% intervals.",
         ),
@@ -195,7 +204,7 @@ def _figures(found: Transfer) -> Drawings:
 
 def _level(found: Transfer, task: str) -> Level:
     """The level of a task, and how soon each arm is there."""
-    others = [arm for arm in ARMS if arm != "scratch"]
+    others = [arm for arm in found.curves[task] if arm != "scratch"]
     return Level(
         found.levels[task],
         {arm: of.steps_to(found.levels[task]) for arm, of in found.curves[task].items()},

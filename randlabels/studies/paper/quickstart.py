@@ -1,17 +1,29 @@
 """Every effect of the paper in minutes on a CPU, on dead-leaves images."""
 
-from randlabels.configs.base import SAME
+from randlabels.configs.base import SAME, Columns
 from randlabels.studies.declare import Stage, Tuning
 from randlabels.studies.families.first_layer import FIRST_LAYER, first_layer_study
 from randlabels.studies.readouts.alignment import LAYER
 
-LEVELS = {"real": 0.6, "random": 0.5}  # train accuracy; chance is .2 and .1
+LEVELS = {"real": 0.5, "random": 0.35}  # train accuracy; chance is .2 and .1
 
 # Not the seeds on which something was chosen, see its tuning.
-_FINE_TUNING = FIRST_LAYER | {"seed": 1200, "labels.seed": 1200, "data.seed": 200}
+_FINE_TUNING = FIRST_LAYER | {
+    "seed": 1400,
+    "labels.seed": 1400,
+    "data.seed": 400,
+    "init.arms": ("scratch", "pretrained", "covariance"),
+}
 
-_KEPT = (0, 5, 10, 20, 40, 80)
-_EVALUATED = (0, 5, 10, 20, 40, 60, 80)
+_KEPT = (0, 5, 10, 20, 40, 64)
+_EVALUATED = (0, 5, 10, 20, 40, 64)
+
+
+def _every_second(epochs: int) -> Columns:
+    """So many epochs, evaluated every second time: an evaluation takes a third of an epoch."""
+    evaluated = tuple(range(0, epochs + 1, 2))
+    return {"train.epochs": (epochs, epochs, 3), "train.eval_epochs": (evaluated, evaluated, SAME)}
+
 
 STUDY = first_layer_study(
     name="quickstart",
@@ -23,7 +35,7 @@ STUDY = first_layer_study(
             "upstream",
             "simple_cnn.dead_leaves",
             analyze=(LAYER,),
-            changes={"seed": 200, "labels.seed": 200, "data.seed": 200},
+            changes={"seed": 400, "labels.seed": 400, "data.seed": 400},
             at={
                 "train.checkpoint_epochs": (_KEPT, _KEPT, (0, 1, 2)),
                 "train.eval_epochs": (_EVALUATED, _EVALUATED, SAME),
@@ -34,7 +46,7 @@ STUDY = first_layer_study(
             "simple_cnn.dead_leaves",
             reads="upstream",
             changes=_FINE_TUNING | {"labels.kind": "real"},
-            at={"train.epochs": (16, 16, 3)},
+            at=_every_second(12),
         ),
         Stage(
             "random",
@@ -42,16 +54,19 @@ STUDY = first_layer_study(
             reads="upstream",
             # More classes than upstream: 5 are learned so fast that seeds differ more than arms.
             changes=_FINE_TUNING | {"labels.num_classes": 10},
-            at={"train.epochs": (24, 24, 3)},
+            at=_every_second(16),
         ),
     ),
     primary=("specific", "pretrained_real", "covariance_real", "pretrained_random"),
     tuning=Tuning(
         seeds=tuple(
-            k for first in (0, 100, 1000, 20_000, 21_000) for k in range(first, first + 12)
+            k
+            for first in (0, 100, 1000, 20_000, 20_200, 21_000, 21_200)
+            for k in range(first, first + 12)
         ),
-        note="Levels and numbers of classes were chosen on the first of these seeds. With 8 "
-        "networks an arm, claims of speed were undecided on those from 20000; so there are 12 now, "
-        "on other seeds and images.",
+        note="Levels, numbers of classes, sizes of images and lengths of training were chosen on "
+        "the first of these seeds. With 8 networks an arm, claims of speed were undecided on those "
+        "from 20000; with 12, and larger images, all were supported on those from 20200. The study "
+        "is smaller now, on other seeds and images.",
     ),
 )
