@@ -36,9 +36,9 @@ _QUESTIONS_AT: base.Columns = {
 RECIPES: base.Recipes = {
     "dead_leaves": base.Recipe(
         at={
-            **base.sizes((1_200, 1_200, 128), (1_200, 1_200, 128), (500, 500, 64)),
-            "data.image_size": (12, 12, 12),
-            "train.epochs": (64, 64, 2),
+            **base.sizes((1_200, 1_200, 128), (1_200, 1_200, 128), (300, 300, 64)),
+            "data.image_size": (14, 14, 14),
+            "train.epochs": (30, 30, 2),
             "population.seeds": (12, 12, 2),
         },
     ),

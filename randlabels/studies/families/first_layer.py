@@ -1,7 +1,7 @@
 """Studies of first-layer transfer: what they read, claim, draw and list (the paper's Figure 5).
 
 Stages are called `upstream`, `real` and `random`: pre-training on random labels, then fine-tuning
-on real and on random labels in four arms.
+on real and on random labels, in some or all of four arms.
 """
 
 import dataclasses

@@ -5,18 +5,18 @@ from randlabels.studies.declare import Stage, Tuning
 from randlabels.studies.families.first_layer import FIRST_LAYER, first_layer_study
 from randlabels.studies.readouts.alignment import LAYER
 
-LEVELS = {"real": 0.5, "random": 0.35}  # train accuracy; chance is .2 and .1
+LEVELS = {"real": 0.45, "random": 0.25}  # train accuracy; chance is .2 and .1
 
 # Not the seeds on which something was chosen, see its tuning.
 _FINE_TUNING = FIRST_LAYER | {
-    "seed": 1400,
-    "labels.seed": 1400,
-    "data.seed": 400,
+    "seed": 1600,
+    "labels.seed": 1600,
+    "data.seed": 600,
     "init.arms": ("scratch", "pretrained", "covariance"),
 }
 
-_KEPT = (0, 5, 10, 20, 40, 64)
-_EVALUATED = (0, 5, 10, 20, 40, 64)
+_KEPT = (0, 4, 10, 20, 30)
+_EVALUATED = (0, 4, 10, 20, 30)
 
 
 def _every_second(epochs: int) -> Columns:
@@ -35,7 +35,7 @@ STUDY = first_layer_study(
             "upstream",
             "simple_cnn.dead_leaves",
             analyze=(LAYER,),
-            changes={"seed": 400, "labels.seed": 400, "data.seed": 400},
+            changes={"seed": 600, "labels.seed": 600, "data.seed": 600},
             at={
                 "train.checkpoint_epochs": (_KEPT, _KEPT, (0, 1, 2)),
                 "train.eval_epochs": (_EVALUATED, _EVALUATED, SAME),
@@ -46,7 +46,7 @@ STUDY = first_layer_study(
             "simple_cnn.dead_leaves",
             reads="upstream",
             changes=_FINE_TUNING | {"labels.kind": "real"},
-            at=_every_second(12),
+            at=_every_second(8),
         ),
         Stage(
             "random",
@@ -54,19 +54,20 @@ STUDY = first_layer_study(
             reads="upstream",
             # More classes than upstream: 5 are learned so fast that seeds differ more than arms.
             changes=_FINE_TUNING | {"labels.num_classes": 10},
-            at=_every_second(16),
+            at=_every_second(10),
         ),
     ),
     primary=("specific", "pretrained_real", "covariance_real", "pretrained_random"),
     tuning=Tuning(
         seeds=tuple(
             k
-            for first in (0, 100, 1000, 20_000, 20_200, 21_000, 21_200)
+            for first in (0, 100, 400, 1000, 1400, 20_000, 20_200, 20_400, 21_000, 21_200, 21_400)
             for k in range(first, first + 12)
         ),
         note="Levels, numbers of classes, sizes of images and lengths of training were chosen on "
-        "the first of these seeds. With 8 networks an arm, claims of speed were undecided on those "
-        "from 20000; with 12, and larger images, all were supported on those from 20200. The study "
-        "is smaller now, on other seeds and images.",
+        "those below 20000. With 8 networks an arm, claims of speed were undecided on those from "
+        "20000; with 12, and larger images, all were supported on those from 20200. A smaller "
+        "version left the alignment undecided on those from 20400. This one is on other seeds and "
+        "images.",
     ),
 )
