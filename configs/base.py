@@ -120,8 +120,8 @@ FIELDS: dict[str, Field] = {
     "population.sweep": Field(()),
     # Networks side by side or one after the other.
     "population.vectorize": Field("auto", choices=("auto", "vmap", "map")),
-    # What is spread over the devices.
-    "population.devices": Field("auto", choices=("auto", "networks", "batch")),
+    # What is spread over the devices: networks, parts of each batch, both, or what is best.
+    "population.devices": Field("auto", choices=("auto", "networks", "batch", "both")),
     "population.shared_batches": Field(True),  # all networks see the same batches
     # --- init
     # How networks start: scratch; from a run: pretrained, pretrained_unscaled; redrawn from one:

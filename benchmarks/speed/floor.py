@@ -32,7 +32,7 @@ def _one(setup: Setup) -> Any:
 
 def _step_jaxpr(setup: Setup) -> Any:
     config, task = setup.config, setup.task
-    step = make_train_step(setup.model, config, setup.total_steps, None)
+    step = make_train_step(setup.model, config, setup.total_steps, lambda tree: tree)
     data = {"images": task.images, "mean": task.mean, "std": task.std}
     network = dict.fromkeys(HYPERPARAMETERS, np.float32(0)) | {
         "seed": np.uint32(0),

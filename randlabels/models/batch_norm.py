@@ -15,12 +15,14 @@ class BatchNorm(nn.Module):
     """Normalises each channel of [batch, h, w, channels] by mean and variance, 1 / n, of a batch.
 
     `scale` and `bias` are parameters, the running `mean` and `var` are in `batch_stats`. Statistics
-    are float32 whatever `dtype` is, and averages over `axis_name` where that is given.
+    are float32 whatever `dtype` is, and averages over `axis_name` where that is given, or over each
+    of the groups `axis_index_groups` of its indices.
     """
 
     use_running_average: bool
     momentum: float
     axis_name: str | None = None
+    axis_index_groups: tuple[tuple[int, ...], ...] | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -49,7 +51,8 @@ class BatchNorm(nn.Module):
         x = x.astype(jnp.float32)
         moments = jnp.stack([_mean_of_channels(x), _mean_of_channels(x * x)])
         if self.axis_name is not None and not self.is_initializing():
-            moments = jax.lax.pmean(moments, self.axis_name)
+            groups = self.axis_index_groups
+            moments = jax.lax.pmean(moments, self.axis_name, axis_index_groups=groups)
         mean, square = moments
         return mean, jnp.maximum(0.0, square - mean**2)
 

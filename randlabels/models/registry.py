@@ -101,17 +101,23 @@ def with_fields(model: nn.Module, **values: Any) -> nn.Module:
     return model.clone(**known)
 
 
-def build(config: ConfigDict, batch_axis: str | None = None) -> nn.Module:
+def build(
+    config: ConfigDict,
+    batch_axis: str | None = None,
+    batch_groups: tuple[tuple[int, ...], ...] | None = None,
+) -> nn.Module:
     """The model a config describes, called on [batch, h, w, c] or [batch, d].
 
     Returns logits [batch, num_classes] in float32 whatever the precision of the computation. With
     `train=True` batch norms use the statistics of the batch, averaged over the device axis
-    `batch_axis` where one is given, and update their running statistics.
+    `batch_axis` where one is given (or over each of the groups of devices `batch_groups`), and
+    update their running statistics.
 
     Raises:
         InputError: if there is no such model, or it cannot be built from the fields.
     """
-    return _make(config.model, config.labels.num_classes, config.train.precision, batch_axis)
+    batch = {"batch_axis": batch_axis, "batch_groups": batch_groups}
+    return _make(config.model, config.labels.num_classes, config.train.precision, batch)
 
 
 def check_model(fields: Fields) -> dict[str, Reader]:
@@ -126,7 +132,7 @@ def check_model(fields: Fields) -> dict[str, Reader]:
         for name, value in fields.items()
         if name.startswith("model.")
     }
-    model = _make(settings, fields["labels.num_classes"], fields["train.precision"], None)
+    model = _make(settings, fields["labels.num_classes"], fields["train.precision"], {})
     own, chooser = field_names(model), f"model {fields['model.name']}"
     readers = {f"model.{name}": Reader(chooser, name in own) for name in settings if name != "name"}
     readers["model.fields"] = Reader(chooser, is_import_path(fields["model.name"]))
@@ -134,14 +140,16 @@ def check_model(fields: Fields) -> dict[str, Reader]:
 
 
 def _make(
-    settings: Mapping[str, Any], num_classes: int, precision: str, batch_axis: str | None
+    settings: Mapping[str, Any], num_classes: int, precision: str, batch: Mapping[str, Any]
 ) -> nn.Module:
     """The model of the fields of config.model, with those of the rest that it has too."""
     model = model_named(settings["name"])
     values = dict(settings) | {
         "num_classes": num_classes,
         "dtype": jnp.dtype(precision),
-        "batch_axis": batch_axis,
+        "batch_axis": None,
+        "batch_groups": None,
+        **batch,
     }
     given = (*values, *(name for name, _ in _pairs(settings)))
     missing = [

@@ -29,6 +29,7 @@ class PreActivationBlock(nn.Module):
     conv: str
     dtype: Any
     batch_axis: str | None
+    batch_groups: tuple[tuple[int, ...], ...] | None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -73,6 +74,7 @@ class ResNet18(nn.Module):
     conv: str = "auto"
     dtype: Any = jnp.float32
     batch_axis: str | None = None
+    batch_groups: tuple[tuple[int, ...], ...] | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -115,6 +117,7 @@ class WideResNet(nn.Module):
     conv: str = "auto"
     dtype: Any = jnp.float32
     batch_axis: str | None = None
+    batch_groups: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a depth that no number of blocks has.
@@ -160,6 +163,7 @@ def residual_body(
                 model.conv,
                 model.dtype,
                 model.batch_axis,
+                model.batch_groups,
                 name=f"group{group}_block{block}",
             )(x, train)
     x = activate(model, "norm_last", model.activation, batch_norm(model, "norm_last", x, train))
@@ -169,11 +173,12 @@ def residual_body(
 
 
 def batch_norm(module: Any, name: str, x: jax.Array, train: bool) -> jax.Array:
-    """Batch norm whose statistics are averaged over `module.batch_axis` where that is given."""
+    """Batch norm with statistics over `module.batch_axis` and `batch_groups`, where given."""
     return BatchNorm(
         use_running_average=not train,
         momentum=NORM_MOMENTUM,
         axis_name=module.batch_axis,
+        axis_index_groups=module.batch_groups,
         dtype=module.dtype,
         name=name,
     )(x)

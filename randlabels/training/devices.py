@@ -1,37 +1,98 @@
 """How a population and its batches lie on the devices: the only place that knows pmap.
 
-Every array that a compiled function sees has a leading `device` axis. Two modes:
+Every array that a compiled function sees has a leading `device` axis. The devices are a grid: a row
+for each part of the population, a column for each part of a batch. Devices of one row hold the same
+networks, and average their gradients; rows communicate nothing. So a grid of one column spreads
+networks, a grid of one row splits batches, and one device is the same code with a grid of one.
 
-* `networks`: the population is spread over the devices; nothing is communicated.
-* `batch`: every device holds all networks and a part of each batch; gradients are averaged.
-
-One device is the same code with a device axis of one. In both modes results are the same, to
-rounding, on any number of devices, and so are those of a run that continues on another number.
+Rows hold equally many networks: the last one is filled up where they do not divide, and what fills
+it is not fetched, nor computed where it takes time from others. Results are the same, to rounding, on any grid, and
+so are those of a run that continues on another one.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from randlabels.errors import InputError
 
 AXIS = "devices"
+MODES = ("auto", "networks", "batch", "both")
+
+Groups = tuple[tuple[int, ...], ...]
+
+# Share of a step's time that parts of a batch do not save: launches, sums over devices, products
+# that become too small to fill a device. On a CPU it is everything (measured, benchmarks/NOTES.md):
+# all cores work on one network anyway. On accelerators it is an assumption.
+_FIXED = {"cpu": 1.0}
+_FIXED_ELSEWHERE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where networks and batches go. Made by `choose_layout`."""
+    """Where networks and batches go. Made by `choose_layout`.
 
-    mode: str  # networks, batch
+    Attributes:
+        devices: of the grid, row by row.
+        networks: how many the population has.
+        parts: of each batch, which are the columns of the grid.
+    """
+
     devices: tuple[jax.Device, ...]
+    networks: int
+    parts: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Parts of the population."""
+        return len(self.devices) // self.parts
+
+    @property
+    def per_device(self) -> int:
+        """Networks that each device holds, with those that fill up the last row."""
+        return math.ceil(self.networks / self.rows)
 
     @property
     def axis_name(self) -> str | None:
         """The axis to average over inside a step, or None where nothing is communicated."""
-        return AXIS if self.mode == "batch" else None
+        return AXIS if self.parts > 1 else None
+
+    @property
+    def groups(self) -> Groups | None:
+        """The rows, as numbers of their devices: who averages with whom. None is all with all."""
+        if self.parts == 1 or self.rows == 1:
+            return None
+        numbers = np.arange(len(self.devices)).reshape(self.rows, self.parts)
+        return tuple(tuple(row.tolist()) for row in numbers)
+
+    def mean(self, tree: Any) -> Any:
+        """Inside of `pmap`: averages over the parts of a batch."""
+        return self._reduce(jax.lax.pmean, tree)
+
+    def sum(self, tree: Any) -> Any:
+        """Inside of `pmap`: sums over the parts of a batch."""
+        return self._reduce(jax.lax.psum, tree)
+
+    def _reduce(self, function: Callable[..., Any], tree: Any) -> Any:
+        if self.axis_name is None:
+            return tree
+        return function(tree, self.axis_name, axis_index_groups=self.groups)
+
+    def there(self) -> jax.Array | None:
+        """Inside of `pmap`: which networks of a device are to be computed, [n]; None if all are.
+
+        Filling is not. Where devices communicate it is: one that waits for others saves nothing,
+        and they would all have to leave it out alike.
+        """
+        if self.rows * self.per_device == self.networks or self.parts > 1:
+            return None
+        first = jax.lax.axis_index(AXIS) * self.per_device
+        return first + jnp.arange(self.per_device) < self.networks
 
     def pmap(
         self, function: Callable[..., Any], donate_argnums: tuple[int, ...] = ()
@@ -43,10 +104,7 @@ class Layout:
 
     def spread(self, tree: Any) -> Any:
         """Put host arrays [network, ...] on the devices as [device, network on it, ...]."""
-        if self.mode == "batch":
-            return self.replicate(tree)
-        count = len(self.devices)
-        return self._put(tree, lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]))
+        return self._put(tree, self._rows_of)
 
     def replicate(self, tree: Any) -> Any:
         """Put a copy of host arrays [...] on every device as [device, ...]."""
@@ -59,17 +117,33 @@ class Layout:
             order: [steps, batch] if shared by all networks, else [network, steps, batch].
             shared: whether all networks see the same batches.
         """
-        count = len(self.devices)
-        if self.mode == "batch":
-            parts = order.reshape(*order.shape[:-1], count, order.shape[-1] // count)
-            return self._put(np.moveaxis(parts, -2, 0), lambda x: x)
-        return self.replicate(order) if shared else self.spread(order)
+        parts = order.reshape(*order.shape[:-1], self.parts, order.shape[-1] // self.parts)
+        columns = np.moveaxis(parts, -2, 0)  # [part, ...]
+        if shared:
+            return self._put(np.tile(columns, (self.rows, *(1,) * order.ndim)), lambda x: x)
+        of_parts = np.stack([self._filled(column) for column in columns], axis=1)
+        return self._put(of_parts.reshape(-1, *of_parts.shape[2:]), lambda x: x)
 
     def gather(self, tree: Any) -> Any:
         """Fetch device arrays [device, network on it, ...] as host arrays [network, ...]."""
-        if self.mode == "batch":
-            return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data)[0], tree)
-        return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), tree)
+
+        def fetch(x: jax.Array) -> np.ndarray:
+            shards = sorted(x.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+            rows = [np.asarray(shard.data)[0] for shard in shards[:: self.parts]]
+            whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
+            return whole[: self.networks]
+
+        return jax.tree.map(fetch, tree)
+
+    def _filled(self, x: np.ndarray) -> np.ndarray:
+        """[network, ...] as [row, network of it, ...], filled up with copies of the last one."""
+        missing = self.rows * self.per_device - len(x)
+        filled = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x
+        return filled.reshape(self.rows, self.per_device, *x.shape[1:])
+
+    def _rows_of(self, x: np.ndarray) -> np.ndarray:
+        """[network, ...] as [device, network on it, ...]."""
+        return np.repeat(self._filled(x), self.parts, axis=0) if self.parts > 1 else self._filled(x)
 
     def _put(self, tree: Any, arrange: Callable[[np.ndarray], np.ndarray]) -> Any:
         mesh = jax.sharding.Mesh(np.array(self.devices), (AXIS,))
@@ -77,58 +151,100 @@ class Layout:
         return jax.tree.map(lambda x: jax.device_put(arrange(np.asarray(x)), sharding), tree)
 
 
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """What a model allows.
+
+    Attributes:
+        over_all: whether a batch may be split over all devices, with the same results.
+        in_groups: whether it may be split over some, beside others that have other networks.
+    """
+
+    over_all: bool = True
+    in_groups: bool = True
+
+
 def choose_layout(
     mode: str,
     num_networks: int,
     batch_size: int,
     devices: tuple[jax.Device, ...],
-    splits: bool = True,
+    splits: Splits = Splits(),
 ) -> Layout:
-    """Pick a layout.
+    """Pick the grid on which an epoch is expected to take least time.
 
-    `auto` spreads networks where their number divides over the devices, else batches where their
-    size does, else networks over the largest number of devices that divides them. On a CPU it never
-    splits batches: one network uses all cores as it is.
+    A device takes a time for each of its networks that falls with the number of parts of a batch,
+    but for a share that stays. Of equally good grids it is the one of fewest parts. On a CPU
+    batches are split only where that is asked for: one network uses all cores as it is.
 
     Args:
-        mode: config.population.devices.
+        mode: config.population.devices: networks are spread only, batches are split only (over all
+            devices), both, or `auto`, whatever of these is best.
         num_networks: of the population.
         batch_size: of all devices together.
-        devices: that there are.
-        splits: whether batches may be split (`can_be_split`). Otherwise they never are, since
-            results would depend on the devices.
+        devices: that there are; some are left out where they save nothing.
+        splits: what the model allows. Otherwise results would depend on the devices.
 
     Raises:
-        InputError: if the asked-for mode does not divide over the devices, or splits batches of a
-            model that does not allow it.
+        InputError: if batches are to be split and do not divide, or the model does not allow it.
     """
     count = len(devices)
-    _check_mode(mode, num_networks, batch_size, count, splits)
-    if mode == "auto":
-        on_cpu = devices[0].platform == "cpu"
-        fits_batch = num_networks % count and not batch_size % count and splits and not on_cpu
-        mode = "batch" if fits_batch else "networks"
-    if mode == "networks":
-        count = max(d for d in range(1, count + 1) if num_networks % d == 0)
-    return Layout(mode, devices[:count])
+    if mode in ("batch", "both"):
+        _check_splits(mode, num_networks, batch_size, count, splits)
+    grids = [
+        grid
+        for parts in range(1, count + 1)
+        if batch_size % parts == 0
+        for grid in [(_rows(num_networks, count // parts), parts)]
+        if _allowed(mode, *grid, count, splits)
+    ]
+    fixed = _FIXED.get(devices[0].platform, _FIXED_ELSEWHERE)
+
+    def cost(grid: tuple[int, int]) -> tuple[float, int]:
+        rows, parts = grid
+        return math.ceil(num_networks / rows) * (fixed + (1 - fixed) / parts), parts
+
+    rows, parts = min(grids, key=cost)
+    return Layout(devices[: rows * parts], num_networks, parts)
 
 
-def _check_mode(mode: str, num_networks: int, batch_size: int, count: int, splits: bool) -> None:
+def _rows(num_networks: int, most: int) -> int:
+    """The fewest rows that hold no more networks each than `most` rows would."""
+    return math.ceil(num_networks / math.ceil(num_networks / most))
+
+
+def _allowed(mode: str, rows: int, parts: int, count: int, splits: Splits) -> bool:
+    """Whether a grid is of the mode, and splits batches only as the model allows."""
+    of_mode = {
+        "auto": True,
+        "networks": parts == 1,
+        "batch": parts == count,
+        "both": parts > 1 and rows > 1,
+    }
+    allowed = parts == 1 or (splits.over_all if rows == 1 else splits.in_groups)
+    return of_mode[mode] and allowed
+
+
+def _check_splits(
+    mode: str, num_networks: int, batch_size: int, count: int, splits: Splits
+) -> None:
     """The errors of `choose_layout`, on `count` devices."""
-    if mode == "networks" and num_networks % count:
+    if not (splits.over_all if mode == "batch" else splits.in_groups):
         raise InputError(
-            f"{num_networks} networks do not divide over {count} devices; change "
-            f"config.population.seeds, or set config.population.devices to 'batch' or 'auto'."
+            f"config.population.devices is {mode!r}, but results of the model would depend on the "
+            "number of devices: it draws random numbers by other means than nn.Dropout of "
+            "[batch, ...], or is one of your own without a field batch_axis (for 'both', also "
+            "batch_groups); set it to 'networks' or 'auto'."
         )
     if mode == "batch" and batch_size % count:
         raise InputError(
             f"config.train.batch_size {batch_size} does not divide over {count} devices; use a "
             f"multiple of {count}, or set config.population.devices to 'networks' or 'auto'."
         )
-    if mode == "batch" and not splits:
+    parts = [n for n in range(2, count // 2 + 1) if batch_size % n == 0]
+    if mode == "both" and (num_networks < 2 or not parts):
         raise InputError(
-            "config.population.devices is 'batch', but results of the model would depend on the "
-            "number of devices: it draws random numbers by other means than nn.Dropout of "
-            "[batch, ...], or is one of your own without a field batch_axis; set it to 'networks' "
-            "or 'auto'."
+            f"{num_networks} networks with batches of {batch_size} cannot be spread and split over "
+            f"{count} devices; it takes 2 networks, 4 devices and batches that divide, or set "
+            "config.population.devices to 'networks', 'batch' or 'auto'."
         )

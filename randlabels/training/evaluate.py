@@ -67,12 +67,10 @@ def make_evaluate(
         )
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         total, _ = jax.lax.scan(step, zeros, shared["indices"])
-        if layout.axis_name is not None:
-            total = jax.lax.psum(total, layout.axis_name)
-        return total | {"norm": largest_norm(one["variables"]["params"])}
+        return layout.sum(total) | {"norm": largest_norm(one["variables"]["params"])}
 
     def evaluate(data: Tree, indices: jax.Array, labels: jax.Array, variables: Tree) -> Tree:
-        return over_networks(scan_batches, vectorize)(
+        return over_networks(scan_batches, vectorize, layout)(
             {"data": data, "indices": indices}, {"labels": labels, "variables": variables}
         )
 
@@ -96,7 +94,7 @@ def make_evaluator(
 
     def batches(count: int) -> Tree:
         size = min(batch_size, count)
-        size = -(-size // len(layout.devices)) * len(layout.devices)
+        size = -(-size // layout.parts) * layout.parts
         return layout.split_batches(evaluation_batches(count, size), shared=True)
 
     indices = {name: batches(examples.count) for name, examples in sets.items()}

@@ -128,10 +128,7 @@ def plan_memory(
         layout: of the population.
         turn: "vmap" or "map".
     """
-    split = layout.mode == "batch"
-    on_device = networks if split else math.ceil(networks / len(layout.devices))
-    batch = config.train.batch_size // (len(layout.devices) if split else 1)
-    state, step = _one_network(config, model, extent, batch)
+    state, step = _one_network(config, model, extent, config.train.batch_size // layout.parts)
     examples = extent.task(config.train.task) + extent.test
     return Plan(
         networks=networks,
@@ -140,8 +137,8 @@ def plan_memory(
         labels=_LABEL * examples,
         state=state,
         step=step,
-        at_once=on_device if turn == "vmap" else 1,
-        on_device=on_device,
+        at_once=layout.per_device if turn == "vmap" else 1,
+        on_device=layout.per_device,
         devices=len(layout.devices),
         shared=layout.devices[0].platform == "cpu",
         kept=min(
@@ -159,7 +156,7 @@ def check_memory(plan: Plan, config: ConfigDict, layout: Layout) -> None:
     """
     # Another layout than this one, such as for networks that do not divide over the devices, may
     # take more: the number that is named divides.
-    networks_apart = len(layout.devices) if layout.mode == "networks" else 1
+    networks_apart = layout.rows
     seeds_apart = networks_apart // math.gcd(
         plan.networks // config.population.seeds, networks_apart
     )
@@ -230,7 +227,7 @@ def _one_network(
     data = {"images": shape((examples, *extent.shape), extent.dtype), "mean": moments}
     network |= {"seed": shape((), jnp.uint32), "labels": shape((examples,), jnp.int32)}
     step = peak_bytes(
-        make_train_step(model, config, 1, None),
+        make_train_step(model, config, 1, lambda tree: tree),
         data | {"std": moments},
         network,
         state,

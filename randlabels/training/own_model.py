@@ -14,6 +14,7 @@ from randlabels.import_path import is_import_path
 from randlabels.models import build
 from randlabels.models.flow import inner_jaxprs
 from randlabels.models.own import check_gradient, first_difference, shapes_of
+from randlabels.training.devices import Splits
 from randlabels.training.dropout import draws_by_example
 
 
@@ -64,20 +65,23 @@ def _convolves_by_xla(model: nn.Module, shape: tuple[int, ...]) -> bool:
     return False
 
 
-def can_be_split(config: ConfigDict, shape: tuple[int, ...]) -> bool:
+def how_it_splits(config: ConfigDict, shape: tuple[int, ...]) -> Splits:
     """Whether parts of a batch can lie on several devices, with the same results but for rounding.
 
     Not if the model draws anything but masks of single examples. One of the user's own may mix the
-    examples of a batch, as batch norms do, unless its field batch_axis says that it takes care.
+    examples of a batch, as batch norms do, unless its fields batch_axis and, where devices work in
+    groups, batch_groups say that it takes care.
 
     Args:
         config: of the run.
         shape: of one input.
     """
     model = build(config)
-    if is_import_path(config.model.name) and not hasattr(model, "batch_axis"):
-        return False
-    return not config.model.dropout or draws_by_example(model, shape)
+    own = is_import_path(config.model.name)
+    if own and not hasattr(model, "batch_axis"):
+        return Splits(over_all=False, in_groups=False)
+    alike = not config.model.dropout or draws_by_example(model, shape)
+    return Splits(alike, alike and (not own or hasattr(model, "batch_groups")))
 
 
 def _check_logits(given: str, logits: Any, wanted: tuple[int, int], train: bool) -> None:

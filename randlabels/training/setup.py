@@ -23,7 +23,7 @@ from randlabels.networks import Network
 from randlabels.training.devices import Layout, choose_layout
 from randlabels.training.memory import Plan, check_memory, plan_memory
 from randlabels.training.optimizers import make_optimizer
-from randlabels.training.own_model import can_be_split, check_own_model
+from randlabels.training.own_model import check_own_model, how_it_splits
 from randlabels.training.population import hyperparameters, initial_variables, network_table
 from randlabels.training.step import Examples, choose_vectorize, put_examples
 from randlabels.transfer.earlier_run import EarlierRun, open_earlier_run
@@ -106,10 +106,8 @@ def prepare(config: ConfigDict) -> Setup:
     table = network_table(config, earlier.healthy_networks if earlier else ())
     extent = measure(config)
     layout = _layout(config, len(table), extent.shape)
-    model = build(config, layout.axis_name)
-    vectorize = choose_vectorize(
-        config.population.vectorize, facts_of(model).in_turn, len(table), layout
-    )
+    model = build(config, layout.axis_name, layout.groups)
+    vectorize = choose_vectorize(config.population.vectorize, facts_of(model).in_turn, layout)
     memory = plan(config, len(table), layout, vectorize, extent)
     task = load_task(config, table)
     variables = _start(config, table, model, task, earlier)
@@ -149,7 +147,7 @@ def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> La
         num_networks,
         config.train.batch_size,
         tuple(jax.local_devices()),
-        can_be_split(config, shape),
+        how_it_splits(config, shape),
     )
 
 

@@ -70,9 +70,12 @@ def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Arra
 
 
 def make_train_step(
-    model: nn.Module, config: ConfigDict, total_steps: int, axis_name: str | None
+    model: nn.Module, config: ConfigDict, total_steps: int, mean: Callable[[Tree], Tree]
 ) -> Callable[..., tuple[Tree, Tree]]:
-    """The pure step of one network: (data, network, state, seed, indices) -> (state, metrics)."""
+    """The pure step of one network: (data, network, state, seed, indices) -> (state, metrics).
+
+    `mean` averages over the parts of a batch (`Layout.mean`), if there are several.
+    """
 
     def loss_and_updates(
         params: Tree, batch_stats: Tree, batch: Tree, rngs: Tree
@@ -100,9 +103,7 @@ def make_train_step(
             dropout_rngs(config, network["seed"], state["step"]),
         )
         results = (gradients, batch_stats, {"loss": loss, "accuracy": accuracy})
-        if axis_name is not None:
-            results = jax.lax.pmean(results, axis_name)
-        gradients, batch_stats, metrics = results
+        gradients, batch_stats, metrics = mean(results)
         optimizer = make_optimizer(config, total_steps, network)
         updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
         state = {
@@ -116,18 +117,38 @@ def make_train_step(
     return train_step
 
 
-def over_networks(function: Callable[..., Tree], vectorize: str) -> Callable[..., Tree]:
-    """Lift f(shared, one network's arrays) to all networks of a device, by vmap or by map."""
+def over_networks(
+    function: Callable[..., Tree], vectorize: str, layout: Layout
+) -> Callable[..., Tree]:
+    """Lift f(shared, one network's arrays) to all networks of a device, by vmap or by map.
+
+    One after the other, what only fills up a device is left out: its results are zeros.
+    """
     if vectorize == "vmap":
         return jax.vmap(function, in_axes=(None, 0))
-    return lambda shared, networks: jax.lax.map(lambda one: function(shared, one), networks)
+
+    def apply(shared: Tree, networks: Tree) -> Tree:
+        there = layout.there()
+        if there is None:
+            return jax.lax.map(lambda one: function(shared, one), networks)
+
+        def where_there(pair: tuple[jax.Array, Tree]) -> Tree:
+            return jax.lax.cond(pair[0], lambda one: function(shared, one), none, pair[1])
+
+        def none(one: Tree) -> Tree:
+            shapes = jax.eval_shape(lambda one: function(shared, one), one)
+            return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+        return jax.lax.map(where_there, (there, networks))
+
+    return apply
 
 
 def make_train_epoch(
     model: nn.Module, config: ConfigDict, total_steps: int, layout: Layout, vectorize: str
 ) -> Callable[..., tuple[Tree, Tree]]:
     """Compile (data, batches, network, state) -> (state, mean metrics of the epoch's batches)."""
-    train_step = make_train_step(model, config, total_steps, layout.axis_name)
+    train_step = make_train_step(model, config, total_steps, layout.mean)
     shared_batches = config.population.shared_batches
 
     def scan_steps(shared: Tree, one: Tree) -> tuple[Tree, Tree]:
@@ -142,12 +163,12 @@ def make_train_epoch(
     def train_epoch(data: Tree, batches: Tree, network: Tree, state: Tree) -> tuple[Tree, Tree]:
         shared, own = {"data": data}, {"network": network, "state": state}
         (shared if shared_batches else own)["batches"] = batches
-        return over_networks(scan_steps, vectorize)(shared, own)
+        return over_networks(scan_steps, vectorize, layout)(shared, own)
 
     return layout.pmap(train_epoch, donate_argnums=(3,))
 
 
-def choose_vectorize(asked: str, in_turn: bool, num_networks: int, layout: Layout) -> str:
+def choose_vectorize(asked: str, in_turn: bool, layout: Layout) -> str:
     """`auto`: vmap where it is faster, by measurement of each model on each backend.
 
     A device that holds one network runs it as it is: map's loop of one is no loop once compiled.
@@ -159,12 +180,10 @@ def choose_vectorize(asked: str, in_turn: bool, num_networks: int, layout: Layou
     Args:
         asked: config.population.vectorize.
         in_turn: whether the model is faster so (see `Facts`).
-        num_networks: of the population.
         layout: of the population.
     """
     if asked != "auto":
         return asked
-    on_device = num_networks if layout.mode == "batch" else num_networks // len(layout.devices)
-    if on_device == 1 or in_turn:
+    if layout.per_device == 1 or in_turn:
         return "map"
     return "map" if jax.default_backend() == "cpu" else "vmap"

@@ -10,6 +10,7 @@ import jax
 import pytest
 
 from randlabels import runs
+from randlabels.models import build
 from randlabels.training import checkpoints, loop
 from randlabels.training.check import check
 from randlabels.training.devices import choose_layout
@@ -31,12 +32,12 @@ def run_population(tmp_path) -> Callable[..., Result]:
     numbers = itertools.count()
 
     def run(config, num_devices: int = 1, mode: str = "auto") -> Result:
-        config.population.devices = mode if mode == "batch" else "auto"  # the model is built so
         setup = prepare(check(config))
         devices = tuple(jax.local_devices()[:num_devices])
         layout = choose_layout(mode, len(setup.table), config.train.batch_size, devices)
         assert len(layout.devices) == num_devices
-        setup = dataclasses.replace(setup, layout=layout)
+        model = build(config, layout.axis_name, layout.groups)
+        setup = dataclasses.replace(setup, layout=layout, model=model)
         directory = tmp_path / f"population{next(numbers)}"
         directory.mkdir()
         loop.run_epochs(setup, directory, loop.agreed(setup, directory))

@@ -121,7 +121,7 @@ def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkey
     for count, fits in ((seeds, True), (seeds + apart, False)):
         config.population.seeds = count
         layout = setup.choose_layout("auto", 2 * count, 16, tuple(jax.local_devices()))
-        vectorize = setup.choose_vectorize("auto", False, 2 * count, layout)
+        vectorize = setup.choose_vectorize("auto", False, layout)
         extent = setup.measure(config)
         if fits:
             assert setup.plan(check(config), 2 * count, layout, vectorize, extent).host <= room

@@ -92,31 +92,42 @@ def test_networks_equal_separate_runs(tiny_config, run_population, vectorize, sh
 
 
 @pytest.mark.parametrize(
-    ("mode", "shared", "augment", "vectorize", "model"),
+    ("mode", "networks", "devices", "shared", "augment", "vectorize", "model"),
     [
-        ("networks", True, "none", "map", MLP),
-        ("networks", False, "crop_flip", "vmap", {}),
-        ("batch", True, "crop_flip", "map", {}),
-        ("batch", False, "none", "vmap", MLP),
+        ("networks", 8, 8, True, "none", "map", MLP),
+        (
+            "networks",
+            7,
+            4,
+            False,
+            "crop_flip",
+            "vmap",
+            {},
+        ),  # the last device holds one, and filling
+        ("networks", 7, 4, False, "none", "map", MLP),
+        ("batch", 3, 8, True, "crop_flip", "map", {}),
+        ("batch", 3, 8, False, "none", "vmap", MLP),
+        ("both", 5, 6, True, "crop_flip", "map", MLP),  # three pairs of devices, two networks each
+        ("both", 5, 6, False, "none", "vmap", {}),
     ],
 )
-def test_eight_devices_equal_one(
-    tiny_config, run_population, mode, shared, augment, vectorize, model
+def test_devices_in_any_grid_equal_one(
+    tiny_config, run_population, mode, networks, devices, shared, augment, vectorize, model
 ):
     config = tiny_config(
         model
         | {
-            "population.seeds": 8 if mode == "networks" else 3,
+            "population.seeds": networks,
             "population.shared_batches": shared,
             "population.vectorize": vectorize,
             "data.augment": augment,
             "labels.test": "same",
         }
     )
-    one = run_population(config, 1, mode)
-    eight = run_population(config, 8, mode)
-    assert_same(eight.params, one.params)
-    for ours, theirs in zip(eight.metrics, one.metrics, strict=True):
+    one = run_population(config)
+    many = run_population(config, devices, mode)
+    assert_same(many.params, one.params)
+    for ours, theirs in zip(many.metrics, one.metrics, strict=True):
         for name in theirs.keys() - {"dead"}:
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5)
         assert ours["dead"] == theirs["dead"]
@@ -135,8 +146,8 @@ def test_unshared_batches_and_augmentation_change_the_result(tiny_config, run_po
     assert np.abs(kernel({"data.augment": "crop_flip"}) - plain).max() > 1e-3
 
 
-def test_batch_norm_sees_the_whole_batch_of_eight_devices(tiny_config, run_population):
-    """Statistics of 2 of 16 images would differ by tens of percent."""
+def test_batch_norm_sees_the_whole_batch_of_its_network(tiny_config, run_population):
+    """Not half of it, nor what the other pair of devices sees, which has another network."""
     config = tiny_config(
         {
             "model.name": "wide_resnet",
@@ -145,15 +156,16 @@ def test_batch_norm_sees_the_whole_batch_of_eight_devices(tiny_config, run_popul
             "model.filters": 3,
             "model.widths": (32,),
             "model.init_scale": 1.4,
-            "population.seeds": 1,
+            "population.seeds": 2,
+            "population.shared_batches": False,
             "train.epochs": 1,
             "train.batch_size": 48,
         }
     )
-    one, eight = run_population(config, 1, "batch"), run_population(config, 8, "batch")
-    assert_same(eight.params, one.params)
+    one, four = run_population(config), run_population(config, 4, "both")
+    assert_same(four.params, one.params)
     for name in ("loss", "train_loss"):
-        np.testing.assert_allclose(eight.metrics[-1][name], one.metrics[-1][name], rtol=1e-5)
+        np.testing.assert_allclose(four.metrics[-1][name], one.metrics[-1][name], rtol=1e-5)
 
 
 def test_initial_weights_do_not_depend_on_the_population(tiny_config):
