@@ -154,9 +154,11 @@ def plan_case(rng: random.Random) -> tuple[str, Callable[[], Any]]:
 
     def case() -> None:
         checked = check(config)
-        layout = choose_layout("auto", 4, checked.train.batch_size, tuple(jax.local_devices()))
+        networks = 4 * checked.population.seeds
+        batch = checked.train.batch_size
+        layout = choose_layout("auto", networks, batch, tuple(jax.local_devices()))
         turn = rng.choice(("map", "vmap"))
-        plan(checked, 4 * checked.population.seeds, layout, turn, measure(checked))
+        plan(checked, networks, layout, turn, measure(checked))
 
     return f"{family.__name__} {_short(changes)}", case
 

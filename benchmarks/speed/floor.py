@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from randlabels.models import build
 from randlabels.models.convolution import as_convolutions
 from randlabels.models.flow import inner_jaxprs
 from randlabels.training.liveness import tree_bytes
@@ -32,7 +33,7 @@ def _one(setup: Setup) -> Any:
 
 def _step_jaxpr(setup: Setup) -> Any:
     config, task = setup.config, setup.task
-    step = make_train_step(setup.model, config, setup.total_steps, lambda tree: tree)
+    step = make_train_step(build(config), config, setup.total_steps, lambda tree: tree)
     data = {"images": task.images, "mean": task.mean, "std": task.std}
     network = dict.fromkeys(HYPERPARAMETERS, np.float32(0)) | {
         "seed": np.uint32(0),
@@ -72,7 +73,7 @@ def _bytes(setup: Setup) -> int:
     variables = {"params": one["params"], "batch_stats": one["batch_stats"]}
 
     def inputs(variables: Any, x: jax.Array) -> Any:
-        collected = setup.model.apply(
+        collected = build(setup.config).apply(
             variables, x, train=True, mutable=["inputs", "batch_stats"],
             rngs={"dropout": jax.random.key(0)},
         )[1]  # fmt: skip

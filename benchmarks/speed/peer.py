@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from randlabels.models import build
 from randlabels.training.setup import Setup
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -186,7 +187,7 @@ def check_same(setup: Setup, built: nn.Module) -> float:
     """
     images = setup.task.sample(16)
     variables = _first({k: setup.state[k] for k in ("params", "batch_stats")})
-    ours = setup.model.apply(variables, images, train=True, mutable=["batch_stats"])[0]
+    ours = build(setup.config).apply(variables, images, train=True, mutable=["batch_stats"])[0]
     x = torch.tensor(np.array(images)).to(DEVICE)
     Conv.exact = True
     with torch.no_grad():

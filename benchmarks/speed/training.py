@@ -96,7 +96,7 @@ def _ours(
         "compile_cold_s": population.compile_cold,
         "compile_warm_s": population.compile_warm,
         "peak_bytes": population.peak,
-        "layout": f"{setup.layout.mode} x {len(setup.layout.devices)}, {setup.vectorize}",
+        "layout": f"{setup.layout.rows} x {setup.layout.parts}, {setup.vectorize}",
         "network_bytes": setup.memory.state,
         "product_gflops": limits["flops"] / 1e9,
         "gbytes_per_second": limits["bytes"] / 1e9,

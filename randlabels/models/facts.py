@@ -19,12 +19,15 @@ class Facts:
         smallest_image: from the model to the least width and height of its images in pixels.
         in_turn: whether its networks are faster one after the other than side by side on GPU and
             TPU too; on CPU all are.
+        fixed_on_cpu: share of a step's time on a CPU that splitting its batch over two devices does
+            not save; 1 where that saves nothing.
     """
 
     name: str = ""
     takes_vectors: bool = False
     smallest_image: Callable[[Any], int] = _one
     in_turn: bool = False
+    fixed_on_cpu: float = 1.0
 
 
 def facts_of(model: Any) -> Facts:

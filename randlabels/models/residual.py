@@ -63,7 +63,7 @@ class ResNet18(nn.Module):
     convolution of stride 2 and a 3x3 max-pooling of stride 2 (11.69 M with 1,000 classes).
     """
 
-    facts: ClassVar[Facts] = Facts("resnet18")
+    facts: ClassVar[Facts] = Facts("resnet18", fixed_on_cpu=0.4)
 
     num_classes: int
     init_scale: float | jax.Array
@@ -104,7 +104,7 @@ class WideResNet(nn.Module):
     standard; the paper's Figure 3 uses 5).
     """
 
-    facts: ClassVar[Facts] = Facts("wide_resnet")
+    facts: ClassVar[Facts] = Facts("wide_resnet", fixed_on_cpu=0.15)
 
     num_classes: int
     init_scale: float | jax.Array

@@ -6,8 +6,8 @@ networks, and average their gradients; rows communicate nothing. So a grid of on
 networks, a grid of one row splits batches, and one device is the same code with a grid of one.
 
 Rows hold equally many networks: the last one is filled up where they do not divide, and what fills
-it is not fetched, nor computed where it takes time from others. Results are the same, to rounding, on any grid, and
-so are those of a run that continues on another one.
+it is not fetched, nor computed where that takes time from others. Results are the same, to
+rounding, on any grid, and so are those of a run that continues on another one.
 """
 
 import dataclasses
@@ -26,11 +26,11 @@ MODES = ("auto", "networks", "batch", "both")
 
 Groups = tuple[tuple[int, ...], ...]
 
-# Share of a step's time that parts of a batch do not save: launches, sums over devices, products
-# that become too small to fill a device. On a CPU it is everything (measured, benchmarks/NOTES.md):
-# all cores work on one network anyway. On accelerators it is an assumption.
-_FIXED = {"cpu": 1.0}
-_FIXED_ELSEWHERE = 0.2
+# Share of a step's time that parts of a batch do not save on accelerators: launches, sums over
+# devices, products that become too small to fill a device. An assumption: nothing was measured.
+_FIXED = 0.2
+# Examples of a part of a batch on a CPU, unless splitting is asked for: fewer were not measured.
+_LEAST_EXAMPLES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,15 +153,17 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """What a model allows.
+    """What a model allows, and what it gains.
 
     Attributes:
         over_all: whether a batch may be split over all devices, with the same results.
         in_groups: whether it may be split over some, beside others that have other networks.
+        fixed_on_cpu: of the model's `Facts`.
     """
 
     over_all: bool = True
     in_groups: bool = True
+    fixed_on_cpu: float = 1.0
 
 
 def choose_layout(
@@ -174,8 +176,9 @@ def choose_layout(
     """Pick the grid on which an epoch is expected to take least time.
 
     A device takes a time for each of its networks that falls with the number of parts of a batch,
-    but for a share that stays. Of equally good grids it is the one of fewest parts. On a CPU
-    batches are split only where that is asked for: one network uses all cores as it is.
+    but for a share that stays. Of equally good grids it is the one of fewest parts. On a CPU that
+    share is everything for most models (measured, benchmarks/NOTES.md), as one network uses all
+    cores as it is: their batches are split only where that is asked for.
 
     Args:
         mode: config.population.devices: networks are spread only, batches are split only (over all
@@ -188,17 +191,18 @@ def choose_layout(
     Raises:
         InputError: if batches are to be split and do not divide, or the model does not allow it.
     """
-    count = len(devices)
+    count, on_cpu = len(devices), devices[0].platform == "cpu"
     if mode in ("batch", "both"):
         _check_splits(mode, num_networks, batch_size, count, splits)
+    least = _LEAST_EXAMPLES if mode == "auto" and on_cpu else 1
     grids = [
         grid
         for parts in range(1, count + 1)
-        if batch_size % parts == 0
+        if batch_size % parts == 0 and (parts == 1 or batch_size // parts >= least)
         for grid in [(_rows(num_networks, count // parts), parts)]
         if _allowed(mode, *grid, count, splits)
     ]
-    fixed = _FIXED.get(devices[0].platform, _FIXED_ELSEWHERE)
+    fixed = splits.fixed_on_cpu if on_cpu else _FIXED
 
     def cost(grid: tuple[int, int]) -> tuple[float, int]:
         rows, parts = grid

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from randlabels.analysis.find_layers import survey
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
-from randlabels.models import build
+from randlabels.models import build, facts_of
 from randlabels.models.flow import inner_jaxprs
 from randlabels.models.own import check_gradient, first_difference, shapes_of
 from randlabels.training.devices import Splits
@@ -81,7 +81,8 @@ def how_it_splits(config: ConfigDict, shape: tuple[int, ...]) -> Splits:
     if own and not hasattr(model, "batch_axis"):
         return Splits(over_all=False, in_groups=False)
     alike = not config.model.dropout or draws_by_example(model, shape)
-    return Splits(alike, alike and (not own or hasattr(model, "batch_groups")))
+    in_groups = alike and (not own or hasattr(model, "batch_groups"))
+    return Splits(alike, in_groups, facts_of(model).fixed_on_cpu)
 
 
 def _check_logits(given: str, logits: Any, wanted: tuple[int, int], train: bool) -> None:

@@ -50,6 +50,25 @@ def test_choice(platform, mode, networks, batch, grid):
     assert layout.rows * layout.per_device >= networks > (layout.rows - 1) * layout.per_device
 
 
+@pytest.mark.parametrize(
+    ("networks", "batch", "devices", "grid"),
+    [
+        (1, 64, 2, (1, 2)),
+        (1, 64, 8, (1, 2)),  # 16 examples a part were not measured
+        (1, 128, 8, (1, 4)),
+        (1, 32, 2, (1, 1)),
+        (6, 64, 2, (2, 1)),
+        (3, 64, 2, (1, 2)),
+        (3, 64, 8, (3, 2)),
+    ],
+)
+def test_on_a_cpu_batches_are_split_where_the_model_gains(networks, batch, devices, grid):
+    cpus = (Device("cpu"),) * devices
+    layout = choose_layout("auto", networks, batch, cpus, Splits(fixed_on_cpu=0.15))
+    assert (layout.rows, layout.parts) == grid
+    assert choose_layout("auto", networks, batch, cpus).parts == 1
+
+
 def test_batches_are_not_split_of_a_model_that_does_not_allow_it():
     never, alone = Splits(False, False), Splits(True, False)
     assert choose_layout("auto", 3, 32, GPUS, never).parts == 1

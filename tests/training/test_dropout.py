@@ -12,7 +12,7 @@ from randlabels import runs
 from randlabels.models import build
 from randlabels.training import checkpoints, loop, own_model, setup
 from randlabels.training.check import check
-from randlabels.training.devices import choose_layout
+from randlabels.training.devices import Splits, choose_layout
 from randlabels.training.dropout import draws_by_example, dropout_rngs, masks_by_example
 from randlabels.training.setup import prepare
 
@@ -85,7 +85,7 @@ def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, mon
     original = loop._batches
 
     def failing(setup, epoch):
-        if epoch == (2 if setup.layout.mode == "batch" else 3):
+        if epoch == (2 if setup.layout.parts > 1 else 3):
             raise RuntimeError("power failure")
         return original(setup, epoch)
 
@@ -154,4 +154,4 @@ def test_auto_splits_no_batches_of_a_model_that_draws_across_examples(tiny_confi
     prepare(config)
     monkeypatch.setattr(own_model, "draws_by_example", lambda model, shape: False)
     prepare(config)
-    assert asked == [True, False]
+    assert asked == [Splits(), Splits(over_all=False, in_groups=False)]
