@@ -1,6 +1,10 @@
 """What benchmarks.run counts and arranges; how fast anything is, is no matter of tests."""
 
 import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +70,37 @@ def test_the_table_leaves_cells_without_values_empty():
         "  a  1,234",
         "  b                        25%",
     ]
+
+
+ON_A_GPU = """
+import json
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+jax.local_devices()
+jax.default_backend = lambda: "gpu"
+from benchmarks.speed import training
+training.rates = lambda dtype: {"flops": 1e9, "bytes": 1e9}
+small = {"train.batch_size": 8}
+rows = training.measure("mlp", (1, 4), 2, 1, small | {"model.widths": (8,)})
+rows += training.measure("simple_cnn", (4,), 2, 1, small | {"model.filters": 8})
+print(json.dumps(rows))
+"""
+
+
+@pytest.mark.slow
+def test_an_accelerator_is_measured_by_the_same_code():
+    """JAX says that its backend is a GPU, and computes on two virtual devices."""
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_GPU], cwd=root, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])
+    found = [(row["case"], row["backend"], row["who"], row["layout"]) for row in rows]
+    assert found == [
+        ("mlp", "gpu", "ours, 1", "1 x 1, map"),
+        ("mlp", "gpu", "ours, 4", "2 x 1, vmap"),
+        ("simple_cnn", "gpu", "ours, 4", "2 x 1, vmap"),
+    ]
+    assert [row["inputs"] for row in rows] == ["30", "30", "32x32x3"]  # the recipes' full sizes
+    assert all(row["us"] > 0 and row["evaluated_per_second"] > 0 for row in rows)
