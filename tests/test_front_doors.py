@@ -99,8 +99,8 @@ BAD = {
         "arm pretrained starts from an earlier run: give its workdir as config.init.run.",
     ),
     "networks over devices": (
-        with_base("--config.population.devices=networks"),
-        "1 networks do not divide over 8 devices",
+        with_base("--config.population.devices=both", "--config.train.batch_size=13"),
+        "cannot be spread and split over 8 devices",
     ),
     "batch over devices": (
         with_base("--config.population.devices=batch", "--config.train.batch_size=12"),

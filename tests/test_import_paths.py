@@ -654,6 +654,7 @@ def test_convolutions_that_are_slow_on_a_cpu_are_said(tiny_config, module, caplo
     assert ("conv_general_dilated=convolve" in caplog.text) == slow
 
 
+@pytest.mark.slow
 def test_a_model_of_nnx_is_trained_taken_over_and_analysed(tiny_config, tmp_path, module, caplog):
     name = f"{module(NNX_MODEL)}:Net"
     changes = PLAIN | {"model.name": name, "model.fields": (("hidden", 3),)}

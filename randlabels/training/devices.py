@@ -248,7 +248,7 @@ def _check_splits(
     parts = [n for n in range(2, count // 2 + 1) if batch_size % n == 0]
     if mode == "both" and (num_networks < 2 or not parts):
         raise InputError(
-            f"{num_networks} networks with batches of {batch_size} cannot be spread and split over "
-            f"{count} devices; it takes 2 networks, 4 devices and batches that divide, or set "
-            "config.population.devices to 'networks', 'batch' or 'auto'."
+            f"a population of {num_networks} with batches of {batch_size} cannot be spread and "
+            f"split over {count} devices; take at least 2 networks, 4 devices and batches that "
+            "divide, or set config.population.devices to 'networks', 'batch' or 'auto'."
         )

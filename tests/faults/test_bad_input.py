@@ -25,7 +25,10 @@ from randlabels.training import loop
             {"labels.kind": "noisy", "labels.noise": 0.5, "labels.num_classes": 4},
             "num_classes is 4, but dead_leaves has 5",
         ),
-        ({"population.devices": "networks"}, "2 networks do not divide over 8 devices"),
+        (
+            {"population.devices": "both", "train.batch_size": 13},
+            "2 with batches of 13 cannot be spread and split over 8 devices",
+        ),
         (
             {"population.devices": "batch", "train.batch_size": 20},
             "batch_size 20 does not divide over 8 devices",

@@ -157,7 +157,12 @@ def random_variables(model, x, seed=0):
     return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
-@pytest.mark.parametrize("name", MODELS)
+DEEP = ("vgg16", "resnet18")  # compile for long
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in DEEP)) for name in MODELS]
+)
 def test_a_few_steps_reduce_the_loss(tiny_config, name):
     narrow = {"model.width": 0.25 if name == "vgg16" else 0.05, "model.depth": 10}
     if name not in INPUTS:

@@ -60,7 +60,10 @@ SWEEP = (
 
 @pytest.mark.parametrize(
     ("vectorize", "shared", "rows"),
-    [("vmap", False, (0, 64, 32, 16, 8, 4, 2, 1)), ("map", True, (0, 64, 4, 1))],
+    [
+        pytest.param("vmap", False, (0, 64, 32, 16, 8, 4, 2, 1), marks=pytest.mark.slow),
+        ("map", True, (0, 64, 4, 1)),
+    ],
 )
 def test_networks_equal_separate_runs(tiny_config, run_population, vectorize, shared, rows):
     """128 networks: two seeds at each of the 64 points of a sweep over all that can be swept."""
@@ -108,7 +111,7 @@ def test_networks_equal_separate_runs(tiny_config, run_population, vectorize, sh
             {},
         ),  # the last device holds one, and filling
         ("networks", 7, 4, False, "none", "map", MLP),
-        ("batch", 3, 8, True, "crop_flip", "map", {}),
+        pytest.param("batch", 3, 8, True, "crop_flip", "map", {}, marks=pytest.mark.slow),
         ("batch", 3, 8, False, "none", "vmap", MLP),
         ("both", 5, 6, True, "crop_flip", "map", MLP),  # three pairs of devices, two networks each
         ("both", 5, 6, False, "none", "vmap", {}),
