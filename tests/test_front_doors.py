@@ -100,7 +100,7 @@ BAD = {
     ),
     "networks over devices": (
         with_base("--config.population.devices=both", "--config.train.batch_size=13"),
-        "cannot be spread and split over 8 devices",
+        "a population of 1 with batches of 13 cannot be spread and split over 8 devices",
     ),
     "batch over devices": (
         with_base("--config.population.devices=batch", "--config.train.batch_size=12"),
