@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -71,6 +72,7 @@ class Net(nn.Module):
 """
 
 STRIPES = """
+import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -246,6 +248,7 @@ import itertools
 import os
 import sys
 
+import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -343,6 +346,7 @@ def test_a_generator_is_never_asked_for_nothing(tiny_config, module):
 
 
 FINITE = """
+import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -722,3 +726,44 @@ def test_fields_are_read_back_from_a_saved_config(tiny_config, tmp_path, module)
     assert open_config(run.config).model.fields == (("hidden", 3),)
     again = train(tiny_config(changes), tmp_path / "run")
     assert again.metrics == run.metrics
+
+
+AVERAGING = """
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Net(nn.Module):
+    num_classes: int
+    batch_axis: str | None = None
+    batch_groups: tuple[tuple[int, ...], ...] | None = None
+
+    @nn.compact
+    def __call__(self, x, train=False):
+        steps = self.variable("batch_stats", "steps", lambda: jnp.zeros((), jnp.int32))
+        if train:
+            steps.value = steps.value + 1
+        x = nn.Dense(4, name="dense1")(x.reshape(len(x), -1))
+        mean = x.mean(0)
+        if self.batch_axis is not None:  # at the start, too, where no devices are
+            mean = jax.lax.pmean(mean, self.batch_axis, axis_index_groups=self.batch_groups)
+        return nn.Dense(self.num_classes, name="head")(x - mean * train)
+"""
+
+
+@pytest.mark.parametrize("devices", ["batch", "both"])
+def test_batches_of_a_model_that_averages_by_itself_are_split(
+    tiny_config, tmp_path, module, devices
+):
+    name = f"{module(AVERAGING)}:Net"
+    config = tiny_config(PLAIN | {"model.name": name})
+
+    def ended(devices):
+        config.population.devices = devices
+        run = train(config, tmp_path / devices)
+        return run.params(max(run.steps)), run.metrics[-1]["train_loss"]
+
+    (split, loss), (whole, expected) = ended(devices), ended("networks")
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), split, whole)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)

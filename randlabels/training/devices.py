@@ -71,8 +71,9 @@ class Layout:
         return tuple(tuple(row.tolist()) for row in numbers)
 
     def mean(self, tree: Any) -> Any:
-        """Inside of `pmap`: averages over the parts of a batch."""
-        return self._reduce(jax.lax.pmean, tree)
+        """Inside of `pmap`: averages over the parts of a batch; leaves keep their types."""
+        means = self._reduce(jax.lax.pmean, tree)
+        return jax.tree.map(lambda mean, x: mean.astype(x.dtype), means, tree)
 
     def sum(self, tree: Any) -> Any:
         """Inside of `pmap`: sums over the parts of a batch."""

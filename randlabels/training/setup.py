@@ -110,7 +110,8 @@ def prepare(config: ConfigDict) -> Setup:
     vectorize = choose_vectorize(config.population.vectorize, facts_of(model).in_turn, layout)
     memory = plan(config, len(table), layout, vectorize, extent)
     task = load_task(config, table)
-    variables = _start(config, table, model, task, earlier)
+    # Not the model of the devices, whose axis is known to compiled programs alone.
+    variables = _start(config, table, build(config), task, earlier)
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
     return Setup(

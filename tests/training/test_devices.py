@@ -139,6 +139,16 @@ def test_groups_hold_the_same_networks():
     np.testing.assert_allclose(layout.gather(total), np.arange(6) * [1, 1, 5, 5, 9, 9])
 
 
+def test_means_keep_their_types():
+    """A model of the user's own may count steps among its batch statistics."""
+    layout = choose_layout("batch", 2, 8, tuple(jax.local_devices()[:4]))
+    tree = {"steps": np.array([3, 5], np.int32), "mean": np.array([0.5, 2], np.float32)}
+    found = layout.gather(layout.pmap(layout.mean)(layout.spread(tree)))
+    for name, values in tree.items():
+        assert found[name].dtype == values.dtype
+        np.testing.assert_array_equal(found[name], values)
+
+
 def test_networks_spread_alone_communicate_nothing():
     """And grids of several columns do, which shows that it would be seen."""
 
