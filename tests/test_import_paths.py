@@ -72,7 +72,6 @@ class Net(nn.Module):
 """
 
 STRIPES = """
-import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -248,7 +247,6 @@ import itertools
 import os
 import sys
 
-import jax
 import numpy as np
 
 from randlabels.data.generators import Generator
@@ -346,7 +344,6 @@ def test_a_generator_is_never_asked_for_nothing(tiny_config, module):
 
 
 FINITE = """
-import jax
 import numpy as np
 
 from randlabels.data.generators import Generator

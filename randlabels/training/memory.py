@@ -54,6 +54,7 @@ class Plan:
         at_once: networks that a device runs side by side.
         on_device: networks that a device holds.
         devices: how many.
+        parts: devices that share a batch.
         shared: whether the devices' memory is the host's.
         kept: checkpoints on disk at once, at most: those asked for, the two newest, and one that
             is being written; a run whose epochs are short never saves between those asked for.
@@ -68,6 +69,7 @@ class Plan:
     at_once: int
     on_device: int
     devices: int
+    parts: int
     shared: bool
     kept: int
 
@@ -90,14 +92,20 @@ class Plan:
         return self.networks * self.state
 
     def of(self, networks: int) -> "Plan":
-        """The same run with another number of networks, which divide over its devices."""
+        """The same run with fewer networks: no less than what their own grid takes."""
 
         def scaled(count: int) -> int:
             return max(1, math.ceil(count * networks / self.networks))
 
         at_once = self.at_once if self.at_once == 1 else scaled(self.at_once)
         on_device = scaled(self.on_device)
-        return dataclasses.replace(self, networks=networks, at_once=at_once, on_device=on_device)
+        return dataclasses.replace(
+            self,
+            networks=networks,
+            at_once=at_once,
+            on_device=on_device,
+            devices=min(self.devices, networks * self.parts),
+        )
 
     def __str__(self) -> str:
         """One line: what it takes, and of what."""
@@ -140,6 +148,7 @@ def plan_memory(
         at_once=layout.per_device if turn == "vmap" else 1,
         on_device=layout.per_device,
         devices=len(layout.devices),
+        parts=layout.parts,
         shared=layout.devices[0].platform == "cpu",
         kept=min(
             len({*config.train.checkpoint_epochs, config.train.epochs}) + 2,
@@ -154,27 +163,19 @@ def check_memory(plan: Plan, config: ConfigDict, layout: Layout) -> None:
     Raises:
         InputError: one sentence that says what to reduce, or how many networks fit.
     """
-    # Another layout than this one, such as for networks that do not divide over the devices, may
-    # take more: the number that is named divides.
-    networks_apart = layout.rows
-    seeds_apart = networks_apart // math.gcd(
-        plan.networks // config.population.seeds, networks_apart
-    )
-    _check(plan, config, seeds_apart, "host", available_memory(), "of memory")
+    _check(plan, config, "host", available_memory(), "of memory")
     if not plan.shared:
         for device in layout.devices:
             free = _free_on(device)
-            _check(plan, config, seeds_apart, "device", free, f"on {device.device_kind}")
+            _check(plan, config, "device", free, f"on {device.device_kind}")
 
 
-def _check(
-    plan: Plan, config: ConfigDict, seeds_apart: int, where: str, free: float, place: str
-) -> None:
+def _check(plan: Plan, config: ConfigDict, where: str, free: float, place: str) -> None:
     needed = getattr(plan, where)
     if needed <= free:
         return
     per_seed = plan.networks // config.population.seeds
-    numbers = range(seeds_apart, config.population.seeds, seeds_apart)
+    numbers = range(1, config.population.seeds)
 
     def need(seeds: int) -> int:
         return int(getattr(plan.of(seeds * per_seed), where))
@@ -186,8 +187,7 @@ def _check(
         raise InputError(
             f"{said}{seeds * per_seed} networks fit: set config.population.seeds to {seeds}."
         )
-    least = f"{seeds_apart} seeds fit" if seeds_apart > 1 else "one seed fits"
-    raise InputError(f"{said}not even {least}: {_advice(plan.of(seeds_apart * per_seed))}.")
+    raise InputError(f"{said}not even one seed fits: {_advice(plan.of(per_seed))}.")
 
 
 def _advice(plan: Plan) -> str:

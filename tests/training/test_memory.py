@@ -106,7 +106,7 @@ def refused(config, tmp_path, message):
 
 @pytest.mark.parametrize(("room", "apart"), [(10**7, 4), (4 * 10**7, 4), (10**7, 1)])
 def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkeypatch, room, apart):
-    """Of two arms, so that networks are twice the seeds, and four seeds divide over 8 devices."""
+    """Of two arms: four seeds more are one network more on each of 8 devices."""
     config = tiny_config({"init.arms": ("scratch", "orthogonal")})
     room += memory.PROGRAM
     monkeypatch.setattr(memory, "available_memory", lambda: room)
@@ -130,18 +130,26 @@ def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkey
                 setup.plan(check(config), 2 * count, layout, vectorize, extent)
 
 
-def test_where_fewer_networks_fit_than_there_are_devices_it_says_so(
-    tiny_config, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(memory, "available_memory", lambda: memory.PROGRAM + 10**5)
-    config = tiny_config({"population.seeds": 496})
-    refused(config, tmp_path, "not even 8 seeds fit: ")
+def test_fewer_networks_than_devices_are_named(tiny_config, tmp_path, monkeypatch):
+    """Seven on eight devices do not fit: it is no reason that seven divide over nothing."""
+    config = tiny_config({"model.widths": (4_000,)})
+    devices = tuple(jax.local_devices())
+
+    def needed(seeds):
+        config.population.seeds = seeds
+        layout = setup.choose_layout("auto", seeds, 16, devices)
+        return setup.plan(check(config), seeds, layout, "map", setup.measure(config)).host
+
+    room = needed(3)
+    config.population.seeds = 7
+    monkeypatch.setattr(memory, "available_memory", lambda: room)
+    refused(config, tmp_path, "3 networks fit: set config.population.seeds to 3")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data.upstream_size": 10**8}, "not even 2 seeds fit: the data take .* lower config.d"),
+        ({"data.upstream_size": 10**8}, "not even one seed fits: the data take .* lower config.d"),
         ({"model.widths": (10**6, 10**6)}, "the weights and optimizer of one take .*config.model"),
         (
             {"data.upstream_size": 10**6, "train.batch_size": 10**6, "model.filters": 10**4},
