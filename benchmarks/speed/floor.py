@@ -33,7 +33,7 @@ def _one(setup: Setup) -> Any:
 
 def _step_jaxpr(setup: Setup) -> Any:
     config, task = setup.config, setup.task
-    step = make_train_step(build(config), config, setup.total_steps, lambda tree: tree)
+    step = make_train_step(build(config), config, setup.total_steps)
     data = {"images": task.images, "mean": task.mean, "std": task.std}
     network = dict.fromkeys(HYPERPARAMETERS, np.float32(0)) | {
         "seed": np.uint32(0),

@@ -226,6 +226,12 @@ class _Walk:
         return stream, below
 
 
+def primitives_of(jaxpr: Any) -> set[str]:
+    """The names of all primitives that a jaxpr applies, itself or inside of jit, scan and so on."""
+    inner = (body for equation in jaxpr.eqns for body in inner_jaxprs(equation))
+    return {equation.primitive.name for equation in jaxpr.eqns}.union(*map(primitives_of, inner))
+
+
 def inner_jaxprs(equation: Any) -> list[Any]:
     """The jaxprs that an equation applies, such as those of jit, scan and custom derivatives."""
     found = []

@@ -193,7 +193,7 @@ def choose_layout(
         InputError: if batches are to be split and do not divide, or the model does not allow it.
     """
     count, on_cpu = len(devices), devices[0].platform == "cpu"
-    if mode in ("batch", "both"):
+    if mode == "both" or (mode == "batch" and count > 1):
         _check_splits(mode, num_networks, batch_size, count, splits)
     least = _LEAST_EXAMPLES if mode == "auto" and on_cpu else 1
     grids = [
@@ -250,6 +250,6 @@ def _check_splits(
     if mode == "both" and (num_networks < 2 or not parts):
         raise InputError(
             f"a population of {num_networks} with batches of {batch_size} cannot be spread and "
-            f"split over {count} devices; take at least 2 networks, 4 devices and batches that "
-            "divide, or set config.population.devices to 'networks', 'batch' or 'auto'."
+            f"split over {count} device{'s' * (count > 1)}; take at least 2 networks, 4 devices "
+            "and batches that divide, or set config.population.devices to 'networks' or 'auto'."
         )

@@ -16,6 +16,9 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from randlabels.models.flow import primitives_of
+
+_DRAW = {"random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform"}
 _EXAMPLES = 7  # in a batch of `draws_by_example`: no other axis is likely to be as long
 
 
@@ -55,18 +58,18 @@ def draws_by_example(model: nn.Module, shape: tuple[int, ...]) -> bool:
         model: whose dropout is on, built without a batch axis.
         shape: of one input.
     """
-    x = jnp.zeros((_EXAMPLES, *shape))
+    x = jax.ShapeDtypeStruct((_EXAMPLES, *shape), jnp.float32)
 
-    def apply() -> Any:
-        variables = model.init(jax.random.key(0), x)
+    def apply(variables: Any, x: jax.Array) -> Any:
         return model.apply(variables, x, train=True, mutable=["batch_stats"])
 
     try:
         with _instead_of_dropout(_EXAMPLES, lambda module, apply, x: x):
-            jax.eval_shape(apply)
+            variables = jax.eval_shape(model.init, jax.random.key(0), x)
+            drawn = primitives_of(jax.make_jaxpr(apply)(variables, x).jaxpr) & _DRAW
     except Exception:  # it asked for a key and none was given, or takes no batch of so many
         return False
-    return True
+    return not drawn  # by a key of its own
 
 
 @contextlib.contextmanager

@@ -227,7 +227,7 @@ def _one_network(
     data = {"images": shape((examples, *extent.shape), extent.dtype), "mean": moments}
     network |= {"seed": shape((), jnp.uint32), "labels": shape((examples,), jnp.int32)}
     step = peak_bytes(
-        make_train_step(model, config, 1, lambda tree: tree),
+        make_train_step(model, config, 1),
         data | {"std": moments},
         network,
         state,

@@ -12,7 +12,7 @@ from randlabels.analysis.find_layers import survey
 from randlabels.errors import InputError
 from randlabels.import_path import is_import_path
 from randlabels.models import build, facts_of
-from randlabels.models.flow import inner_jaxprs
+from randlabels.models.flow import primitives_of
 from randlabels.models.own import check_gradient, first_difference, shapes_of
 from randlabels.training.devices import Splits
 from randlabels.training.dropout import draws_by_example
@@ -57,20 +57,17 @@ def check_own_model(config: ConfigDict, model: nn.Module, shape: tuple[int, ...]
 def _convolves_by_xla(model: nn.Module, shape: tuple[int, ...]) -> bool:
     example = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), example)
-    jaxprs = [jax.make_jaxpr(model.apply)(variables, example).jaxpr]
-    for jaxpr in jaxprs:  # those that they contain are put behind them
-        if any(equation.primitive.name == "conv_general_dilated" for equation in jaxpr.eqns):
-            return True
-        jaxprs += [inner for equation in jaxpr.eqns for inner in inner_jaxprs(equation)]
-    return False
+    return "conv_general_dilated" in primitives_of(
+        jax.make_jaxpr(model.apply)(variables, example).jaxpr
+    )
 
 
 def how_it_splits(config: ConfigDict, shape: tuple[int, ...]) -> Splits:
     """Whether parts of a batch can lie on several devices, with the same results but for rounding.
 
-    Not if the model draws anything but masks of single examples. One of the user's own may mix the
-    examples of a batch, as batch norms do, unless its fields batch_axis and, where devices work in
-    groups, batch_groups say that it takes care.
+    Not if the model draws anything but masks of single examples, by keys of training or of its own.
+    One of the user's own may mix the examples of a batch, as batch norms do, unless its fields
+    batch_axis and, where devices work in groups, batch_groups say that it takes care.
 
     Args:
         config: of the run.
@@ -80,7 +77,7 @@ def how_it_splits(config: ConfigDict, shape: tuple[int, ...]) -> Splits:
     own = is_import_path(config.model.name)
     if own and not hasattr(model, "batch_axis"):
         return Splits(over_all=False, in_groups=False)
-    alike = not config.model.dropout or draws_by_example(model, shape)
+    alike = not (own or config.model.dropout) or draws_by_example(model, shape)
     in_groups = alike and (not own or hasattr(model, "batch_groups"))
     return Splits(alike, in_groups, facts_of(model).fixed_on_cpu)
 

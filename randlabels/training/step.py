@@ -69,12 +69,16 @@ def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Arra
     return jax.vmap(one)(images, ids)
 
 
+def _itself(tree: Tree) -> Tree:
+    return tree
+
+
 def make_train_step(
-    model: nn.Module, config: ConfigDict, total_steps: int, mean: Callable[[Tree], Tree]
+    model: nn.Module, config: ConfigDict, total_steps: int, mean: Callable[[Tree], Tree] = _itself
 ) -> Callable[..., tuple[Tree, Tree]]:
     """The pure step of one network: (data, network, state, seed, indices) -> (state, metrics).
 
-    `mean` averages over the parts of a batch (`Layout.mean`), if there are several.
+    `mean` averages over the parts of a batch (`Layout.mean`) where there are several.
     """
 
     def loss_and_updates(

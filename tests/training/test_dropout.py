@@ -118,6 +118,8 @@ class Drawing(nn.Module):
             x = nn.Dropout(0.5, deterministic=not train)(x.T).T
         elif self.how == "in pairs" and train:
             x = nn.Dropout(0.5, deterministic=False)(x.reshape(len(x) // 2, -1)).reshape(x.shape)
+        elif self.how == "own key" and train:
+            x = x + jax.jit(jax.random.normal, static_argnums=1)(jax.random.key(3), x.shape)
         elif train:
             x = x + jax.random.normal(self.make_rng("dropout"), x.shape)
         return nn.Dense(2)(x)
@@ -126,7 +128,7 @@ class Drawing(nn.Module):
 @pytest.mark.parametrize(
     ("how", "expected"),
     [("called", True), ("channels", True), ("shared", False), ("transposed", False),
-     ("in pairs", False), ("noise", False)],
+     ("in pairs", False), ("own key", False), ("noise", False)],
 )  # fmt: skip
 def test_what_a_model_draws_is_found_out(how, expected):
     model = Drawing(how)

@@ -100,17 +100,9 @@ def test_networks_equal_separate_runs(tiny_config, run_population, vectorize, sh
 @pytest.mark.parametrize(
     ("mode", "networks", "devices", "shared", "augment", "vectorize", "model"),
     [
-        ("networks", 8, 8, True, "none", "map", MLP),
-        (
-            "networks",
-            7,
-            4,
-            False,
-            "crop_flip",
-            "vmap",
-            {},
-        ),  # the last device holds one, and filling
-        ("networks", 7, 4, False, "none", "map", MLP),
+        # Two networks a device; the last one holds one, and filling.
+        ("networks", 7, 4, False, "crop_flip", "vmap", {}),
+        ("networks", 7, 4, True, "none", "map", MLP),
         pytest.param("batch", 3, 8, True, "crop_flip", "map", {}, marks=pytest.mark.slow),
         ("batch", 3, 8, False, "none", "vmap", MLP),
         ("both", 5, 6, True, "crop_flip", "map", MLP),  # three pairs of devices, two networks each
