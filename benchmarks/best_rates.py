@@ -41,11 +41,15 @@ def main() -> None:
     asked = parser.parse_args()
     study = find_study(asked.study)
     configs = stage_configs(study, asked.workdir, "short", asked.data_dir, seeds="tuning")
+    rated = {stage for stage, config in configs.items() if RATE in dict(config.population.sweep)}
+    read = {stage.reads for stage in study.stages if stage.name in rated}
     for stage, config in configs.items():
+        if stage not in rated | read:
+            continue
         config.population.seeds = asked.networks
         _widen(config, asked.rates)
         run = train(config, asked.workdir / stage)
-        if RATE in dict(config.population.sweep):
+        if stage in rated:
             for start, rate in best_rates(run).items():
                 print(f"{stage}, {start}: {rate:g}")
 

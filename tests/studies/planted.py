@@ -13,17 +13,19 @@ STEPS = np.array([0, 10, 20])
 SEED_FACTORS = 1 + 0.01 * np.arange(SEEDS)
 
 
-def planted_run(starts, gain_of):
+def planted_run(starts, gain_of, of_scratch=lambda columns: 0.0, rate=0.01):
     """A run in which each start is ahead of scratch by a known gain, and seeds differ.
 
-    starts: columns of the network table; gain_of(columns) is what the mean over steps is ahead.
+    starts: columns of the network table; gain_of(columns) is what the mean over steps is ahead,
+    of_scratch(columns) what scratch itself is, and rate the learning rate of the config.
     """
     networks, values = [], []
     for columns in starts:
         for seed in range(SEEDS):
             networks.append(Network(network=len(networks), seed=seed, **columns))
             base = np.array([0.1, 0.2 + 0.05 * seed, 0.4])
-            ahead = 0 if columns["arm"] == "scratch" else gain_of(columns) * SEED_FACTORS[seed]
+            gain = (of_scratch if columns["arm"] == "scratch" else gain_of)(columns)
+            ahead = gain * SEED_FACTORS[seed]
             values.append(base + ahead * np.array([0, 1, 2]))  # mean over steps: ahead
     metrics = [
         {
@@ -33,7 +35,26 @@ def planted_run(starts, gain_of):
         }
         for i, step in enumerate(STEPS)
     ]
-    return Run(Path("x"), {"labels": {"num_classes": 10}}, tuple(networks), metrics, {}, ())
+    config = {"labels": {"num_classes": 10}, "optimizer": {"learning_rate": rate}}
+    return Run(Path("x"), config, tuple(networks), metrics, {}, ())
+
+
+def planted_rates(starts, best, rates, gains):
+    """A run that sweeps the learning rate; a start at another than its best is .05 behind that.
+
+    starts: {start: columns of the network table}; best: {start: rate}; gains: {start: gain at its
+    best rate, over scratch at the lowest}.
+    """
+
+    def gain_of(columns):
+        (name,) = (n for n, of in starts.items() if of.items() <= columns.items())
+        return gains[name] - 0.05 * (columns["learning_rate"] != best[name])
+
+    rows = [
+        {"layers": None, **of, "learning_rate": rate} for of in starts.values() for rate in rates
+    ]
+    rows = [{"arm": "aligned", **row} for row in rows]
+    return planted_run(rows, gain_of, of_scratch=gain_of, rate=rates[1])
 
 
 def read_planted(study, runs):

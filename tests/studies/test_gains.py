@@ -1,11 +1,12 @@
 """Gains over scratch and the studies that are made of them, on planted curves."""
 
-import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import SEED_FACTORS, planted_run, read_planted
+from planted import SEED_FACTORS, planted_rates, planted_run, read_planted
 
+from randlabels.studies.declare import Results
 from randlabels.studies.families import set_layers
 from randlabels.studies.inference import t_interval
 from randlabels.studies.paper import fig6, table1
@@ -35,6 +36,51 @@ def test_gain_is_the_mean_difference_over_steps():
     )
 
 
+GAINS = {
+    "scratch": 0.01,
+    "aligned_1": 0.02,
+    "aligned_4": 0.06,
+    "pretrained": 0.03,
+    "procrustes_covariance": 0.09,
+    "shuffled": -0.02,
+}
+
+
+def rated_runs(study):
+    """The stages of fig6 or table1 in which starts have several learning rates."""
+    return {
+        f"{task}_rates": planted_rates(study.STARTS, best, set_layers.RATES, GAINS)
+        for task, best in study.BEST.items()
+    }
+
+
+@pytest.mark.parametrize("study", [fig6, table1])
+def test_each_start_is_compared_at_its_best_rate(study, monkeypatch):
+    """Whatever the rates are that are declared; scratch has one of its own."""
+    best = dict(zip(study.STARTS, set_layers.RATES, strict=False))
+    for task in study.BEST:
+        monkeypatch.setitem(study.BEST, task, best)
+    runs = {stage.name: None for stage in study.STUDY.stages} | rated_runs(study)
+    monkeypatch.setattr(set_layers, "_read", lambda run, way: None)
+    reading = study.STUDY.read(Results(Path("x"), runs, {}))
+    claimed = {c.name: c.of(reading) for c in study.STUDY.claims if c.name.endswith("_best")}
+    expected = {
+        "4": 0.05,
+        "4_over_1": 0.04,
+        "pretrained": 0.02,
+        "procrustes_covariance": 0.08,
+        "procrustes_over_shuffled": 0.11,
+    }
+    assert len(claimed) in (4, 6)
+    for name, values in claimed.items():
+        asked = name.removeprefix("small_").removeprefix("real_").removesuffix("_best")
+        np.testing.assert_allclose(values, expected[asked] * SEED_FACTORS, err_msg=name)
+    rows = set_layers.rates_table(reading)
+    used = {(row["arm"], row["learning rate"]): row["used as"] for row in rows}
+    assert used["scratch", "0.001"] == "best"
+    assert used["scratch", "0.003"] == "common"
+
+
 def test_figure_6_asks_for_the_gain_of_each_further_layer():
     starts = [
         {"arm": "aligned", "curve": curve, "layers": (f"first:{depth}",)}
@@ -47,13 +93,14 @@ def test_figure_6_asks_for_the_gain_of_each_further_layer():
         return 0.01 * depth**2 if columns["curve"] == fig6.CLAIMED else -0.5
 
     run = planted_run([SCRATCH, *starts], gain_of)
-    reading, claimed = read_planted(fig6.STUDY, dict.fromkeys(fig6.VARIANTS, run))
+    runs = dict.fromkeys(fig6.VARIANTS, run) | rated_runs(fig6)
+    reading, claimed = read_planted(fig6.STUDY, runs)
     np.testing.assert_allclose(claimed["real_3"], 0.09 * SEED_FACTORS)
     np.testing.assert_allclose(claimed["random_3_over_2"], 0.05 * SEED_FACTORS)
-    for of in reading.values():
+    for of in reading.at_one_rate.values():
         assert list(of.ways) == list(fig6.CURVES)
         assert {tuple(sets) for sets in of.ways.values()} == {(1, 2, 3, 4)}
-    (rows,) = fig6.STUDY.tables(reading).values()
+    rows = fig6.STUDY.tables(reading)["gains"]
     assert len(rows) == len(fig6.VARIANTS) * len(fig6.CURVES)
     row = next(row for row in rows if row["f"] == fig6.CURVES[fig6.CLAIMED])
     assert row["4 layers"].startswith(f"{0.16 * SEED_FACTORS.mean():+.3f} ± ")
@@ -68,7 +115,7 @@ def test_layers_from_either_end():
     np.testing.assert_allclose(claimed["real_first_5"], 0.1 * SEED_FACTORS)
     np.testing.assert_allclose(claimed["random_last_4"], 0.003 * SEED_FACTORS)
     np.testing.assert_allclose(claimed["real_first_not_last"], 0.037 * SEED_FACTORS)
-    for of in reading.values():
+    for of in reading.at_one_rate.values():
         assert of.start("last", 5) is of.start("first", 5)
         assert [list(sets) for sets in of.ways.values()] == [[1, 2, 3, 4, 5]] * 2
 
@@ -80,10 +127,10 @@ def test_table_1_lists_accuracies_at_shares_of_training():
         starts = [{"arm": arm, "layers": (f"first:{k}",)} for arm in arms for k in (1, 4)]
         return planted_run([SCRATCH, *starts], lambda columns: of_arm.get(columns["arm"], 0.1))
 
-    runs = {stage: run_of(arms) for stage, arms in table1.ARMS.items()}
+    runs = {stage: run_of(arms) for stage, arms in table1.ARMS.items()} | rated_runs(table1)
     reading, claimed = read_planted(table1.STUDY, runs)
     np.testing.assert_allclose(claimed["small_random_by_rank_1"], 0.04 * SEED_FACTORS)
-    for stage in runs:
+    for stage in table1.ARMS:
         np.testing.assert_allclose(claimed[f"{stage}_shuffled_4"], 0.01 * SEED_FACTORS)
         over = claimed[f"{stage}_procrustes_over_shuffled_4"]
         np.testing.assert_allclose(over, 0.06 * SEED_FACTORS)
@@ -101,8 +148,8 @@ def test_table_1_lists_accuracies_at_shares_of_training():
 
 
 def planted_ladder():
-    """Runs of init_ladder. Scratch ("x" until the end) is ahead by .04 at .03, orthogonal by .05,
-    and pre-trained networks diverge at .1."""
+    """Runs of init_ladder. Scratch is ahead by .04 at .03, orthogonal by .05, and pre-trained
+    networks diverge at .1."""
     of_rate = {0.003: -0.05, 0.01: 0.0, 0.03: 0.04, 0.1: -0.1}
 
     def ahead(columns):
@@ -112,7 +159,7 @@ def planted_ladder():
         if arm == "pretrained" and rate == 0.1:
             return np.nan
         scale = columns.get("init_scale", 0.526) - 0.526
-        return {"x": 0, "pretrained": 0.3}.get(arm, 0.1) + scale + of_rate[rate]
+        return {"scratch": 0, "pretrained": 0.3}.get(arm, 0.1) + scale + of_rate[rate]
 
     runs = {}
     for stage in ("ladder", "from_real", "by_norm", "scales"):
@@ -121,15 +168,8 @@ def planted_ladder():
             {"arm": "scratch"} | ({"init_scale": 0.526} if stage == "scales" else {}),
             *starts,
         ]
-        starts = [s | {"arm": "x"} if s["arm"] == "scratch" else s for s in starts]
         rates = [s | {"learning_rate": rate} for s in starts for rate in init_ladder.RATES]
-        runs[stage] = planted_run(rates, ahead)
-        rows = [
-            dataclasses.replace(row, arm=row.arm.replace("x", "scratch"))
-            for row in runs[stage].networks
-        ]
-        config = {"optimizer": {"learning_rate": 0.01}, "labels": {"num_classes": 10}}
-        runs[stage] = dataclasses.replace(runs[stage], networks=tuple(rows), config=config)
+        runs[stage] = planted_run(rates, ahead, of_scratch=ahead)
     return runs
 
 

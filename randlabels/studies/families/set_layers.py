@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from randlabels.configs.base import SAME, Columns
 from randlabels.figures import by_layers
 from randlabels.runs import Run
-from randlabels.studies.declare import Claim, Results, Stage, Tuning
+from randlabels.studies.declare import Claim, Results, Row, Stage, Tuning
 from randlabels.studies.families import FINE_TUNING
 from randlabels.studies.readouts.curves import Curves, Start, read_curves
 from randlabels.studies.readouts.gains import faster_claim
+from randlabels.studies.readouts.rates import AtRates, rate_rows, read_rates
 
 TASKS = {
     "real": "real labels",
@@ -24,6 +25,9 @@ TASKS = {
     "small_real": "real labels with small initial weights",
     "small_random": "random labels with small initial weights",
 }
+
+RATES = (0.001, 0.003, 0.01, 0.03)  # downstream, where each start has its own
+LEVEL = 0.4  # train accuracy; chance is .1
 
 TUNING = Tuning(
     seeds=(1000, 1001, 1002, 1003),
@@ -99,11 +103,25 @@ class SetLayers:
         return np.stack([self.gain(way, number) for number in self.ways[way]])
 
 
-Settings = Mapping[str, SetLayers]  # by stage
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What all stages of a study left behind.
+
+    Attributes:
+        at_one_rate: {stage: its networks}, which all have the recipe's learning rate.
+        at_rates: {task: some of its starts at several learning rates}, of a stage of their own.
+    """
+
+    at_one_rate: Mapping[str, SetLayers]
+    at_rates: Mapping[str, AtRates]
 
 
 def read_settings(
-    results: Results, stages: Iterable[str], way: Literal["arm", "curve", "end"]
+    results: Results,
+    stages: Iterable[str],
+    way: Literal["arm", "curve", "end"],
+    starts: Mapping[str, Mapping[str, Any]] = {},
+    best: Mapping[str, Mapping[str, float]] = {},
 ) -> Settings:
     """The curves of stages by the number of layers that are set, and by what else is compared.
 
@@ -111,8 +129,16 @@ def read_settings(
         results: of the study.
         stages: whose `init.layers` are swept over ("first:2",), ("last:3",), ...
         way: what is compared: arms, `init.curve`, or the end from which layers are counted.
+        starts: {name: columns of the network table}, of stages `<task>_rates`.
+        best: {task: {start: its best rate}}, chosen on tuning seeds.
     """
-    return {stage: _read(results.runs[stage], way) for stage in stages}
+    return Settings(
+        {stage: _read(results.runs[stage], way) for stage in stages},
+        {
+            task: read_rates(results.runs[f"{task}_rates"], starts, rates)
+            for task, rates in best.items()
+        },
+    )
 
 
 def _read(run: Run, way: str) -> SetLayers:
@@ -150,7 +176,11 @@ def faster(
         titles: {task: what is learned}.
     """
     return faster_claim(
-        f"{task}_{name}", words, titles[task], place, lambda found: found[task].gain(*start)
+        f"{task}_{name}",
+        words,
+        titles[task],
+        place,
+        lambda found: found.at_one_rate[task].gain(*start),
     )
 
 
@@ -174,12 +204,55 @@ def ahead(
         statement=f"With {titles[task]}, {words}.",
         place=place,
         unit="mean train accuracy over all steps, difference",
-        of=lambda found: found[task].start(*start).gain_over(found[task].start(*other)),
+        of=lambda found: (
+            found.at_one_rate[task].start(*start).gain_over(found.at_one_rate[task].start(*other))
+        ),
     )
 
 
+def faster_at_best(task: str, name: str, words: str, start: str, place: str) -> Claim[Settings]:
+    """The claim of `faster`, where the start and scratch have a learning rate of their own."""
+    return faster_claim(
+        f"{task}_{name}_best",
+        f"Each at its best rate, {words}",
+        TASKS[task],
+        place,
+        lambda found: found.at_rates[task].gain(start),
+    )
+
+
+def ahead_at_best(
+    task: str, name: str, words: str, start: str, other: str, place: str
+) -> Claim[Settings]:
+    """The claim of `ahead`, where either start has a learning rate of its own."""
+
+    def gain(found: Settings) -> np.ndarray:
+        arms = found.at_rates[task].at_best
+        return arms[start].gain_over(arms[other])
+
+    return Claim(
+        name=f"{task}_{name}_best",
+        statement=f"Each at its best rate, with {TASKS[task]} {words}.",
+        place=place,
+        unit="mean train accuracy over all steps, difference",
+        of=gain,
+    )
+
+
+def rates_table(found: Settings) -> list[Row]:
+    """One row for each task, start and learning rate."""
+    return [
+        {"setting": TASKS[task], **row}
+        for task, at in found.at_rates.items()
+        for row in rate_rows(at, LEVEL)
+    ]
+
+
 def gain_lines(
-    settings: Settings, titles: Mapping[str, str], labels: Mapping[str, str], counted: str
+    settings: Mapping[str, SetLayers],
+    titles: Mapping[str, str],
+    labels: Mapping[str, str],
+    counted: str,
 ) -> Figure:
     """Gain over scratch against the number of layers, for each setting and way.
 

@@ -8,14 +8,14 @@ of linear networks with its peak at the root mean square of sigma; it was chosen
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from randlabels.configs.base import SAME
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables, Tuning
 from randlabels.studies.families import set_layers
-from randlabels.studies.families.set_layers import TASKS, Settings
+from randlabels.studies.families.set_layers import RATES, TASKS, Settings
 from randlabels.studies.readouts.gains import AHEAD, FASTER
 
 CURVES = {
@@ -44,12 +44,26 @@ VARIANTS = {
 }
 
 
-def _changes(curves: Iterable[str] = CURVES, depths: tuple[int, ...] = DEPTHS) -> dict[str, Any]:
+# Of the primary claims, at several learning rates.
+STARTS: dict[str, Mapping[str, Any]] = {
+    "scratch": {"arm": "scratch"},
+    "aligned_1": {"layers": ("first:1",)},
+    "aligned_4": {"layers": ("first:4",)},
+}
+BEST: dict[str, Mapping[str, float]] = {
+    "real": {"scratch": 0.003, "aligned_1": 0.003, "aligned_4": 0.003},
+    "small_real": {"scratch": 0.01, "aligned_1": 0.01, "aligned_4": 0.01},
+}
+
+
+def _changes(
+    curves: Iterable[str] = CURVES, depths: tuple[int, ...] = DEPTHS, rates: Iterable[float] = ()
+) -> dict[str, Any]:
     layers = tuple((f"first:{depth}",) for depth in depths)
-    return {
-        "init.arms": ("scratch", "aligned"),
-        "population.sweep": (("init.layers", layers), ("init.curve", tuple(curves))),
-    }
+    sweep: list[Any] = [("init.layers", layers), ("init.curve", tuple(curves))]
+    if rates:
+        sweep.append(("optimizer.learning_rate", tuple(rates)))
+    return {"init.arms": ("scratch", "aligned"), "population.sweep": tuple(sweep)}
 
 
 # Seeds of their own: that this setting is a good one was seen on the seeds of `table1`.
@@ -64,6 +78,8 @@ STAGES = (
     set_layers.downstream(
         "weight_norm", "real", _changes(FEW_CURVES) | {"init.match": "weight_norm"}
     ),
+    set_layers.downstream("real_rates", "real", _changes(ONE_CURVE, (1, 4), RATES)),
+    set_layers.downstream("small_real_rates", "real", _changes(ONE_CURVE, (1, 4), RATES) | _SMALL),
     Stage(
         "vgg16",
         "vgg16",
@@ -99,6 +115,15 @@ def _claims(task: str) -> Iterator[Claim[Settings]]:
         yield set_layers.ahead(task, name, words, (CLAIMED, depth), other, PLACE)
 
 
+def _claims_at_best(task: str) -> Iterator[Claim[Settings]]:
+    most, least = DEPTHS[-1], DEPTHS[0]
+    words = f"networks with {_layers(most)} set from data alone"
+    yield set_layers.faster_at_best(task, f"{most}", words, f"aligned_{most}", PLACE)
+    words = f"setting {most} layers from data alone is faster than setting {least}"
+    name, starts = f"{most}_over_{least}", (f"aligned_{most}", f"aligned_{least}")
+    yield set_layers.ahead_at_best(task, name, words, *starts, PLACE)
+
+
 def _figures(found: Settings) -> Drawings:
     """Gain against the number of layers, for each setting and curve."""
     caption = (
@@ -110,24 +135,27 @@ def _figures(found: Settings) -> Drawings:
     )
     return {
         "fig6": (
-            set_layers.gain_lines(found, VARIANTS, CURVES, "first layers initialised from data"),
+            set_layers.gain_lines(
+                found.at_one_rate, VARIANTS, CURVES, "first layers initialised from data"
+            ),
             caption,
         )
     }
 
 
 def _tables(found: Settings) -> Tables:
-    """One row for each setting and curve: the gain with each number of layers."""
+    """Gains with each number of layers, for each setting and curve; all learning rates."""
     return {
+        "rates": set_layers.rates_table(found),
         "gains": [
             {"setting": VARIANTS[stage], "f": CURVES[curve]}
             | {
                 _layers(depth): f"{gains.mean():+.3f} ± {gains.std(ddof=1):.3f}"
                 for depth, gains in zip(depths, of.gains(curve), strict=True)
             }
-            for stage, of in found.items()
+            for stage, of in found.at_one_rate.items()
             for curve, depths in of.ways.items()
-        ]
+        ],
     }
 
 
@@ -136,16 +164,19 @@ STUDY = Study(
     title="Layers initialised from data alone",
     paper_item="Figure 6",
     stages=STAGES,
-    read=partial(set_layers.read_settings, stages=VARIANTS, way="curve"),
-    claims=tuple(claim for task in TASKS for claim in _claims(task)),
+    read=partial(set_layers.read_settings, stages=VARIANTS, way="curve", starts=STARTS, best=BEST),
+    claims=(
+        *(claim for task in BEST for claim in _claims_at_best(task)),
+        *(claim for task in TASKS for claim in _claims(task)),
+    ),
     figures=_figures,
     tables=_tables,
     # Both scales, also where the one that was declared first shows less.
     primary={
-        "real_4": FASTER,
-        "real_4_over_1": AHEAD,
-        "small_real_4": FASTER,
-        "small_real_4_over_1": AHEAD,
+        "real_4_best": FASTER,
+        "real_4_over_1_best": AHEAD,
+        "small_real_4_best": FASTER,
+        "small_real_4_over_1_best": AHEAD,
     },
     tuning=Tuning(
         (*set_layers.TUNING.seeds, *range(5000, 5004)),

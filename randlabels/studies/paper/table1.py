@@ -23,7 +23,7 @@ import numpy as np
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Row, Stage, Study, Tables
 from randlabels.studies.families import set_layers
-from randlabels.studies.families.set_layers import TASKS, Settings
+from randlabels.studies.families.set_layers import RATES, TASKS, Settings
 from randlabels.studies.readouts.cells import mean_std
 from randlabels.studies.readouts.curves import Curves, train_lines
 from randlabels.studies.readouts.gains import AHEAD, FASTER
@@ -47,6 +47,19 @@ SHARES = (0.25, 0.5, 1.0)  # of training, at which accuracies are listed
 PLACE = "Section 2.5, Table 1"
 
 
+# Of the primary claims, at several learning rates.
+STARTS: dict[str, Mapping[str, Any]] = {
+    "scratch": {"arm": "scratch"},
+    "pretrained": {"arm": "pretrained"},
+    "procrustes_covariance": {"arm": "procrustes_covariance"},
+    "shuffled": {"arm": "shuffled"},
+}
+BEST: dict[str, Mapping[str, float]] = {
+    "real": dict.fromkeys(STARTS, 0.003),
+    "small_real": dict.fromkeys(STARTS, 0.01),
+}
+
+
 def _changes(arms: Mapping[str, str], match: str) -> dict[str, Any]:
     return {
         "init.arms": ("scratch", *arms),
@@ -61,6 +74,15 @@ def _stages() -> Iterator[Stage]:
     yield set_layers.downstream("real_variance", "real", changes, reads="upstream")
     small = {**changes, **set_layers.SMALL}
     yield set_layers.downstream("small_real_variance", "real", small, reads="small_upstream")
+    rated = {
+        "init.arms": tuple(STARTS),
+        "init.match": "weight_norm",
+        "init.layers": (f"first:{DEPTHS[-1]}",),
+        "population.sweep": (("optimizer.learning_rate", RATES),),
+    }
+    yield set_layers.downstream("real_rates", "real", rated, reads="upstream")
+    small = {**rated, **set_layers.SMALL}
+    yield set_layers.downstream("small_real_rates", "real", small, reads="small_upstream")
 
 
 def _claims(stage: str) -> Iterator[Claim[Settings]]:
@@ -76,12 +98,21 @@ def _claims(stage: str) -> Iterator[Claim[Settings]]:
             yield set_layers.ahead(stage, name, subject, start, (other, depth), PLACE, TITLES)
 
 
+def _claims_at_best(task: str) -> Iterator[Claim[Settings]]:
+    for arm in ("pretrained", "procrustes_covariance"):
+        words = f"networks whose {DEPTHS[-1]} convolutions are {BY_NORM[arm]}"
+        yield set_layers.faster_at_best(task, arm, words, arm, PLACE)
+    words = f"in {DEPTHS[-1]} convolutions the rotated covariance is faster than shuffled weights"
+    name, starts = "procrustes_over_shuffled", ("procrustes_covariance", "shuffled")
+    yield set_layers.ahead_at_best(task, name, words, *starts, PLACE)
+
+
 def _figures(found: Settings) -> Drawings:
     """Training curves with all convolutions set."""
     panels = {
         title: train_lines(
-            {"scratch": found[stage].scratch}
-            | {arm: found[stage].start(arm, DEPTHS[-1]) for arm in ARMS[stage]}
+            {"scratch": found.at_one_rate[stage].scratch}
+            | {arm: found.at_one_rate[stage].start(arm, DEPTHS[-1]) for arm in ARMS[stage]}
         )
         for stage, title in TITLES.items()
     }
@@ -97,15 +128,19 @@ def _tables(found: Settings) -> Tables:
     """Accuracies at shares of training; test accuracy where labels are real."""
     rows: list[Row] = []
     for stage, title in TITLES.items():
-        starts: dict[tuple[str, int | str], Curves] = {("scratch", ""): found[stage].scratch}
+        starts: dict[tuple[str, int | str], Curves] = {
+            ("scratch", ""): found.at_one_rate[stage].scratch
+        }
         starts |= {
-            (arm, depth): found[stage].start(arm, depth) for arm in ARMS[stage] for depth in DEPTHS
+            (arm, depth): found.at_one_rate[stage].start(arm, depth)
+            for arm in ARMS[stage]
+            for depth in DEPTHS
         }
         for (arm, depth), curves in starts.items():
             row = {"downstream": title, "arm": arm, "convolutions set": depth}
             splits = {"train": curves.train, "test": curves.test}
             rows.append(row | _cells(curves.steps, splits))
-    return {"accuracies": rows}
+    return {"accuracies": rows, "rates": set_layers.rates_table(found)}
 
 
 def _cells(steps: np.ndarray, splits: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
@@ -123,16 +158,19 @@ STUDY = Study(
     title="Train and test accuracy where layers are pre-trained, redrawn or set from data",
     paper_item="Table 1",
     stages=tuple(_stages()),
-    read=partial(set_layers.read_settings, stages=TITLES, way="arm"),
-    claims=tuple(claim for stage in TITLES for claim in _claims(stage)),
+    read=partial(set_layers.read_settings, stages=TITLES, way="arm", starts=STARTS, best=BEST),
+    claims=(
+        *(claim for task in BEST for claim in _claims_at_best(task)),
+        *(claim for stage in TITLES for claim in _claims(stage)),
+    ),
     figures=_figures,
     tables=_tables,
     # At both scales of the initial weights; what no covariance has must not do as well.
     primary={
-        "real_pretrained_4": FASTER,
-        "real_procrustes_covariance_4": FASTER,
-        "small_real_procrustes_covariance_4": FASTER,
-        "small_real_procrustes_over_shuffled_4": AHEAD,
+        "real_pretrained_best": FASTER,
+        "real_procrustes_covariance_best": FASTER,
+        "small_real_procrustes_covariance_best": FASTER,
+        "small_real_procrustes_over_shuffled_best": AHEAD,
     },
     tuning=set_layers.TUNING,
 )

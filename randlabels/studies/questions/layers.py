@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from randlabels.studies.declare import Claim, Drawings, Results, Study, Tables
 from randlabels.studies.families import set_layers
-from randlabels.studies.families.set_layers import TASKS, Settings
+from randlabels.studies.families.set_layers import LEVEL, TASKS, Settings
 from randlabels.studies.readouts.cells import gain_rows
 from randlabels.studies.readouts.gains import AHEAD, FASTER
 
 BODY = 5  # layers of conv_net below its head: 4 convolutions and a dense one
-LEVEL = 0.4  # train accuracy; chance is .1
 PLACE = "A reviewer's question about Section 2.4"
 
 # All layers count as the first ones.
@@ -25,12 +24,12 @@ _CHANGES = {
 
 def _read(results: Results) -> Settings:
     """Gains from either end; with all layers the two are the same networks."""
-    found = {}
-    for task, of in set_layers.read_settings(results, TASKS, "end").items():
+    read, found = set_layers.read_settings(results, TASKS, "end"), {}
+    for task, of in read.at_one_rate.items():
         all_layers = {BODY: of.start("first", BODY)}
         ways = {end: {**sets, **all_layers} for end, sets in of.ways.items()}
         found[task] = set_layers.SetLayers(of.scratch, ways)
-    return found
+    return Settings(found, read.at_rates)
 
 
 def _claims(task: str) -> Iterator[Claim[Settings]]:
@@ -50,7 +49,10 @@ def _figures(found: Settings) -> Drawings:
     )
     labels = {end: f"the {end} k layers" for end in ("first", "last")}
     return {
-        "layers": (set_layers.gain_lines(found, TASKS, labels, "layers taken over, k"), caption)
+        "layers": (
+            set_layers.gain_lines(found.at_one_rate, TASKS, labels, "layers taken over, k"),
+            caption,
+        )
     }
 
 
@@ -58,7 +60,7 @@ def _tables(found: Settings) -> Tables:
     """One row for each task and set of layers."""
     rows = []
     for task, title in TASKS.items():
-        of = found[task]
+        of = found.at_one_rate[task]
         starts = {"scratch": of.scratch} | {f"{end} {k}": of.start(end, k) for end, k in SETS}
         rows += [{"downstream": title, **row} for row in gain_rows(starts, of.scratch, LEVEL)]
     return {"gains": rows}

@@ -88,13 +88,14 @@ def _by_rate(run: Run, start: Mapping[str, Any]) -> dict[float, Curves]:
 
 
 # Columns of the network table that say how a network starts.
-_START = ("arm", "source_step", "curve", "init_scale")
+_START = ("arm", "layers", "source_step", "curve", "init_scale")
 
 
 def best_rates(run: Run) -> dict[str, float]:
     """{start: its best rate} of a run, which is one of tuning.
 
-    A start is an arm with those of its checkpoint, curve and initial scale that the run sweeps.
+    A start is an arm with those of its layers, checkpoint, curve and initial scale that the run
+    sweeps.
     """
     columns = {name: {getattr(row, name) for row in run.networks} - {None} for name in _START}
     swept = [name for name, values in columns.items() if len(values) > 1]
