@@ -14,7 +14,7 @@ from randlabels.networks import Network
 from randlabels.runs import Run
 from randlabels.studies import find_study
 from randlabels.studies.declare import Results
-from randlabels.studies.families import two_settings
+from randlabels.studies.families import two_settings, whole_networks
 from randlabels.studies.families.two_settings import RATES, SETTINGS
 from randlabels.studies.families.whole_networks import ARMS, COPIED
 from randlabels.studies.paper import fig1, fig7, fig8
@@ -132,7 +132,7 @@ def at_rates(at_best, at_common=AT_CHANCE):
 def with_best(study, stages):
     """A study of curves by stage, with BEST for every stage."""
     best = dict.fromkeys(stages, BEST)
-    return dataclasses.replace(study, read=partial(two_settings.read_cases, best=best))
+    return dataclasses.replace(study, read=partial(whole_networks.read_cases, best=best))
 
 
 @pytest.mark.parametrize("hurts_where", ["at the common rate", "at the best"])
@@ -242,7 +242,7 @@ def planted_units(setting, learned=0.0, control=0.0, familiar=(0.0, 0.0), switch
         for k, moment in enumerate((fig7.START, fig7.LEARNED))
     }
     run = planted_run(at_rates(HURTS if setting == "negative" else HELPS))
-    at = two_settings.read_cases(Results(Path("x"), {"s": run}, {}), {"s": BEST})["s"]
+    at = whole_networks.read_cases(Results(Path("x"), {"s": run}, {}), {"s": BEST})["s"]
     return fig7.Units(activity, selectivity, at)
 
 

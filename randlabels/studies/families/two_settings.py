@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from randlabels.configs.base import SAME, Columns
-from randlabels.studies.declare import Results, Stage, Tuning
-from randlabels.studies.families.whole_networks import ALL_ARMS, ARMS, TEN_CLASSES
-from randlabels.studies.readouts.rates import AtRates, read_rates
+from randlabels.studies.declare import Stage, Tuning
+from randlabels.studies.families.whole_networks import ALL_ARMS, TEN_CLASSES
 
 SETTINGS = ("positive", "negative")
 LEVELS = {"real": 0.5, "random": 0.3}  # train accuracy; chance is 0.1
@@ -103,17 +102,3 @@ def stages(*tasks: str) -> tuple[Stage, ...]:
     """Pre-training in both settings, and fine-tuning on labels of these kinds."""
     tuned = (downstream(setting, task) for setting in SETTINGS for task in tasks)
     return (*UPSTREAM.values(), *tuned)
-
-
-Cases = Mapping[str, AtRates]  # {stage: arms at all rates}
-
-
-def read_cases(results: Results, best: Mapping[str, Mapping[str, float]]) -> Cases:
-    """The curves of all arms and rates of some stages.
-
-    Args:
-        results: of the study.
-        best: {stage: {arm: its best rate}}.
-    """
-    starts = {arm: {"arm": arm} for arm in ARMS}
-    return {stage: read_rates(results.runs[stage], starts, best[stage]) for stage in best}

@@ -1,13 +1,11 @@
 """Studies that take over all layers but the head, rescaled to their initial norms or not."""
 
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Mapping
 
 from randlabels.configs.base import SAME, Columns
-from randlabels.studies.declare import Results
+from randlabels.studies.declare import Results, Tables
 from randlabels.studies.families import FINE_TUNING
-from randlabels.studies.readouts.curves import Curves, arm_curves
+from randlabels.studies.readouts.rates import AtRates, gain_cells, rate_rows, read_rates
 
 COPIED = ("pretrained", "pretrained_unscaled")
 ARMS = ("scratch", *COPIED)
@@ -18,15 +16,38 @@ BANDS = "Lines are means over seeds, bands go from the lowest to the highest see
 ALL_ARMS = {**FINE_TUNING, "init.arms": ARMS}
 TEN_CLASSES: Columns = {"labels.num_classes": (10, 10, SAME)}  # dead leaves, in smoke, have 5
 
-Arms = Mapping[str, Curves]  # {arm: curves} of one stage of fine-tuning
-Cases = Mapping[str, Arms]  # {stage: arms}
+Cases = Mapping[str, AtRates]  # {stage: arms at all rates}
 
 
-def read_cases(results: Results, stages: Iterable[str]) -> Cases:
-    """The curves of all arms of some stages."""
-    return {stage: arm_curves(results.runs[stage], ARMS) for stage in stages}
+def read_cases(results: Results, best: Mapping[str, Mapping[str, float]]) -> Cases:
+    """The curves of all arms and rates of some stages.
+
+    Args:
+        results: of the study.
+        best: {stage: {arm: its best rate}}.
+    """
+    starts = {arm: {"arm": arm} for arm in ARMS}
+    return {stage: read_rates(results.runs[stage], starts, best[stage]) for stage in best}
 
 
-def gain(arms: Arms, arm: str = "pretrained") -> np.ndarray:
-    """Mean train accuracy of an arm over all steps above scratch, [seed]."""
-    return arms[arm].gain_over(arms["scratch"])
+def rows_of_cases(
+    cases: Cases, where: Mapping[str, Mapping[str, str]], levels: Mapping[str, float]
+) -> Tables:
+    """Gains of both arms at both choices of rates; and a row for each case, arm and rate.
+
+    Args:
+        cases: by stage.
+        where: {stage: the first cells of its rows}.
+        levels: {stage: train accuracy whose time of arrival is listed}.
+    """
+    gains = [
+        {**where[stage], "arm": arm, **gain_cells(of, arm)}
+        for stage, of in cases.items()
+        for arm in COPIED
+    ]
+    rates = [
+        {**where[stage], **row}
+        for stage, of in cases.items()
+        for row in rate_rows(of, levels[stage])
+    ]
+    return {"gains": gains, "rates": rates}

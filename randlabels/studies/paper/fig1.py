@@ -12,12 +12,12 @@ import numpy as np
 
 from randlabels.figures import training_curves
 from randlabels.studies.declare import Claim, Drawings, Study, Tables
-from randlabels.studies.families import two_settings
-from randlabels.studies.families.two_settings import LEVELS, SETTINGS, Cases
-from randlabels.studies.families.whole_networks import BANDS, COPIED, HOW, TASKS
+from randlabels.studies.families import two_settings, whole_networks
+from randlabels.studies.families.two_settings import LEVELS, SETTINGS
+from randlabels.studies.families.whole_networks import BANDS, COPIED, HOW, TASKS, Cases
 from randlabels.studies.readouts.curves import tested_lines, train_lines
 from randlabels.studies.readouts.gains import FASTER, SLOWER
-from randlabels.studies.readouts.rates import BEST, COMMON, gain_cells, rate_rows
+from randlabels.studies.readouts.rates import BEST, COMMON
 
 _CASES = {f"{setting}_{task}": (setting, task) for setting in SETTINGS for task in TASKS}
 UNSCALED = "pretrained_unscaled"
@@ -91,17 +91,8 @@ def _tables(found: Cases) -> Tables:
         stage: {"setting": setting, "downstream": TASKS[task]}
         for stage, (setting, task) in _CASES.items()
     }
-    gains = [
-        {**where[stage], "arm": arm, **gain_cells(found[stage], arm)}
-        for stage in _CASES
-        for arm in COPIED
-    ]
-    rates = [
-        {**where[stage], **row}
-        for stage, (_, task) in _CASES.items()
-        for row in rate_rows(found[stage], LEVELS[task])
-    ]
-    return {"gains": gains, "rates": rates}
+    levels = {stage: LEVELS[task] for stage, (_, task) in _CASES.items()}
+    return whole_networks.rows_of_cases(found, where, levels)
 
 
 STUDY = Study(
@@ -109,7 +100,7 @@ STUDY = Study(
     title="Positive and negative transfer from random labels, vgg16 on CIFAR-10",
     paper_item="Figure 1",
     stages=two_settings.stages(*TASKS),
-    read=partial(two_settings.read_cases, best=two_settings.BEST),
+    read=partial(whole_networks.read_cases, best=two_settings.BEST),
     claims=(
         *(_claim(stage, arm, rates) for stage in _CASES for arm in COPIED for rates in _SUFFIXES),
         *(_test_claim(setting) for setting in SETTINGS),

@@ -17,7 +17,7 @@ from randlabels.analysis.selectivity import UnitSelectivity, selectivity_of_run
 from randlabels.figures import activity_curves
 from randlabels.runs import Run
 from randlabels.studies.declare import Claim, Drawings, Primary, Results, Study, Tables
-from randlabels.studies.families import two_settings
+from randlabels.studies.families import two_settings, whole_networks
 from randlabels.studies.families.two_settings import SETTINGS
 from randlabels.studies.families.whole_networks import HOW
 from randlabels.studies.readouts.cells import signed_interval
@@ -56,7 +56,7 @@ Reading = Mapping[str, Units]  # by setting
 
 
 def _read(results: Results) -> Reading:
-    cases = two_settings.read_cases(results, _BEST)
+    cases = whole_networks.read_cases(results, _BEST)
     return {
         setting: _read_units(
             results.runs[setting], results.runs[f"{setting}_real"], cases[f"{setting}_real"]

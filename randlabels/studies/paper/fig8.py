@@ -12,9 +12,9 @@ import numpy as np
 
 from randlabels.figures import gap_curves, training_curves
 from randlabels.studies.declare import Claim, Drawings, Stage, Study, Tables
-from randlabels.studies.families import two_settings
-from randlabels.studies.families.two_settings import LEVELS, Cases
-from randlabels.studies.families.whole_networks import BANDS, COPIED, HOW
+from randlabels.studies.families import two_settings, whole_networks
+from randlabels.studies.families.two_settings import LEVELS
+from randlabels.studies.families.whole_networks import BANDS, COPIED, HOW, Cases
 from randlabels.studies.readouts.curves import train_lines
 from randlabels.studies.readouts.gains import FASTER, SLOWER
 from randlabels.studies.readouts.rates import BEST, COMMON, gain_cells, rate_rows
@@ -123,7 +123,7 @@ STUDY = Study(
     title="Wider last layers against negative transfer, vgg16 on CIFAR-10",
     paper_item="Figure 8",
     stages=_stages(),
-    read=partial(two_settings.read_cases, best=BEST_RATES),
+    read=partial(whole_networks.read_cases, best=BEST_RATES),
     claims=tuple(claim for arm in reversed(COPIED) for claim in _claims(arm)),
     figures=_figures,
     tables=_tables,
