@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from randlabels.figures import training_curves
-from randlabels.studies.declare import Claim, Drawings, Row, Stage, Study, Tables
+from randlabels.studies.declare import Claim, Drawings, Row, Stage, Study, Tables, Tuning
 from randlabels.studies.families import set_layers
 from randlabels.studies.families.set_layers import RATES, TASKS, Settings
 from randlabels.studies.readouts.cells import mean_std
@@ -47,7 +47,8 @@ SHARES = (0.25, 0.5, 1.0)  # of training, at which accuracies are listed
 PLACE = "Section 2.5, Table 1"
 
 
-# Of the primary claims, at several learning rates.
+# Of the primary claims, at several learning rates. The best were shown by `python -m
+# benchmarks.best_rates` of six from .0003 to .1, neither of which is the best of any.
 STARTS: dict[str, Mapping[str, Any]] = {
     "scratch": {"arm": "scratch"},
     "pretrained": {"arm": "pretrained"},
@@ -55,8 +56,8 @@ STARTS: dict[str, Mapping[str, Any]] = {
     "shuffled": {"arm": "shuffled"},
 }
 BEST: dict[str, Mapping[str, float]] = {
-    "real": dict.fromkeys(STARTS, 0.003),
-    "small_real": dict.fromkeys(STARTS, 0.01),
+    "real": dict.fromkeys(STARTS, 0.01),
+    "small_real": dict.fromkeys(STARTS, 0.03),
 }
 
 
@@ -172,5 +173,8 @@ STUDY = Study(
         "small_real_procrustes_covariance_best": FASTER,
         "small_real_procrustes_over_shuffled_best": AHEAD,
     },
-    tuning=set_layers.TUNING,
+    tuning=Tuning(
+        (0, 1, 2, *set_layers.TUNING.seeds),
+        f"{set_layers.TUNING.note} The best rate of each start was chosen of six from .0003 to .1.",
+    ),
 )
