@@ -22,16 +22,16 @@ from randlabels.states import summary
 def main() -> None:
     """Analyse the run or the weights that the flags name."""
     from randlabels.analysis.records import alignment_path
-    from randlabels.analysis.run_page import as_text, left_out, table
+    from randlabels.analysis.run_page import as_text, left_out, table, truncations
 
     values = flags.FLAGS
     if values.weights:
         _compare_weights()
         return
     layers = tuple(values.layers)
-    chosen = values.inputs, values.random_bases, values.minutes
+    chosen = values.inputs, values.random_bases, values.minutes, values.leading
     alignment = analyze(values.workdir, layers, *chosen)
-    print(f"{as_text(table(alignment))}\n")
+    print("\n".join([as_text(table(alignment)), *truncations(alignment), ""]))
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
     print(f"Page: {page_path(values.workdir)}")
     print(f"Read: {_read(load_run(values.workdir))}{left_out(alignment)}")
@@ -41,8 +41,10 @@ def _compare_weights() -> None:
     from randlabels.compare import compare_weights
 
     values = flags.FLAGS
-    if values.layers or values.inputs != INPUTS[0]:
-        raise InputError("--layers and --inputs are for --workdir of a run, not for --weights.")
+    if values.layers or values.leading or values.inputs != INPUTS[0]:
+        raise InputError(
+            "--layers, --leading and --inputs are for --workdir of a run, not for --weights."
+        )
     found, folder = compare_weights(
         values.weights,
         values.kernel,
@@ -66,6 +68,9 @@ def _define_flags() -> None:
     flags.DEFINE_enum("inputs", INPUTS[0], INPUTS, "Whose inputs of a deeper layer to take.")
     flags.DEFINE_integer("random_bases", 200, "Random bases to compare with.", 1, MAX_BASES)
     flags.DEFINE_float("minutes", 15, "A layer that would take longer is not analysed.", 0)
+    flags.DEFINE_integer(
+        "leading", 0, "Eigenvectors of the inputs along which large layers are analysed; 0: all.", 0
+    )
     flags.DEFINE_string("weights", "", "File of weights that others trained, in place of a run.")
     flags.DEFINE_string("start", "", "The same weights before training, if there are such.")
     flags.DEFINE_string("kernel", "", "Name of the first layer's kernel in that file.")

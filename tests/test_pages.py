@@ -123,9 +123,11 @@ def test_what_a_page_needs_and_is_not_told_is_an_error():
 
 def test_what_it_is_told_is_text():
     shown = render("run.html", title="<b>", model="", data="", labels="", networks="",
-                   rows=[{"a": "<i>"}], skipped=(), figures=[], command="x & y")  # fmt: skip
+                   rows=[{"a": "<i>"}], skipped=(), truncations=["<u>"], figures=[],
+                   command="x & y")  # fmt: skip
     assert "<b>" not in shown.partition("</style>")[2]
     assert "&lt;i&gt;" in shown
+    assert "&lt;u&gt;" in shown
     assert "x &amp; y" in shown
 
 

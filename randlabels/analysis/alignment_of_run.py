@@ -12,31 +12,27 @@ use the pooled map tau, which has no such flaw.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 
 from randlabels.analysis.costs import expected_seconds, progress_by_work, within
 from randlabels.analysis.filter_sets import bootstrap, describe_sets
+from randlabels.analysis.input_bases import Bases, input_bases
 from randlabels.analysis.input_spectrum import profile_agreement
 from randlabels.analysis.layer_inputs import (
     layers_to_analyse,
     open_inputs,
     read_kernels,
-    read_variables,
 )
 from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Alignment, AlignmentRecord, LayerData, Skipped
 from randlabels.backend import say_machine
 from randlabels.eigen.filters import flatten_kernel, pool_networks
-from randlabels.eigen.patches import PatchStatistics
-from randlabels.eigen.spectra import descending_eigh
 from randlabels.errors import InputError
 from randlabels.networks import EPOCHS
 from randlabels.records import plain
@@ -53,22 +49,6 @@ WHOLE = 150
 
 # Float64 numbers of filters that are held at once (256 MiB).
 _MAX_NUMBERS = 2**25
-
-
-@dataclasses.dataclass(frozen=True)
-class InputBasis:
-    """Eigenvalues of Sigma_x in descending order, and its eigenvectors as columns."""
-
-    values: np.ndarray  # [d]
-    vectors: np.ndarray  # [d, d]
-
-    @classmethod
-    def of(cls, statistics: PatchStatistics) -> "InputBasis":
-        """The eigenbasis of the covariance."""
-        return cls(*descending_eigh(statistics.covariance))
-
-
-Bases = Callable[[int, int], InputBasis]  # of a step and a network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,30 +78,6 @@ def groups_of(run: Run) -> list[Group]:
     return found
 
 
-def input_bases(run: Run, task: LayerInputs, layer: Layer, inputs: str) -> Bases:
-    """The eigenbasis of a layer's inputs, for each step and network.
-
-    Args:
-        run: whose networks compute the inputs.
-        task: whose images are shown to them.
-        layer: which layer.
-        inputs: of a deeper layer, "checkpoint" (of the same step) or "initialisation" (step 0).
-    """
-    if layer == task.layers[0]:
-        basis = InputBasis.of(task.of_data)
-        return lambda step, network: basis
-    variables_of = functools.lru_cache(maxsize=1)(functools.partial(read_variables, run))
-
-    def measure(step: int, network: int) -> InputBasis:
-        variables = jax.tree.map(lambda x: x[network], variables_of(step))
-        return InputBasis.of(task.moments(variables, layer.path))
-
-    if inputs == "checkpoint":
-        return measure
-    at_start = functools.cache(functools.partial(measure, 0))
-    return lambda step, network: at_start(network)
-
-
 @dataclasses.dataclass(frozen=True)
 class Block:
     """Filters of one layer at several checkpoints, in the eigenbases of their inputs.
@@ -130,9 +86,11 @@ class Block:
         layer: which layer.
         steps: of the checkpoints.
         networks: their numbers in the table.
-        filters: [network, step, d, m].
-        eigenvalues: of Sigma_x, [network, step, d].
-        vectors: of the one Sigma_x of all networks [d, d], or None if each has its own.
+        filters: [network, step, k, m], along the k eigenvectors that are looked at, all or some.
+        eigenvalues: of Sigma_x, [network, step, k].
+        norms: of the kernels, [network, step].
+        shares: of the inputs' variance along these eigenvectors, [network, step].
+        vectors: of the one Sigma_x of all networks [d, k], or None if each has its own.
     """
 
     layer: Layer
@@ -140,6 +98,8 @@ class Block:
     networks: list[int]
     filters: np.ndarray
     eigenvalues: np.ndarray
+    norms: np.ndarray
+    shares: np.ndarray
     vectors: np.ndarray | None
 
 
@@ -159,7 +119,7 @@ def read_blocks(
     numbers = len(networks) * layer.dim * max(layer.dim, layer.num_filters)
     size = max(1, _MAX_NUMBERS // numbers)
     for steps in (run.steps[i : i + size] for i in range(0, len(run.steps), size)):
-        read: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        read: dict[int, tuple[np.ndarray, ...]] = {}
         for step in steps:
             try:
                 read[step] = _rotated_filters(run, layer, bases, step, networks)
@@ -168,22 +128,23 @@ def read_blocks(
             else:
                 note(step, None)
         if read:
-            filters, values = (np.stack(arrays, 1) for arrays in zip(*read.values(), strict=True))
+            arrays = (np.stack(of, 1) for of in zip(*read.values(), strict=True))
             vectors = bases(steps[0], networks[0]).vectors if shared else None
-            yield Block(layer, list(read), networks, filters, values, vectors)
+            filters, values, norms, shares = arrays
+            yield Block(layer, list(read), networks, filters, values, norms, shares, vectors)
 
 
 def _rotated_filters(
     run: Run, layer: Layer, bases: Bases, step: int, networks: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Filters [network, d, m] in the eigenbases, and eigenvalues [network, d] of Sigma_x."""
+) -> tuple[np.ndarray, ...]:
+    """`Block.filters`, `eigenvalues`, `norms` and `shares` of one step, without its axis."""
     kernels = read_kernels(run, step, layer.path)
-    filters, values = [], []
+    found = []
     for network in networks:
-        basis = bases(step, network)
-        filters.append(basis.vectors.T @ flatten_kernel(kernels[network]))
-        values.append(basis.values)
-    return np.stack(filters), np.stack(values)
+        basis, kernel = bases(step, network), flatten_kernel(kernels[network])
+        norm = np.linalg.norm(kernel)
+        found.append((basis.vectors.T @ kernel, basis.values, norm, np.float64(basis.share)))
+    return tuple(np.stack(of) for of in zip(*found, strict=True))
 
 
 def block_records(
@@ -192,7 +153,8 @@ def block_records(
     """For each checkpoint of a block: a record of the group's networks pooled, and one for each."""
     rows = [block.networks.index(network) for network in group.networks]
     filters, eigenvalues = block.filters[rows], block.eigenvalues[rows]
-    norms = np.linalg.norm(filters, axis=(-2, -1))
+    norms, shares = block.norms[rows], block.shares[rows]
+    inside = np.linalg.norm(filters, axis=(-2, -1)) ** 2
     pooled = describe_sets(pool_networks(filters), eigenvalues.mean(0), random_bases)
     single = describe_sets(np.concatenate(filters), np.concatenate(eigenvalues), random_bases)
     taus = np.stack([own["tau"] for own in single]).reshape(eigenvalues.shape)
@@ -214,6 +176,8 @@ def block_records(
             network=None,
             eigenvalues=eigenvalues[:, i].mean(0),
             kernel_norm=float(norms[:, i].mean()),
+            input_share=float(shares[:, i].mean()),
+            filter_share=_share(inside[:, i].sum(), np.square(norms[:, i]).sum()),
             profile_correlation=profile_agreement(taus[:, i]),
             **pooled[i],
             **intervals[i],
@@ -228,16 +192,23 @@ def block_records(
                 network=network,
                 eigenvalues=eigenvalues[k, i],
                 kernel_norm=float(norms[k, i]),
+                input_share=float(shares[k, i]),
+                filter_share=_share(inside[k, i], norms[k, i] ** 2),
                 **own,
             )
             records.append(alone)
     return records
 
 
-def _leading(basis: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
-    """The leading eigenvectors of Sigma_w [d, k] beside those of Sigma_x that they are most like.
+def _share(inside: float, all_of_it: float) -> float:
+    """At most 1, which rounding alone can exceed."""
+    return min(float(inside / all_of_it), 1.0) if all_of_it > 0 else 1.0
 
-    `basis` are the latter [d, d], `vectors` the former in their coordinates, so that entries are
+
+def _leading(basis: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
+    """The leading eigenvectors of Sigma_w [d, n] beside those of Sigma_x that they are most like.
+
+    `basis` are the latter [d, k], `vectors` the former in their coordinates, so that entries are
     cosines. Signs are chosen that make the largest one positive.
     """
     cosines = vectors[:, :LEADING]
@@ -256,6 +227,7 @@ def alignment_of_run(
     inputs: str,
     random_bases: int,
     limit: float = math.inf,
+    leading: int = 0,
 ) -> Alignment:
     """The alignment of all checkpoints of a run.
 
@@ -266,6 +238,7 @@ def alignment_of_run(
         inputs: of deeper layers, see `input_bases`.
         random_bases: how many, for each misalignment.
         limit: seconds; layers of "all" that would take longer are skipped, by their names refused.
+        leading: eigenvectors of the inputs along which each layer is analysed; 0 is all.
 
     Raises:
         InputError: if the run has no such layer or no readable checkpoint, or none of its start
@@ -276,7 +249,7 @@ def alignment_of_run(
     if not run.steps:
         raise InputError(f"{run.workdir} has no checkpoints; train it (again) with its config.")
     task = open_inputs(run)
-    chosen, too_large = layers_to_analyse(layers, task.layers)
+    chosen, too_large = layers_to_analyse(layers, task.layers, len(task.images), leading)
     if inputs == "initialisation" and 0 not in run.steps and chosen != [task.layers[0]]:
         raise InputError(
             f"{run.workdir} has no checkpoint of its start; train with 0 in "
@@ -291,6 +264,7 @@ def alignment_of_run(
             sizes,
             len(run.steps),
             random_bases,
+            leading,
         )
         for layer in chosen
     }
@@ -300,7 +274,7 @@ def alignment_of_run(
     parts = []
     with progress_by_work([seconds[layer] for layer in chosen], len(run.steps)) as progress:
         for layer, advance in zip(chosen, progress, strict=True):
-            parts.append(_layer_alignment(run, task, layer, inputs, random_bases, advance))
+            parts.append(_layer_alignment(run, task, layer, inputs, random_bases, leading, advance))
     return Alignment(
         networks=tuple(healthy),
         diverged=tuple(row.network for row in run.networks if row.state == "diverged"),
@@ -331,6 +305,7 @@ def _layer_alignment(
     layer: Layer,
     inputs: str,
     random_bases: int,
+    leading: int,
     advance: Callable[[str], None],
 ) -> LayerAlignment:
     first = layer == task.layers[0]
@@ -342,7 +317,7 @@ def _layer_alignment(
             skipped.append(Skipped(layer.path, step, reason))
         advance(layer.path)
 
-    bases = input_bases(run, task, layer, inputs)
+    bases = input_bases(run, task, layer, inputs, leading)
     records = [
         record
         for block in read_blocks(run, layer, bases, first, note)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from randlabels.analysis.alignment_of_run import InputBasis
+from randlabels.analysis.input_bases import InputBasis
 from randlabels.analysis.layers import LayerInputs
 from randlabels.data.generators import GENERATORS
 from randlabels.data.sources import channel_statistics

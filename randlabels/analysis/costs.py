@@ -11,6 +11,7 @@ from absl import logging
 from randlabels import progress
 from randlabels.analysis.filter_sets import MAX_INTERVAL_DIM, is_shrunk
 from randlabels.analysis.find_layers import Layer
+from randlabels.analysis.input_bases import num_coordinates
 from randlabels.analysis.input_spectrum import MAX_NULL_DIM
 from randlabels.analysis.records import Skipped
 from randlabels.eigen.matrices import float64
@@ -34,6 +35,7 @@ def expected_seconds(
     group_sizes: Sequence[int],
     num_steps: int,
     random_bases: int,
+    leading: int = 0,
 ) -> float:
     """Seconds for the moments, eigenvectors and null distributions of a layer, within about 2.
 
@@ -44,20 +46,40 @@ def expected_seconds(
         group_sizes: networks in each group.
         num_steps: checkpoints.
         random_bases: how many, for each misalignment.
+        leading: eigenvectors along which filters are compared; 0 is all.
     """
+    dim = num_coordinates(layer, num_images, leading)
+    bases = num_bases * _multiplications_of_basis(layer, num_images, dim)
+    compared = _products(layer, dim, group_sizes, num_steps, random_bases) * dim**3
+    rate = _multiplication_rate(layer.dim)
+    return bases / rate + compared / (rate if dim == layer.dim else _multiplication_rate(dim))
+
+
+def _multiplications_of_basis(layer: Layer, num_images: int, dim: int) -> float:
+    """For the moments of a layer's inputs, or of the products of few patches, and eigenvectors."""
     patches = num_images * layer.patches_per_image
-    products = num_bases * (patches / layer.dim + _EIGH)
+    small, large = sorted((patches, layer.dim))
+    if dim == layer.dim:
+        small, large = layer.dim, patches
+    return float(large * small**2 + _EIGH * small**3)
+
+
+def _products(
+    layer: Layer, dim: int, group_sizes: Sequence[int], num_steps: int, random_bases: int
+) -> float:
+    """Products of two matrices [dim, dim] for the null distributions."""
+    products = 0.0
     for size in group_sizes:
         for num_sets, num_filters in ((1, size * layer.num_filters), (size, layer.num_filters)):
-            compared = (num_filters > layer.dim) + is_shrunk(layer.dim, num_filters)
+            compared = (num_filters > dim) + is_shrunk(dim, num_filters)
             each = random_bases * (_DRAW_BASIS + num_sets * _COMPARE_BASIS)
             products += num_steps * compared * each
-            if layer.dim < num_filters and layer.dim <= MAX_NULL_DIM:
+            if dim < num_filters and dim <= MAX_NULL_DIM:
                 eigenspaces = _DRAW_BASIS + num_sets * _COMPARE_EIGENSPACES
                 products += num_steps * random_bases * eigenspaces
-        if size > 1 and layer.dim <= MAX_INTERVAL_DIM:
+        if size > 1 and dim <= MAX_INTERVAL_DIM:
             products += num_steps * _RESAMPLING
-    return products * layer.dim**3 / _multiplication_rate(layer.dim)
+    return products
 
 
 def within(
@@ -79,7 +101,8 @@ def within(
     reasons = {
         layer.path: f"layer {layer.path} (d = {layer.dim:,}) would take about {_shown(took)}, "
         f"longer than {_shown(limit)}; give minutes={took / 60 + 1:.0f} (--minutes) "
-        "to have it analysed, or choose other layers."
+        "to have it analysed, fewer eigenvectors, such as leading=500 (--leading), or choose other "
+        "layers."
         for layer, took in long.items()
     }
     kept = [layer for layer in seconds if layer not in long]

@@ -8,6 +8,7 @@ why they cannot be analysed.
 import dataclasses
 import functools
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -16,7 +17,7 @@ import numpy as np
 from flax.nnx.bridge import ToLinen
 
 from randlabels.analysis import nnx_layers
-from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_statistics
+from randlabels.eigen.patches import PatchStatistics, input_statistics, patch_rows, patch_statistics
 from randlabels.models.facts import facts_of
 from randlabels.models.layers import Conv, Dense
 from randlabels.models.naming import get_layer
@@ -58,12 +59,22 @@ class Layer:
         covered = 0 if self.padding == "SAME" else self.kernel_shape[0] - 1
         return math.prod(-(-(side - covered) // self.stride) for side in self.input_shape[:2])
 
+    def has_few_patches(self, num_images: int) -> bool:
+        """Whether so many images have no more patches than a patch has entries."""
+        return num_images * self.patches_per_image <= self.dim
+
     def statistics(self, inputs: Any) -> PatchStatistics:
         """Moments of the patches of inputs [n, *input_shape], one array or an iterable of them."""
         if len(self.kernel_shape) == 2:
             return input_statistics(inputs)
         side = self.kernel_shape[0]
         return patch_statistics(inputs, side, self.stride, self.padding)
+
+    def rows(self, inputs: Iterable[Any]) -> Iterator[np.ndarray]:
+        """The patches of inputs [n, *input_shape], arrays [patches, d]; of few images."""
+        if len(self.kernel_shape) == 2:
+            return (np.asarray(part) for part in inputs)
+        return patch_rows(inputs, self.kernel_shape[0], self.stride, self.padding)
 
 
 @dataclasses.dataclass(frozen=True)

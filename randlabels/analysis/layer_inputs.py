@@ -92,14 +92,21 @@ def _known(run: Run, part: str) -> list[dict[str, Any]]:
 
 
 def layers_to_analyse(
-    names: Sequence[str], layers: Sequence[Layer]
+    names: Sequence[str], layers: Sequence[Layer], num_images: int, leading: int
 ) -> tuple[list[Layer], list[Skipped]]:
     """The layers of these names in forward order; () is the first layer, ("all",) is every one.
 
-    Returns also what "all" leaves out: layers of more than 10,000 dimensions.
+    Returns also what "all" leaves out: layers of more than 10,000 dimensions, unless leading
+    eigenvectors are to be found among no more patches than that.
+
+    Args:
+        names: of layers.
+        layers: of the model.
+        num_images: that they are shown.
+        leading: eigenvectors along which layers are analysed; 0 is all.
 
     Raises:
-        InputError: if there is no layer of a name, or it has more than 10,000 dimensions.
+        InputError: if there is no layer of a name, or it has so many dimensions.
     """
     known = [layer.path for layer in layers]
     unknown = [name for name in names if name not in (*known, "all")]
@@ -112,9 +119,10 @@ def layers_to_analyse(
     chosen = [layer for layer in layers if layer.path in wanted]
     reasons = {
         layer.path: f"layer {layer.path} has {layer.dim:,} inputs, and their covariance too many "
-        f"entries; choose layers of at most {MAX_DIM:,}."
+        f"entries; choose layers of at most {MAX_DIM:,}"
+        f"{', or give leading=500 (--leading)' * layer.has_few_patches(num_images)}."
         for layer in chosen
-        if layer.dim > MAX_DIM
+        if layer.dim > MAX_DIM and not (leading and layer.has_few_patches(num_images))
     }
     if reasons and "all" not in names:
         raise InputError(next(iter(reasons.values())))

@@ -84,8 +84,7 @@ class LayerInputs:
     @functools.cached_property
     def of_data(self) -> PatchStatistics:
         """Moments of the inputs of the first layer: of the data, whatever the network."""
-        first = self.layers[0]
-        return first.statistics(x.reshape(len(x), *first.input_shape) for x in self.batches())
+        return self.layers[0].statistics(self.received(None, self.layers[0].path))
 
     def moments(self, variables: Any, path: str) -> PatchStatistics:
         """Moments of the inputs of a layer of one network.
@@ -99,11 +98,15 @@ class LayerInputs:
         layer = next(layer for layer in self.layers if layer.path == path)
         return layer.statistics(self.received(variables, path))
 
-    def received(self, variables: Any, path: str) -> Iterator[jax.Array]:
+    def received(self, variables: Any, path: str) -> Iterator[Any]:
         """What a layer of one network receives, in batches [at most 64, *input_shape].
 
-        Args as of `moments`.
+        Args as of `moments`; the first layer receives the data, whatever the variables.
         """
+        first = self.layers[0]
+        if path == first.path:
+            yield from (x.reshape(len(x), *first.input_shape) for x in self.batches())
+            return
         seen = _compile_inputs(self.model, path)
         try:
             for x in self.batches():

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from randlabels.analysis.alignment_of_run import InputBasis
 from randlabels.analysis.control_bases import (
     Controls,
     control_bases,
@@ -22,6 +21,7 @@ from randlabels.analysis.control_bases import (
     patch_shape,
 )
 from randlabels.analysis.controlled import ControlledAlignment, compare
+from randlabels.analysis.input_bases import InputBasis
 from randlabels.analysis.layer_inputs import open_inputs, read_kernels
 from randlabels.eigen.filters import flatten_kernel
 from randlabels.errors import InputError

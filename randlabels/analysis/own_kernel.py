@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from randlabels.analysis.alignment_of_run import InputBasis
 from randlabels.analysis.control_bases import control_bases, drawn_images
 from randlabels.analysis.controlled import ControlledAlignment, compare
 from randlabels.analysis.filter_sets import describe_sets
+from randlabels.analysis.input_bases import InputBasis
 from randlabels.analysis.kernel_order import in_our_order
 from randlabels.data.sources import channel_statistics
 from randlabels.data.standardise import standardise

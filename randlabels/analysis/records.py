@@ -84,7 +84,7 @@ class AlignmentRecord:
         group: columns of the network table that all networks of the group share.
         networks: whose filters these are.
         network: which one; None: the whole group, pooled.
-        dim: d, weights of a filter.
+        dim: coordinates of a filter: d, or the leading eigenvectors that are looked at.
         num_filters: m.
         floor: misalignments of as many isotropic filters [sample].
         eigenvalues: of Sigma_x, descending [d]; means over networks where they differ.
@@ -104,6 +104,8 @@ class AlignmentRecord:
         interval: pooled: 95% for infinitely many networks, [2].
         interval_bias: pooled: by about how much it lies lower.
         profile_correlation: pooled: agreement of the networks' maps.
+        input_share: of the inputs' variance along the eigenvectors that are looked at: 1 if all.
+        filter_share: likewise of the filters' squared norm.
         filter_eigenvectors: pooled, first layer: the leading ones, as columns [d, k].
         nearest_rank: pooled, first layer: rank of the data's eigenvector most like each, from 0.
         nearest_cosine: pooled, first layer: their cosines.
@@ -135,6 +137,8 @@ class AlignmentRecord:
     interval: Floats | None = None
     interval_bias: float | None = None
     profile_correlation: ProfileCorrelation | None = None
+    input_share: float = 1.0
+    filter_share: float = 1.0
     filter_eigenvectors: Floats | None = None
     nearest_rank: Ints | None = None
     nearest_cosine: Floats | None = None

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ def analyze(
     inputs: str = "checkpoint",
     random_bases: int = 200,
     minutes: float = math.inf,
+    leading: int = 0,
 ) -> "Alignment":
     """Analyse all checkpoints of a run, write alignment.json and the figures, return the former.
 
@@ -38,6 +39,7 @@ def analyze(
             or at "initialisation".
         random_bases: how many, for each misalignment.
         minutes: a layer that would take longer is an error, and skipped if all are asked for.
+        leading: eigenvectors of the inputs along which large layers are analysed; 0 is all.
 
     Raises:
         InputError: if there is no run, no checkpoint or no such layer (nothing is written then), or
@@ -56,6 +58,8 @@ def analyze(
         raise InputError(f"random_bases is {random_bases}; give from 1 to {MAX_BASES}.")
     if not minutes >= 0:
         raise InputError(f"minutes is {minutes!r}; give a number of at least 0.")
+    if leading < 0 or leading == 1:
+        raise InputError(f"leading is {leading}; give 0 for all eigenvectors, or at least 2.")
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
     workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)
@@ -67,17 +71,18 @@ def analyze(
         path = alignment_path(workdir)
         if path.parent.is_symlink():  # two runs would write into one folder
             raise InputError(f"{path.parent} is a link; remove it.")
-        alignment = alignment_of_run(run, layers, inputs, random_bases, 60 * minutes)
+        alignment = alignment_of_run(run, layers, inputs, random_bases, 60 * minutes, leading)
         _warn(run)  # where the numbers are said
         path.parent.mkdir(exist_ok=True)
         records.write_json(path, alignment.to_json())
         alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
         _warn_of_missing(alignment)
         figures = _draw(alignment, workdir / "figures")
-        command = _command(workdir, layers, inputs, random_bases)
+        arguments = _arguments(layers, inputs, random_bases, leading)
+        command = _command(workdir, arguments)
         records.replace_text(page_path(workdir), page(run, alignment, figures, command))
         files = [path, page_path(workdir), *(file for file, _ in figures.values())]
-        write_manifest(workdir, _arguments(layers, inputs, random_bases), files)
+        write_manifest(workdir, arguments, files)
     return alignment
 
 
@@ -86,15 +91,20 @@ def is_analysed(
     layers: Sequence[str] = (),
     inputs: str = "checkpoint",
     random_bases: int = 200,
+    leading: int = 0,
 ) -> bool:
     """Whether all that `analyze` would write is there and whole."""
     from randlabels.analysis.manifest import is_whole
 
-    return is_whole(workdir, _arguments(layers, inputs, random_bases))
+    return is_whole(workdir, _arguments(layers, inputs, random_bases, leading))
 
 
-def _arguments(layers: Sequence[str], inputs: str, random_bases: int) -> dict[str, Any]:
-    return {"layers": list(layers), "inputs": inputs, "random_bases": random_bases}
+def _arguments(
+    layers: Sequence[str], inputs: str, random_bases: int, leading: int
+) -> dict[str, Any]:
+    asked = {"layers": list(layers), "inputs": inputs, "random_bases": random_bases}
+    # Without it if all eigenvectors are looked at, so that earlier analyses stay whole.
+    return asked | ({"leading": leading} if leading else {})
 
 
 def _warn(run: Run) -> None:
@@ -123,13 +133,14 @@ def page_path(workdir: str | Path) -> Path:
     return Path(workdir) / "analysis" / "page.html"
 
 
-def _command(workdir: Path, layers: Sequence[str], inputs: str, random_bases: int) -> str:
+def _command(workdir: Path, arguments: Mapping[str, Any]) -> str:
     """The command line that makes an analysis again."""
-    chosen = f" --layers={','.join(layers)}" if layers else ""
-    other = "" if inputs == INPUTS[0] else f" --inputs={inputs}"
-    bases = "" if random_bases == 200 else f" --random_bases={random_bases}"
-    place = shlex.quote(str(workdir))
-    return f"python -m randlabels.analyze --workdir={place}{chosen}{other}{bases}"
+    usual = _arguments((), INPUTS[0], 200, 0)
+    words = [f"--workdir={shlex.quote(str(workdir))}"]
+    for name, value in arguments.items():
+        if value != usual.get(name):
+            words.append(f"--{name}={','.join(value) if isinstance(value, list) else value}")
+    return f"python -m randlabels.analyze {' '.join(words)}"
 
 
 def _draw(alignment: "Alignment", folder: Path) -> dict[str, tuple[Path, str]]:

@@ -1,5 +1,6 @@
 """What `analyze` tells people: a short table, and a page of it with the figures."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,22 @@ def left_out(alignment: Alignment) -> str:
     return f"; without the damaged checkpoint{'s' if len(steps) > 1 else ''} of {which}"
 
 
+def truncations(alignment: Alignment) -> list[str]:
+    """A sentence for each layer that was analysed along some of its eigenvectors only."""
+    said = []
+    for layer, data in alignment.data.items():
+        dim = math.prod(data.kernel_shape[:-1])
+        last = [record for record in alignment.of_layer(layer) if record.network is None][-1]
+        if last.dim < dim:
+            said.append(
+                f"{layer} is analysed along the leading {last.dim:,} of {dim:,} eigenvectors of "
+                f"its inputs, which hold {last.input_share:.3%} of their variance and "
+                f"{last.filter_share:.3%} of the filters' squared norm at the last checkpoint; "
+                "of what lies outside nothing is said."
+            )
+    return said
+
+
 def page(
     run: Run, alignment: Alignment, figures: Mapping[str, tuple[Path, str]], command: str
 ) -> str:
@@ -102,6 +119,7 @@ def page(
         networks=summary(run.networks),
         rows=table(alignment),
         skipped=alignment.skipped,
+        truncations=truncations(alignment),
         figures=[
             {"file": file.name, "source": picture(file), "caption": caption}
             for file, caption in figures.values()

@@ -64,6 +64,21 @@ def patch_statistics(
     return _accumulate(_cut(piece, window, steps) for piece in pieces)
 
 
+def patch_rows(
+    images: ArrayLike | Iterable[ArrayLike],
+    kernel_size: int | tuple[int, int],
+    strides: int | tuple[int, int] = (1, 1),
+    padding: str = "VALID",
+) -> Iterator[np.ndarray]:
+    """The patches themselves, [num_patches, d] a piece; arguments and errors as `patch_statistics`.
+
+    For so few images that all their patches can be held.
+    """
+    window, steps = _pair(kernel_size, "kernel_size"), _pair(strides, "strides")
+    for piece in _padded(_chunks(images), window, steps, padding):
+        yield _cut(piece, window, steps)
+
+
 def input_statistics(inputs: ArrayLike | Iterable[ArrayLike]) -> PatchStatistics:
     """Moments (1/n) of the inputs [n, d] of a dense layer, one array or an iterable of arrays.
 

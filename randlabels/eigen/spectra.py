@@ -20,8 +20,14 @@ def descending_eigh(matrix: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     with float64():
         values, vectors = _ascending_eigh(matrices)
     values, vectors = np.asarray(values)[..., ::-1], np.asarray(vectors)[..., ::-1]
+    return values.copy(), with_signs(vectors)
+
+
+def with_signs(vectors: np.ndarray) -> np.ndarray:
+    """Columns [..., d, k] with signs by which the entry of largest magnitude is positive."""
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(-2, keepdims=True), -2)
-    return values.copy(), vectors * np.where(largest < 0, -1.0, 1.0)
+    signed: np.ndarray = vectors * np.where(largest < 0, -1.0, 1.0)
+    return signed
 
 
 @jax.jit

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from randlabels.analysis.alignment_of_run import InputBasis
+from randlabels.analysis.input_bases import InputBasis
 from randlabels.analysis.layer_inputs import open_inputs, read_kernels
 from randlabels.eigen import flatten_kernel, pool_networks
 from randlabels.runs import Run

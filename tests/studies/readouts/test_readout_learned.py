@@ -5,9 +5,10 @@ import types
 import numpy as np
 import pytest
 
-from randlabels.analysis.alignment_of_run import Group, InputBasis
+from randlabels.analysis.alignment_of_run import Group
 from randlabels.analysis.control_bases import Controls
 from randlabels.analysis.controlled import compare
+from randlabels.analysis.input_bases import InputBasis
 from randlabels.analysis.learned import FirstLayerBases, LearnedAlignment
 from randlabels.eigen import random_bases
 from randlabels.studies.readouts import learned
