@@ -116,7 +116,8 @@ def _describe(
     shrunk = _misalignments(shrunk_covariance, filters, few, random_bases, seed)
     reason = (
         f"Sigma_w of {num_filters} filters in {dim} dimensions is singular; pool networks until "
-        f"there are more than {dim} filters, or read misalignment_shrunk where it is given."
+        f"there are more than {dim} filters, give --leading for fewer dimensions, or read "
+        "misalignment_shrunk where it is given."
     )
     return [
         {
