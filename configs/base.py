@@ -123,6 +123,8 @@ FIELDS: dict[str, Field] = {
     # What is spread over the devices: networks, parts of each batch, both, or what is best.
     "population.devices": Field("auto", choices=("auto", "networks", "batch", "both")),
     "population.shared_batches": Field(True),  # all networks see the same batches
+    # Part of the networks that is trained, such as 3/8; "" is all. --shard sets it.
+    "population.shard": Field(""),
     # --- init
     # How networks start: scratch; from a run: pretrained, pretrained_unscaled; redrawn from one:
     # covariance (first layer), procrustes_covariance, by_rank, shuffled; made from data: aligned,

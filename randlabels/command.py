@@ -1,4 +1,4 @@
-"""The console command: `randlabels train`, `analyze`, `reproduce`, `prepare`, `document`, `list`.
+"""The console command: `randlabels train`, `analyze`, `reproduce`, `prepare`, `merge`, ..., `list`.
 
 randlabels train --config=base --workdir=runs/base
 randlabels analyze --workdir=runs/base
@@ -17,6 +17,7 @@ from randlabels import help_text
 
 COMMANDS = {
     "train": "randlabels.main",
+    "merge": "randlabels.merge",
     "analyze": "randlabels.analyze",
     "reproduce": "randlabels.reproduce",
     "prepare": "randlabels.data.prepare",

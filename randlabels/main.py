@@ -5,6 +5,8 @@ python -m randlabels.main --config=base --workdir=runs/base [--config.train.epoc
 --config is a file, or the name of one in configs/; its argument follows a colon.
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from randlabels import frontdoor
@@ -16,6 +18,9 @@ _WORKDIR = flags.DEFINE_string(
 _LOG = flags.DEFINE_enum(
     "log", "none", ["none", "tensorboard", "wandb"], "Metrics to one of these, too; if installed."
 )
+_SHARD = flags.DEFINE_string(
+    "shard", "", "Part of the networks to train alone, such as 3/8; randlabels merge joins them."
+)
 flags.mark_flag_as_required("config")
 frontdoor.must_be_given("workdir")
 
@@ -25,9 +30,13 @@ def main() -> None:
     # Imported late, so that a wrong flag is answered at once.
     from randlabels.states import summary
     from randlabels.training.loop import train
+    from randlabels.training.shards import part_of
 
-    run = train(_CONFIG.value, _WORKDIR.value, _LOG.value)
-    print(f"Trained: {_WORKDIR.value} ({summary(run.networks)})")
+    config, workdir = _CONFIG.value, Path(_WORKDIR.value)
+    if _SHARD.value:
+        config, workdir = part_of(config, workdir, _SHARD.value)
+    run = train(config, workdir, _LOG.value)
+    print(f"Trained: {workdir} ({summary(run.networks)})")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_help_ends_well_and_names_every_flag(module, flag):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Front door")
     flags = re.findall(r"^  (--\w+)", done.stdout, re.MULTILINE)
-    assert len(flags) >= 2
+    assert flags
     assert "{" not in done.stdout.partition("Flags:")[0]
 
 

@@ -52,7 +52,8 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     Raises:
         InputError: if the config, the data, JAX or the workdir cannot be used (nothing is written
             then), the workdir is in use, or the disk is full.
-        AllLostError: if all networks diverged or died; the workdir is written all the same.
+        AllLostError: if all networks diverged or died, unless this is a part of a run; the workdir
+            is written all the same.
         Interrupted: if a signal has come; the run can be continued.
     """
     check_backend()
@@ -72,7 +73,8 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     if finished:
         _check_own_model(directory)
     run = runs.load_run(directory)
-    states.refuse_if_all_lost(directory, run.networks)
+    if not config.population.shard:  # a part may be lost where the whole is not
+        states.refuse_if_all_lost(directory, run.networks)
     return run
 
 

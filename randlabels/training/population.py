@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from randlabels.errors import InputError
 from randlabels.models import with_fields
 from randlabels.networks import Network
+from randlabels.training.shards import rows_of
 from randlabels.transfer.registry import ARMS, Arm
 
 # Columns of the table that a compiled step reads as one scalar for each network.
@@ -42,10 +43,12 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Netwo
 
     Network k of an arm and sweep point has seed `config.seed + k`, label seed
     `config.labels.seed + k` and, if its arm reads an earlier run, source `sources[k]` there.
-    Points of a sweep that differ only in what an arm does not read are one point of that arm.
+    Points of a sweep that differ only in what an arm does not read are one point of that arm. Of a
+    part of the population (config.population.shard) there are its rows alone, numbered from 0.
 
     Raises:
-        InputError: if the earlier run has fewer usable networks than `config.population.seeds`.
+        InputError: if the earlier run has fewer usable networks than `config.population.seeds`, or
+            the population fewer networks than parts.
     """
     rows: list[Network] = []
     names = [name for name, _ in config.population.sweep]
@@ -64,7 +67,7 @@ def network_table(config: ConfigDict, sources: Sequence[int] = ()) -> list[Netwo
                 source = _source(config, sources, k) if "run" in arm.reads else None
                 seeds = {"seed": config.seed + k, "label_seed": label_seed + k, "source": source}
                 rows.append(Network(network=len(rows), arm=arm.name, **seeds, **columns))
-    return rows
+    return rows_of(rows, config.population.shard)
 
 
 def _columns(arm: Arm, settings: ConfigDict) -> dict[str, Any]:

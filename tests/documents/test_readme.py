@@ -37,6 +37,7 @@ SMALLER = {
     "randlabels.reproduce": "--print_config",
     "randlabels.data.prepare": "",
     "randlabels.document": "--check",
+    "randlabels.merge": "",
 }
 # Of the user's own, or from the network.
 STAND_INS = {
