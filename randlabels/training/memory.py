@@ -174,6 +174,9 @@ def _check(plan: Plan, config: ConfigDict, where: str, free: float, place: str) 
     needed = getattr(plan, where)
     if needed <= free:
         return
+    said = f"This run needs about {readable(needed)} {place}, and {readable(free)} are free; "
+    if config.population.shard:  # its networks are not of all arms and points of the sweep
+        raise InputError(f"{said}make more parts (--shard) of fewer networks each.")
     per_seed = plan.networks // config.population.seeds
     numbers = range(1, config.population.seeds)
 
@@ -181,7 +184,6 @@ def _check(plan: Plan, config: ConfigDict, where: str, free: float, place: str) 
         return int(getattr(plan.of(seeds * per_seed), where))
 
     fits = bisect.bisect_right(numbers, free, key=need)
-    said = f"This run needs about {readable(needed)} {place}, and {readable(free)} are free; "
     if fits:
         seeds = numbers[fits - 1]
         raise InputError(

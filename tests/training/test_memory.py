@@ -144,6 +144,10 @@ def test_fewer_networks_than_devices_are_named(tiny_config, tmp_path, monkeypatc
     config.population.seeds = 7
     monkeypatch.setattr(memory, "available_memory", lambda: room)
     refused(config, tmp_path, "3 networks fit: set config.population.seeds to 3")
+    with config.unlocked():
+        config.population.shard = "1/2"
+        config.population.seeds = 2 * config.population.seeds
+    refused(config, tmp_path, r"make more parts \(--shard\) of fewer networks each")
 
 
 @pytest.mark.parametrize(
