@@ -1,10 +1,11 @@
 """What the front doors share: parsing of flags, and one sentence for bad input."""
 
+import contextlib
 import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from logging import Formatter
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,6 +58,16 @@ def must_be_given(name: str, flag_values: flags.FlagValues = flags.FLAGS) -> Non
     )
 
 
+def define_distributed() -> None:
+    """The flag --distributed, of a front door that several processes may run together."""
+    flags.DEFINE_string(
+        "distributed",
+        "",
+        "Use the devices of several processes, in each of which the command is given: auto on a "
+        "TPU slice or under SLURM, else ADDRESS:PORT,COUNT,INDEX (of process 0; how many; which).",
+    )
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Parse the flags and call main().
 
@@ -73,9 +84,10 @@ def run(main: Callable[[], None]) -> NoReturn:
             logging.set_verbosity(logging.WARNING)  # Orbax logs 40 lines for each checkpoint
             handler.setFormatter(Formatter("%(levelname)s: %(message)s"))
         try:
-            check_backend()
-            with compiled.kept():
-                main()
+            with _joined(str(flags.FLAGS.distributed) if "distributed" in flags.FLAGS else ""):
+                check_backend()
+                with compiled.kept():
+                    main()
             sys.stdout.flush()  # where it cannot be written is noticed here
         except InputError as error:  # a write to a dead disk may hang for ever: nobody waits for it
             interrupts.leave(f"randlabels: {error}", 1)
@@ -98,6 +110,19 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BaseException as error:
         interrupts.leave_if_caused(error)
         raise
+
+
+@contextlib.contextmanager
+def _joined(distributed: str) -> Iterator[None]:
+    """With the other processes of the run, if there are any."""
+    if not distributed:
+        yield
+        return
+    from randlabels import hosts
+
+    hosts.join(distributed)
+    yield
+    hosts.leave()
 
 
 def _answer_questions(arguments: Sequence[str]) -> None:

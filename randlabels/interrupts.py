@@ -87,9 +87,14 @@ def ending_after(epoch: int) -> AbstractContextManager[None]:
     return ending_with(_after(epoch))
 
 
-def interrupted_after(epoch: int) -> Interrupted:
-    """The exception for a run that has saved an epoch, since a signal has come."""
-    return Interrupted(_after(epoch), requested())
+def interrupted_after(epoch: int, code: int) -> Interrupted:
+    """The exception for a run that has saved an epoch, since a signal has come.
+
+    Args:
+        epoch: that is saved.
+        code: with which the process exits, see `requested`; of another process, it may be.
+    """
+    return Interrupted(_after(epoch), code)
 
 
 def _after(epoch: int) -> str:

@@ -21,6 +21,7 @@ _LOG = flags.DEFINE_enum(
 _SHARD = flags.DEFINE_string(
     "shard", "", "Part of the networks to train alone, such as 3/8; randlabels merge joins them."
 )
+frontdoor.define_distributed()
 flags.mark_flag_as_required("config")
 frontdoor.must_be_given("workdir")
 
@@ -28,6 +29,7 @@ frontdoor.must_be_given("workdir")
 def main() -> None:
     """Train the run that the flags describe."""
     # Imported late, so that a wrong flag is answered at once.
+    from randlabels import hosts
     from randlabels.states import summary
     from randlabels.training.loop import train
     from randlabels.training.shards import part_of
@@ -36,7 +38,8 @@ def main() -> None:
     if _SHARD.value:
         config, workdir = part_of(config, workdir, _SHARD.value)
     run = train(config, workdir, _LOG.value)
-    print(f"Trained: {workdir} ({summary(run.networks)})")
+    if hosts.is_first():
+        print(f"Trained: {workdir} ({summary(run.networks)})")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from randlabels import proofs, records
+from randlabels import hosts, proofs, records
 from randlabels.disk import sentence_about
 from randlabels.errors import InputError
 from randlabels.folders import check_folder
@@ -244,7 +244,9 @@ def read_state(checkpoint: Path, prefix: str = "") -> dict[str, Any]:
     path = checkpoint.resolve()
     try:
         # Orbax warns that shardings are not given; NumPy arrays have none.
-        with _quiet_orbax(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+        alone = hosts.orbax_options()
+        handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+        with _quiet_orbax(), ocp.Checkpointer(handler, multiprocessing_options=alone) as reader:
             tree = reader.metadata(path / "state").item_metadata.tree
             names = _leaf_names(tree)
             wanted = jax.tree.map(

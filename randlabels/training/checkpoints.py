@@ -18,7 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
-from randlabels import disk, proofs, runs
+from randlabels import disk, hosts, proofs, runs
 from randlabels.errors import InputError
 
 _LONGEST = 45.0  # seconds for writing a checkpoint, and
@@ -117,8 +117,12 @@ def open_manager(workdir: Path, kept_steps: Sequence[int]) -> Iterator[Writer]:
     keep = policies.AnyPreservationPolicy([policies.CustomSteps(kept_steps), policies.LatestN(n=2)])
     disk.remove_temporaries(folder)
     options = ocp.CheckpointManagerOptions(
-        preservation_policy=keep, create=True, enable_async_checkpointing=False
+        preservation_policy=keep,
+        create=not hosts.several(),  # Orbax refuses to where other processes are left out
+        enable_async_checkpointing=False,
+        multiprocessing_options=hosts.orbax_options(),
     )
+    folder.mkdir(parents=True, exist_ok=True)
     with _no_reports():
         writer = Writer(ocp.CheckpointManager(folder, options=options), folder)
         try:

@@ -11,6 +11,7 @@ rounding, on any grid, and so are those of a run that continues on another one.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from randlabels import hosts
 from randlabels.errors import InputError
 
 AXIS = "devices"
@@ -51,6 +53,12 @@ class Layout:
     def rows(self) -> int:
         """Parts of the population."""
         return len(self.devices) // self.parts
+
+    @property
+    def own(self) -> list[int]:
+        """The positions of this process's devices in the grid; of each process equally many."""
+        process = jax.process_index()
+        return [k for k, device in enumerate(self.devices) if device.process_index == process]
 
     @property
     def per_device(self) -> int:
@@ -126,15 +134,24 @@ class Layout:
         return self._put(of_parts.reshape(-1, *of_parts.shape[2:]), lambda x: x)
 
     def gather(self, tree: Any) -> Any:
-        """Fetch device arrays [device, network on it, ...] as host arrays [network, ...]."""
+        """Fetch device arrays [device, network on it, ...] as host arrays [network, ...].
+
+        All processes get those of all, so that all have to call it.
+        """
+        # The networks of a row are on all of its devices, which may belong to several processes.
+        held = len(self.own)
+        ours = self.parts if held % self.parts == 0 else held if self.parts % held == 0 else 1
 
         def fetch(x: jax.Array) -> np.ndarray:
             shards = sorted(x.addressable_shards, key=lambda shard: shard.index[0].start or 0)
-            rows = [np.asarray(shard.data)[0] for shard in shards[:: self.parts]]
-            whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
-            return whole[: self.networks]
+            rows = [np.asarray(shard.data)[0] for shard in shards[::ours]]
+            return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
-        return jax.tree.map(fetch, tree)
+        def whole(found: np.ndarray) -> np.ndarray:
+            rows = found.reshape(-1, *found.shape[2:])[:: self.parts // ours]
+            return rows.reshape(-1, *rows.shape[2:])[: self.networks]
+
+        return jax.tree.map(whole, hosts.joined(jax.tree.map(fetch, tree)))
 
     def _filled(self, x: np.ndarray) -> np.ndarray:
         """[network, ...] as [row, network of it, ...], filled up with copies of the last one."""
@@ -147,9 +164,15 @@ class Layout:
         return np.repeat(self._filled(x), self.parts, axis=0) if self.parts > 1 else self._filled(x)
 
     def _put(self, tree: Any, arrange: Callable[[np.ndarray], np.ndarray]) -> Any:
-        mesh = jax.sharding.Mesh(np.array(self.devices), (AXIS,))
+        own = self.own
+        mesh = jax.sharding.Mesh(np.array([self.devices[k] for k in own]), (AXIS,))
         sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
-        return jax.tree.map(lambda x: jax.device_put(arrange(np.asarray(x)), sharding), tree)
+
+        def put(x: Any) -> jax.Array:
+            whole = arrange(np.asarray(x))
+            return jax.device_put(whole if len(own) == len(whole) else whole[own], sharding)
+
+        return jax.tree.map(put, tree)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +209,8 @@ def choose_layout(
             devices), both, or `auto`, whatever of these is best.
         num_networks: of the population.
         batch_size: of all devices together.
-        devices: that there are; some are left out where they save nothing.
+        devices: that there are, of all processes; some are left out where they save nothing, of
+            each process equally many.
         splits: what the model allows. Otherwise results would depend on the devices.
 
     Raises:
@@ -195,13 +219,14 @@ def choose_layout(
     count, on_cpu = len(devices), devices[0].platform == "cpu"
     if mode == "both" or (mode == "batch" and count > 1):
         _check_splits(mode, num_networks, batch_size, count, splits)
+    processes = sorted({device.process_index for device in devices})
     least = _LEAST_EXAMPLES if mode == "auto" and on_cpu else 1
     grids = [
         grid
         for parts in range(1, count + 1)
         if batch_size % parts == 0 and (parts == 1 or batch_size // parts >= least)
-        for grid in [(_rows(num_networks, count // parts), parts)]
-        if _allowed(mode, *grid, count, splits)
+        for grid in [(_rows(num_networks, count // parts, parts, len(processes)), parts)]
+        if math.prod(grid) <= count and _allowed(mode, *grid, count, splits)
     ]
     fixed = splits.fixed_on_cpu if on_cpu else _FIXED
 
@@ -210,12 +235,19 @@ def choose_layout(
         return math.ceil(num_networks / rows) * (fixed + (1 - fixed) / parts), parts
 
     rows, parts = min(grids, key=cost)
-    return Layout(devices[: rows * parts], num_networks, parts)
+    held = rows * parts // len(processes)
+    used = [[d for d in devices if d.process_index == process][:held] for process in processes]
+    return Layout(tuple(itertools.chain.from_iterable(used)), num_networks, parts)
 
 
-def _rows(num_networks: int, most: int) -> int:
-    """The fewest rows that hold no more networks each than `most` rows would."""
-    return math.ceil(num_networks / math.ceil(num_networks / most))
+def _rows(num_networks: int, most: int, parts: int, processes: int) -> int:
+    """The fewest rows that hold no more networks each than `most` rows would.
+
+    So many more that all processes hold equally many devices of the grid: some have nothing to do.
+    """
+    fewest = math.ceil(num_networks / math.ceil(num_networks / most))
+    step = processes // math.gcd(parts, processes)
+    return math.ceil(fewest / step) * step
 
 
 def _allowed(mode: str, rows: int, parts: int, count: int, splits: Splits) -> bool:

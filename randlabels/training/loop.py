@@ -6,11 +6,8 @@ where the checkpoint left off.
 """
 
 import contextlib
-import dataclasses
-import functools
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, interrupts, owner, progress, proofs, records, runs, states
+from randlabels import disk, hosts, interrupts, owner, progress, proofs, records, runs, states
 from randlabels.analysis.layer_inputs import check_model
 from randlabels.backend import check_backend, say_machine
 from randlabels.data import splits
@@ -32,6 +29,7 @@ from randlabels.training.check import check
 from randlabels.training.evaluate import make_evaluator
 from randlabels.training.losses import LOSSES
 from randlabels.training.population import hyperparameters
+from randlabels.training.saving import kept_steps, saving
 from randlabels.training.setup import Setup, prepare
 from randlabels.training.step import make_train_epoch
 
@@ -62,32 +60,51 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     directory = Path(directory)
     check_folder("workdir", directory)
     check_can_hold_checkpoints(directory)
-    finished = not disk.writable(directory) and _is_finished(config, directory)
+    finished = hosts.from_first(
+        lambda: not disk.writable(directory) and _is_finished(config, directory)
+    )
     if not finished:
-        with owner.owned(directory):
-            workdir.claim(directory, config)
-            disk.remove_temporaries(directory)
-            finished = _is_finished(config, directory)
+        with _owned(directory):
+            finished = hosts.from_first(lambda: _claimed_and_finished(config, directory))
             if not finished:
                 _train(config, directory, log)
     if finished:
         _check_own_model(directory)
-    run = runs.load_run(directory)
+    run = hosts.from_first(lambda: runs.load_run(directory))
     if not config.population.shard:  # a part may be lost where the whole is not
         states.refuse_if_all_lost(directory, run.networks)
     return run
 
 
+@contextlib.contextmanager
+def _owned(directory: Path) -> Iterator[None]:
+    """Own a workdir, in process 0; the others wait until it does.
+
+    Raises:
+        InputError: in all processes, as `owner.owned` in process 0.
+    """
+    with contextlib.ExitStack() as until_done:
+        hosts.from_first(lambda: until_done.enter_context(owner.owned(directory)))
+        yield
+
+
+def _claimed_and_finished(config: ConfigDict, directory: Path) -> bool:
+    """Make sure that a workdir is of a config; returns whether its run has come to its end."""
+    workdir.claim(directory, config)
+    disk.remove_temporaries(directory)
+    return _is_finished(config, directory)
+
+
 def _check_own_model(directory: Path) -> None:
     """Make sure that a model of the user's own is what it was, as far as that needs no data."""
     with contextlib.suppress(DataError):
-        check_model(runs.load_run(directory))
+        hosts.from_first(lambda: check_model(runs.load_run(directory)))
 
 
 def _is_finished(config: ConfigDict, directory: Path) -> bool:
     size = config.data[f"{config.train.task}_size"]
     per_epoch = size // config.train.batch_size
-    finished = mending.is_finished(directory, config, _kept(config, per_epoch), per_epoch)
+    finished = mending.is_finished(directory, config, kept_steps(config, per_epoch), per_epoch)
     if finished:
         progress.say(f"{directory} is finished already.")
     return finished
@@ -95,7 +112,10 @@ def _is_finished(config: ConfigDict, directory: Path) -> bool:
 
 def _train(config: ConfigDict, directory: Path, log: str) -> None:
     identity = proofs.digest_of(config.to_dict())
-    mark = functools.partial(workdir.write_status, directory, config_digest=identity)
+
+    def mark(state: str, **details: Any) -> None:
+        if hosts.is_first():
+            workdir.write_status(directory, state, config_digest=identity, **details)
 
     def mark_interrupted() -> None:
         if (directory / "status.json").exists():
@@ -104,14 +124,14 @@ def _train(config: ConfigDict, directory: Path, log: str) -> None:
     with interrupts.ending_with(interrupts.AT_ONCE, mark_interrupted):
         try:
             setup = prepare(config)
-            say_machine(directory.name, str(setup.memory))
-            _check_space(setup, directory)
-            found = agreed(setup, directory)
-            workdir.write_config(directory, config)
+            if hosts.is_first():
+                say_machine(directory.name, str(setup.memory))
+            found = hosts.from_first(lambda: _begin(setup, directory))
             mark("running")
             with _failure_noted(directory, mark):
                 table, saved = setup.table, records.plain(config.to_dict())
-                with writers.opened(log, directory, saved, table) as write:
+                kind = log if hosts.is_first() else "none"
+                with writers.opened(kind, directory, saved, table) as write:
                     run_epochs(setup, directory, found, write)
         except KeyboardInterrupt:
             mark_interrupted()
@@ -121,6 +141,14 @@ def _train(config: ConfigDict, directory: Path, log: str) -> None:
     said = f"Interrupted after the last epoch; {directory} is {state}, "
     with interrupts.ending_with(f"{said}and the same command continues what follows."):
         interrupts.raise_if_requested()
+
+
+def _begin(setup: Setup, directory: Path) -> mending.Agreed:
+    """From where a run goes on; writes config.json."""
+    _check_space(setup, directory)
+    found = agreed(setup, directory)
+    workdir.write_config(directory, setup.config)
+    return found
 
 
 @contextlib.contextmanager
@@ -141,18 +169,13 @@ def _check_space(setup: Setup, directory: Path) -> None:
     disk.check_space(directory, checkpoints.size_of(setup.state), count)
 
 
-def _kept(config: ConfigDict, per_epoch: int) -> list[int]:
-    """The steps whose checkpoints are kept, the last at the end."""
-    return [epoch * per_epoch for epoch in (*config.train.checkpoint_epochs, config.train.epochs)]
-
-
 def agreed(setup: Setup, directory: Path) -> mending.Agreed:
     """The newest point at which all files of a workdir agree; nothing is written.
 
     Raises:
         InputError: if what the run was trained on there is not what the setup has.
     """
-    kept = _kept(setup.config, setup.steps_per_epoch)
+    kept = kept_steps(setup.config, setup.steps_per_epoch)
     found = mending.agreed(directory, setup.config, kept, setup.steps_per_epoch)
     mending.check_resumable(directory, found, setup.identity, setup.table)
     return found
@@ -183,6 +206,7 @@ def run_epochs(
     train_epoch, evaluate = programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
     bar = progress.bar(
+        disable=not hosts.is_first(),
         total=settings.epochs,
         initial=max(first - 1, 0),
         unit="epoch",
@@ -190,10 +214,7 @@ def run_epochs(
     )
     with bar, contextlib.ExitStack() as until_saved:
         until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
-        kept = _kept(setup.config, per_epoch)
-        writer = until_saved.enter_context(checkpoints.open_manager(directory, kept))
-        of = mending.continued(found, setup.identity)
-        saver = _Saver(setup, journal, writer, of)
+        saver = until_saved.enter_context(saving(setup, directory, found, journal))
         for epoch in range(first, settings.epochs + 1):
             metrics: dict[str, Any] = {}
             if epoch > 0:
@@ -204,55 +225,15 @@ def run_epochs(
                 until_saved.enter_context(interrupts.finishing())
             if epoch in evaluated:
                 record = {"epoch": epoch, "step": epoch * per_epoch, **metrics}
-                journal.append(record)
+                if journal:
+                    journal.append(record)
                 write(record)
                 _show(bar, metrics)
                 _note(setup, directory, watch.see(record), epoch)
             if epoch == settings.epochs:
                 _note(setup, directory, watch.finish(), epoch)
             saver.after(epoch, state)
-        writer.wait()
-
-
-class _Saver:
-    """Saves a checkpoint where one is kept, where it is time for one, and where a signal came."""
-
-    def __init__(
-        self,
-        setup: Setup,
-        journal: proofs.Journal,
-        writer: checkpoints.Writer,
-        of: Mapping[str, Any],
-    ) -> None:
-        self._setup, self._journal, self._writer, self._of = setup, journal, writer, of
-        self._kept = _kept(setup.config, setup.steps_per_epoch)
-        self._saved_at = time.monotonic()
-
-    def after(self, epoch: int, state: Tree) -> None:
-        """Save the state after an epoch if it is due.
-
-        Raises:
-            Interrupted: if a signal has come; what was trained is on disk then.
-        """
-        setup, step = self._setup, epoch * self._setup.steps_per_epoch
-        due = time.monotonic() - self._saved_at >= setup.config.train.resume_seconds
-        stop = interrupts.requested()
-        if step in self._kept or due or stop:
-            evidence = self._evidence()
-            checkpoints.save(self._writer, step, epoch, setup.layout.gather(state), evidence)
-            self._saved_at = time.monotonic()
-        if stop and epoch < setup.config.train.epochs:
-            self._writer.wait()
-            raise interrupts.interrupted_after(epoch)
-
-    def _evidence(self) -> dict[str, Any]:
-        """What a checkpoint knows of the records."""
-        return {
-            "config": self._setup.config.to_dict(),
-            "networks": [dataclasses.asdict(row) for row in self._setup.table],
-            "of": self._of,
-            "metrics": self._journal.extent,
-        }
+        saver.wait()
 
 
 def programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
@@ -285,20 +266,30 @@ def _chance(setup: Setup) -> states.Chance:
 
 def _resume(
     setup: Setup, directory: Path, found: mending.Agreed, watch: states.Watch
-) -> tuple[int, Tree, proofs.Journal]:
-    """(next epoch, state, metrics.jsonl) after the newest point at which all files agree."""
-    mending.adopt(directory, found, setup.table)
-    state = setup.state
-    if found.step >= 0:
-        state = checkpoints.restore(directory, found.step, setup.state)
+) -> tuple[int, Tree, proofs.Journal | None]:
+    """(next epoch, state, metrics.jsonl) after the newest point at which all files agree.
+
+    The state is that of all networks; metrics.jsonl is process 0's alone.
+    """
+
+    def adopted() -> tuple[list[Network], Tree]:
+        mending.adopt(directory, found, setup.table)
+        if found.step < 0:
+            return setup.table, setup.state
         progress.say(f"Continuing {directory} after epoch {found.epoch}.")
+        return setup.table, checkpoints.restore(directory, found.step, setup.state)
+
+    table, state = hosts.from_first(adopted)
+    setup.table[:] = table
     for line in found.metrics.splitlines():
         watch.see(json.loads(line))
     if found.epoch == setup.config.train.epochs:  # no evaluation will follow
         watch.finish()
-    # Before metrics.jsonl: without the evaluations that changed it, a reader would refuse it.
-    workdir.write_table(directory, setup.table)
-    journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
+    journal = None
+    if hosts.is_first():
+        # Before metrics.jsonl: without the evaluations that changed it, a reader would refuse it.
+        workdir.write_table(directory, setup.table)
+        journal = proofs.Journal(directory / "metrics.jsonl", found.metrics)
     return found.epoch + 1, state, journal
 
 
@@ -319,7 +310,7 @@ def _batches(setup: Setup, epoch: int) -> Tree:
 
 def _note(setup: Setup, directory: Path, changed: Sequence[Network], epoch: int) -> None:
     """Write the table if states have changed, and say which networks are lost since."""
-    if not changed:
+    if not changed or not hosts.is_first():
         return
     workdir.write_table(directory, setup.table)
     for state, meaning in (("diverged", "diverged"), ("dead", "died: a layer has no live unit")):

@@ -147,7 +147,7 @@ def plan_memory(
         step=step,
         at_once=layout.per_device if turn == "vmap" else 1,
         on_device=layout.per_device,
-        devices=len(layout.devices),
+        devices=len(layout.own),
         parts=layout.parts,
         shared=layout.devices[0].platform == "cpu",
         kept=min(
@@ -165,7 +165,7 @@ def check_memory(plan: Plan, config: ConfigDict, layout: Layout) -> None:
     """
     _check(plan, config, "host", available_memory(), "of memory")
     if not plan.shared:
-        for device in layout.devices:
+        for device in (layout.devices[k] for k in layout.own):
             free = _free_on(device)
             _check(plan, config, "device", free, f"on {device.device_kind}")
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from randlabels import hosts, proofs
 from randlabels.analysis.layers import LayerInputs
 from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
@@ -99,19 +100,29 @@ class Setup:
 def prepare(config: ConfigDict) -> Setup:
     """Load the data and the earlier run, and build the population, before anything is written.
 
+    Each process loads the data for itself; the earlier run is read by the first.
+
     Raises:
         InputError: if the data or the earlier run cannot be used, or memory does not suffice.
     """
-    earlier = open_earlier_run(config)
-    table = network_table(config, earlier.healthy_networks if earlier else ())
+    earlier: EarlierRun | None = None
+
+    def read_table() -> list[Network]:
+        nonlocal earlier
+        earlier = open_earlier_run(config)
+        return network_table(config, earlier.healthy_networks if earlier else ())
+
+    table = hosts.from_first(read_table)
     extent = measure(config)
     layout = _layout(config, len(table), extent.shape)
     model = build(config, layout.axis_name, layout.groups)
     vectorize = choose_vectorize(config.population.vectorize, facts_of(model).in_turn, layout)
     memory = plan(config, len(table), layout, vectorize, extent)
     task = load_task(config, table)
+    if hosts.several():
+        hosts.check_same(f"the data of {config.data.name}", proofs.digest_of(task.sketches))
     # Not the model of the devices, whose axis is known to compiled programs alone.
-    variables = _start(config, table, build(config), task, earlier)
+    variables = hosts.from_first(lambda: _start(config, table, build(config), task, earlier))
     steps_per_epoch = len(task.images) // config.train.batch_size
     total_steps = steps_per_epoch * config.train.epochs
     return Setup(
@@ -142,12 +153,12 @@ def measure(config: ConfigDict) -> sources.Extent:
 
 
 def _layout(config: ConfigDict, num_networks: int, shape: tuple[int, ...]) -> Layout:
-    """Where networks and batches of inputs [*shape] go, among the devices of this process."""
+    """Where networks and batches of inputs [*shape] go, among the devices of all processes."""
     return choose_layout(
         config.population.devices,
         num_networks,
         config.train.batch_size,
-        tuple(jax.local_devices()),
+        tuple(jax.devices()),
         how_it_splits(config, shape),
     )
 

@@ -11,8 +11,8 @@ from randlabels.training.devices import Splits, choose_layout
 class Device:
     """All that a layout asks of a device when it is chosen."""
 
-    def __init__(self, platform):
-        self.platform = platform
+    def __init__(self, platform, process_index=0):
+        self.platform, self.process_index = platform, process_index
 
 
 GPUS = (Device("gpu"),) * 8

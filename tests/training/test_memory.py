@@ -112,7 +112,7 @@ def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkey
     monkeypatch.setattr(memory, "available_memory", lambda: room)
     if apart == 1:  # one device
         devices = jax.local_devices()[:1]
-        monkeypatch.setattr(jax, "local_devices", lambda: devices)
+        monkeypatch.setattr(jax, "devices", lambda: devices)
     config.population.seeds = 500
     said = refused(config, tmp_path, "networks fit: set config.population.seeds to")
     networks, seeds = map(int, re.search(r"; (\d+) networks fit: .* to (\d+)\.", said).groups())
@@ -120,7 +120,7 @@ def test_the_largest_population_that_fits_is_named(tiny_config, tmp_path, monkey
     assert 0 < seeds < 500
     for count, fits in ((seeds, True), (seeds + apart, False)):
         config.population.seeds = count
-        layout = setup.choose_layout("auto", 2 * count, 16, tuple(jax.local_devices()))
+        layout = setup.choose_layout("auto", 2 * count, 16, tuple(jax.devices()))
         vectorize = setup.choose_vectorize("auto", False, layout)
         extent = setup.measure(config)
         if fits:
@@ -171,7 +171,7 @@ def test_what_no_memory_holds_is_refused_at_once(
 
 def test_devices_of_their_own_are_asked(tiny_config, monkeypatch):
     class Device:
-        platform, device_kind = "gpu", "a small GPU"
+        platform, device_kind, process_index = "gpu", "a small GPU", 0
 
         def memory_stats(self):
             return {"bytes_limit": 10**5, "bytes_in_use": 1000}
