@@ -39,8 +39,9 @@ def machine() -> str:
     """What JAX runs on, in a few words: "1 x cpu (2 cores)", "8 x TPU v4 (96 cores)"."""
     import jax
 
-    devices = jax.local_devices()
-    return f"{len(devices)} x {devices[0].device_kind} ({os.cpu_count()} cores)"
+    devices, others = jax.local_devices(), jax.process_count()
+    each = f", each of {others} processes" if others > 1 else ""
+    return f"{len(devices)} x {devices[0].device_kind} ({os.cpu_count()} cores{each})"
 
 
 def say_machine(begun: str, plan: str = "") -> None:

@@ -15,7 +15,13 @@ _SHOWN = 80  # characters of a value in a sentence
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message says what is wrong and what to do."""
+    """What the user gave cannot be used; the message says what is wrong and what to do.
+
+    Attributes:
+        of_all: whether all processes of a run raise it, where there are several.
+    """
+
+    of_all = False
 
 
 class AllLostError(RuntimeError):

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from randlabels import compiled, help_text, interrupts, progress
+from randlabels import compiled, help_text, interrupts, progress, watched
 from randlabels.backend import check_backend
 from randlabels.errors import AllLostError, InputError, cut, shown
 
@@ -66,6 +66,7 @@ def define_distributed() -> None:
         "Use the devices of several processes, in each of which the command is given: auto on a "
         "TPU slice or under SLURM, else ADDRESS:PORT,COUNT,INDEX (of process 0; how many; which).",
     )
+    flags.DEFINE_integer("wait", 300, "Seconds in which the other processes have to come.", 1)
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -113,15 +114,29 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _joined(distributed: str) -> Iterator[None]:
-    """With the other processes of the run, if there are any."""
-    if not distributed:
+def _joined(where: str) -> Iterator[None]:
+    """With the other processes of the run, if there are any; in a process that is watched."""
+    if not where:
         yield
         return
     from randlabels import hosts
 
-    hosts.join(distributed)
-    yield
+    hosts.check(where)
+    if not watched.is_watched():
+        watched.watch()
+    watched.end_with_watcher()
+    hosts.join(where, flags.FLAGS.wait)
+    try:
+        yield
+    except Exception as error:
+        if hosts.came_of_others(error):
+            interrupts.leave(watched.GONE, watched.ALONE)
+        if hosts.is_of_all(error):
+            hosts.leave()
+        raise
+    except interrupts.Interrupted:  # all of them end after the same epoch
+        hosts.leave()
+        raise
     hosts.leave()
 
 

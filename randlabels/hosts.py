@@ -16,15 +16,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from randlabels.errors import InputError, shown
+from randlabels.errors import AllLostError, InputError, shown
 
 Tree = Any
 T = TypeVar("T")
 
 AUTO = "auto"
 _FORM = re.compile(r"([^,\s]+:\d{1,5}),([1-9]\d{0,4}),(\d{1,5})")
+_GONE = ("Gloo", "closed by peer", "UNAVAILABLE", "coordination service", "heartbeat")
 _HEARTBEAT = 15  # seconds after which a process that is not heard from is given up
-_COMING = 300  # seconds for all processes to come
 _LEAVING = 10  # seconds for all of them to leave
 
 
@@ -49,13 +49,16 @@ def _parsed(where: str) -> tuple[str, int, int]:
     return found[1], int(found[2]), int(found[3])
 
 
-def join(where: str) -> None:
+def join(where: str, wait: int = 300) -> None:
     """Wait for the other processes of a run; before anything else is done with JAX.
+
+    One that does not come in time ends this one, by SIGABRT.
 
     Args:
         where: "" for no others; "auto" where JAX finds its cluster by itself (a TPU slice, SLURM,
             Open MPI, Kubernetes); else the address of process 0, their number, and that of this
             one, "10.0.0.1:8476,2,0".
+        wait: seconds in which they have to come.
 
     Raises:
         InputError: if it is none of these, or there is no cluster to be found.
@@ -70,7 +73,7 @@ def join(where: str) -> None:
             address,
             count,
             index,
-            initialization_timeout=_COMING,
+            initialization_timeout=wait,
             heartbeat_timeout_seconds=_HEARTBEAT,
             shutdown_timeout_seconds=_LEAVING,
         )
@@ -107,6 +110,7 @@ def from_first(make: Callable[[], T]) -> T:
             made = False, error
     fine, value = pickle.loads(_broadcast(pickle.dumps(made)))
     if not fine:
+        value.of_all = True
         raise value
     return made[1] if is_first() else value
 
@@ -153,7 +157,23 @@ def check_same(what: str, digest: str) -> None:
     """
     differs = from_first(lambda: digest) != digest
     if largest(differs)[0]:
-        raise InputError(f"{what} differ between the processes; give all of them the same.")
+        error = InputError(f"{what} differ between the processes; give all of them the same.")
+        error.of_all = True
+        raise error
+
+
+def is_of_all(error: Exception) -> bool:
+    """Whether all processes end with this error, so that each can wait for the others to leave."""
+    return isinstance(error, AllLostError) or (isinstance(error, InputError) and error.of_all)
+
+
+def came_of_others(error: BaseException) -> bool:
+    """Whether an error says that another process is gone."""
+    if not several():
+        return False
+    return isinstance(error, jax.errors.JaxRuntimeError) and any(
+        word in str(error) for word in _GONE
+    )
 
 
 def orbax_options() -> ocp.options.MultiprocessingOptions:

@@ -56,6 +56,8 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     """
     check_backend()
     config = check(config)
+    if hosts.several():
+        hosts.check_same("the configs", proofs.digest_of(config.to_dict()))
     writers.check_writer(log)
     directory = Path(directory)
     check_folder("workdir", directory)

@@ -114,7 +114,7 @@ def write_status(workdir: Path, state: str, **details: Any) -> None:
         "started": now if state == "running" else _started(workdir) or now,
         "updated": now,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "devices": [f"{d.platform} {d.device_kind}" for d in jax.local_devices()],
+        "devices": [f"{d.platform} {d.device_kind}" for d in jax.devices()],
         "cpus": os.cpu_count(),
         "git_revision": git_revision(),
         **details,
