@@ -43,15 +43,6 @@ class AtRates:
         """{arm: its curves at its best rate}."""
         return {arm: rates[self.best[arm]] for arm, rates in self.curves.items()}
 
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one rate."""
-        return any(len(rates) > 1 for rates in self.curves.values())
-
-    def of(self, rates: str) -> dict[str, Curves]:
-        """{arm: its curves} at BEST or COMMON."""
-        return self.at_best if rates == BEST else self.at_common
-
     def gain(self, arm: str, rates: str = BEST) -> np.ndarray:
         """Mean train accuracy of an arm over all steps above scratch, [seed].
 
@@ -59,7 +50,7 @@ class AtRates:
             arm: which one.
             rates: COMMON or BEST, which each of the two then has for itself.
         """
-        arms = self.of(rates)
+        arms = self.at_best if rates == BEST else self.at_common
         return arms[arm].gain_over(arms[SCRATCH])
 
 
