@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes .venv in the repository root and installs the package there.
 # Usage: setup "" or setup "test"; PYTHON names the interpreter (3.11 or newer), and
 # RANDLABELS_ACCELERATOR (cpu, cuda or tpu) what jax is installed for, if not what is found.
