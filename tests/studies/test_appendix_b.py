@@ -9,8 +9,9 @@ from planted import SEED_FACTORS, planted_rates
 from randlabels.studies.declare import Results
 from randlabels.studies.families.whole_networks import ARMS, TASKS
 from randlabels.studies.paper import appendix_b
-from randlabels.studies.paper.appendix_b import MODELS, RATES, STUDY
+from randlabels.studies.paper.appendix_b import MODELS, STUDY
 
+RATES = (0.003, 0.01, 0.03)
 STARTS = {arm: {"arm": arm} for arm in ARMS}
 BEST = dict(zip(ARMS, RATES, strict=True))  # pretrained has the common one
 
