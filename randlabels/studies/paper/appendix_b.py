@@ -26,8 +26,8 @@ RATES = {"resnet18": (0.01, 0.03), "wide_resnet": (0.01, 0.03, 0.1)}
 _CASES = {f"{model}_{task}": (model, task) for model in MODELS for task in TASKS}
 _SUFFIXES = {BEST: "", COMMON: "_common"}  # of claims, after stage and arm
 
-# As `python -m benchmarks.best_rates` shows them with rates from .003 to .1, and for the wide network
-# to .3; neither end is the best of any.
+# As `python -m benchmarks.best_rates` shows them with rates from .003 to .1, and for the wide
+# network to .3; neither end is the best of any.
 _BEST = {
     "resnet18": {"scratch": 0.03, "pretrained": 0.01, "pretrained_unscaled": 0.03},
     "wide_resnet": {"scratch": 0.1, "pretrained": 0.03, "pretrained_unscaled": 0.03},
