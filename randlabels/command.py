@@ -1,6 +1,7 @@
 """The console command: `randlabels train`, `analyze`, `reproduce`, `prepare`, `merge`, ..., `list`.
 
 randlabels train --config=base --workdir=runs/base
+randlabels merge --workdir=runs/base
 randlabels analyze --workdir=runs/base
 randlabels reproduce --study=quickstart --workdir=runs/quickstart
 randlabels prepare --name=photos --source=photos --size=32 --data_dir=datasets

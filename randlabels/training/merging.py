@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from randlabels import disk, owner, progress, proofs, records, runs, states
 from randlabels.data.sketch import agree, sketch
 from randlabels.errors import InputError
-from randlabels.folders import check_can_hold_checkpoints
+from randlabels.folders import check_can_hold_checkpoints, check_folder
 from randlabels.networks import Network
 from randlabels.saved_config import differences_of_saved, open_config
 from randlabels.training import checkpoints, shards
@@ -43,6 +43,7 @@ def merge(directory: str | Path) -> runs.Run:
         AllLostError: if all networks diverged or died; the workdir is written all the same.
     """
     directory = Path(directory)
+    check_folder("workdir", directory)
     check_can_hold_checkpoints(directory)
     parts = _finished_parts(directory)
     config = _common_config(parts)

@@ -32,6 +32,8 @@ def alignment(alignment_record):
         "num_filters": 8,
         "eigenvalues": np.array([3.0, 2.0, 1.0]),
         "kernel_norm": 1.5,
+        "input_share": 0.75,
+        "filter_share": 0.5,
         "tau": np.array([0.1, np.nan, 0.3]),
         "filter_eigenvalues": np.ones(3),
         "subspace_overlap": SubspaceOverlap((1, 2), (0.5, 1.0), (1 / 3, 2 / 3)),

@@ -52,6 +52,7 @@ def test_masks_are_those_of_examples_whatever_the_batch(tiny_config):
     assert np.abs(np.diff(outputs([3, 9], rows=(0, 0)), axis=0)).max() > 0.01
 
 
+@pytest.mark.slow
 def test_devices_change_results_by_rounding_alone(tiny_config, run_population):
     """Three networks on one device, one on each of three, and batches split over eight."""
     config = tiny_config(DROPPING | {"population.seeds": 3, "data.upstream_size": 80})
@@ -65,6 +66,7 @@ def train(setup, directory):
     loop.run_epochs(setup, directory, loop.agreed(setup, directory))
 
 
+@pytest.mark.slow
 def test_a_run_continues_on_another_number_of_devices(tiny_config, tmp_path, monkeypatch):
     changes = DROPPING | {"population.seeds": 3, "train.epochs": 3, "train.resume_seconds": 0.0}
     setup = prepare(check(tiny_config(changes)))

@@ -144,6 +144,7 @@ def test_unshared_batches_and_augmentation_change_the_result(tiny_config, run_po
     assert np.abs(kernel({"data.augment": "crop_flip"}) - plain).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_batch_norm_sees_the_whole_batch_of_its_network(tiny_config, run_population):
     """Not half of it, nor what the other pair of devices sees, which has another network."""
     config = tiny_config(

@@ -84,7 +84,7 @@ def test_a_merged_run_is_like_any_other(trained, parts, capsys):
     assert "merged already" in capsys.readouterr().err
     train(trained[1], parts)  # finds that it is finished
     assert "finished already" in capsys.readouterr().err
-    assert len(analyze(parts, random_bases=3).networks) == 6
+    assert len(analyze(parts, random_bases=3, leading=4).networks) == 6
 
 
 def test_parts_have_nearly_equally_many_networks():
@@ -201,6 +201,8 @@ def test_what_a_killed_merging_left_is_replaced(trained, parts):
 def test_without_parts_it_is_said(tmp_path):
     with pytest.raises(InputError, match=r"there are no parts in .*base\.shards; train them"):
         merge(tmp_path / "base")
+    with pytest.raises(InputError, match="is an address; give a folder of this machine"):
+        merge("gs://bucket/base")
     assert left_in(tmp_path) == []
 
 
