@@ -43,7 +43,7 @@ def planted_rates(starts, best, rates, gains):
     """A run that sweeps the learning rate; a start at another than its best is .05 behind that.
 
     starts: {start: columns of the network table}; best: {start: rate}; gains: {start: gain at its
-    best rate, over scratch at the lowest}.
+    best rate, over nothing}; the common rate is the middle one.
     """
 
     def gain_of(columns):
@@ -54,7 +54,7 @@ def planted_rates(starts, best, rates, gains):
         {"layers": None, **of, "learning_rate": rate} for of in starts.values() for rate in rates
     ]
     rows = [{"arm": "aligned", **row} for row in rows]
-    return planted_run(rows, gain_of, of_scratch=gain_of, rate=rates[1])
+    return planted_run(rows, gain_of, of_scratch=gain_of, rate=rates[len(rates) // 2])
 
 
 def read_planted(study, runs):

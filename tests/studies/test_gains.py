@@ -78,7 +78,7 @@ def test_each_start_is_compared_at_its_best_rate(study, monkeypatch):
     rows = set_layers.rates_table(reading)
     used = {(row["arm"], row["learning rate"]): row["used as"] for row in rows}
     assert used["scratch", "0.001"] == "best"
-    assert used["scratch", "0.003"] == "common"
+    assert used["scratch", "0.01"] == "common"
 
 
 def test_figure_6_asks_for_the_gain_of_each_further_layer():

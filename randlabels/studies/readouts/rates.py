@@ -43,6 +43,15 @@ class AtRates:
         """{arm: its curves at its best rate}."""
         return {arm: rates[self.best[arm]] for arm, rates in self.curves.items()}
 
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one rate."""
+        return any(len(rates) > 1 for rates in self.curves.values())
+
+    def of(self, rates: str) -> dict[str, Curves]:
+        """{arm: its curves} at BEST or COMMON."""
+        return self.at_best if rates == BEST else self.at_common
+
     def gain(self, arm: str, rates: str = BEST) -> np.ndarray:
         """Mean train accuracy of an arm over all steps above scratch, [seed].
 
@@ -50,7 +59,7 @@ class AtRates:
             arm: which one.
             rates: COMMON or BEST, which each of the two then has for itself.
         """
-        arms = self.at_best if rates == BEST else self.at_common
+        arms = self.of(rates)
         return arms[arm].gain_over(arms[SCRATCH])
 
 
