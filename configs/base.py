@@ -42,6 +42,10 @@ FIELDS: dict[str, Field] = {
     "data.test_size": Field(500, low=0, high=_MAX_EXAMPLES),  # 0 is all of a stored test set
     # Pixels; 0 is the native size; stored images are averaged down by boxes.
     "data.image_size": Field(16, low=0, high=4096),
+    # Stored images of many sizes: pixels that the shorter side is resized to before a square of
+    # image_size is cut from the centre; 0 is none.
+    "data.short_side": Field(0, low=0, high=4096),
+    "data.stream": Field(False),  # stored images stay on disk and are read batch by batch
     # crop_flip: 4-pixel zero-padded random crop, horizontal flip.
     "data.augment": Field("none", choices=("none", "crop_flip")),
     "data.shuffle_pixels": Field(False),  # images: one random order of the pixels for all of them

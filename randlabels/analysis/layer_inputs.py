@@ -9,7 +9,7 @@ from absl import logging
 
 from randlabels.analysis.layers import Layer, LayerInputs
 from randlabels.analysis.records import Skipped
-from randlabels.data.sketch import agree, sketch
+from randlabels.data.sketch import agree, sketch, sketch_of_images
 from randlabels.data.sources import measure
 from randlabels.data.tasks import TaskData, open_task
 from randlabels.errors import InputError
@@ -46,11 +46,9 @@ def open_inputs(run: Run, task: str = "") -> LayerInputs:
 def _check_data(run: Run, task: str, data: TaskData) -> None:
     """Refuse data that are not those of the run, as far as its checkpoints know them."""
     own_task = task in ("", run.config["train"]["task"])
-    arrays = ({"images": data.images} if own_task else {}) | {
-        "test images": data.test_images,
-        "channel moments": np.stack([data.mean, data.std]),
-    }
-    ours = {name: sketch(array) for name, array in arrays.items()}
+    images = ({"images": data.images} if own_task else {}) | {"test images": data.test_images}
+    ours = {name: sketch_of_images(of) for name, of in images.items()}
+    ours["channel moments"] = sketch(np.stack([data.mean, data.std]))
     for known in _known(run, "data"):
         for name in ours:
             if name in known and not agree(known[name], ours[name]):

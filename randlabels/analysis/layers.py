@@ -17,6 +17,7 @@ import numpy as np
 
 from randlabels.analysis.find_layers import Layer, find_layers, inputs_of, survey
 from randlabels.data.standardise import standardise
+from randlabels.data.streamed import Images, in_batches
 from randlabels.eigen.patches import PatchStatistics
 from randlabels.errors import InputError
 from randlabels.models.facts import facts_of
@@ -31,13 +32,14 @@ class LayerInputs:
 
     Attributes:
         model: from `randlabels.models`, computing in float32.
-        images: uint8 [n, h, w, c], or floats that are used as they are, [n, ...].
+        images: uint8 [n, h, w, c], in memory or on disk, or floats that are used as they are,
+            [n, ...].
         mean: of each channel, by which uint8 images are standardised.
         std: likewise.
     """
 
     model: nn.Module
-    images: np.ndarray
+    images: Images
     mean: Any = 0.0
     std: Any = 1.0
 
@@ -78,8 +80,8 @@ class LayerInputs:
 
     def batches(self) -> Iterator[np.ndarray]:
         """All images as the networks see them, in batches [at most 64, ...]."""
-        for start in range(0, len(self.images), BATCH):
-            yield standardise(self.images[start : start + BATCH], self.mean, self.std)
+        for images in in_batches(self.images, BATCH):
+            yield standardise(images, self.mean, self.std)
 
     @functools.cached_property
     def of_data(self) -> PatchStatistics:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from randlabels.data.decoding import decode, test_split
+from randlabels.data.decoding import decode, framing_of, test_split
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_names, check_texts, source_of
 from randlabels.data.stored import prepare_command, quiet_absl
@@ -29,7 +29,7 @@ def check(folder: str) -> str:
     builder = _builder(directory)
     command = prepare_command(builder.name, str(directory.parents[1]))
     check_texts(directory, command)
-    arrays = decode(builder, command)
+    arrays = decode(builder, command, framing_of(builder, 0, 0))
     names = [str(name) for name in arrays["class_names"]]
     check_names(directory, "label", names, command)
     lines = []

@@ -86,13 +86,37 @@ def check_data(fields: Fields) -> dict[str, Reader]:
             raise InputError("config.data.test_size must be at least 1 for generated data.")
         if generator.vectors and fields["data.augment"] != "none":
             raise InputError(f"config.data.augment needs images, and {data} inputs are not images.")
+    else:
+        _check_stored(fields)
     some = dict.fromkeys(name for known in (None, *GENERATORS.values()) for name in _reads(known))
     read = _reads(generator)
     return {f"data.{name}": Reader(f"data set {data}", name in read) for name in some}
 
 
+def _check_stored(fields: Fields) -> None:
+    """How pictures become images of one size, and what those on disk cannot have."""
+    side, size = fields["data.short_side"], fields["data.image_size"]
+    if side and size > side:
+        raise InputError(
+            f"config.data.image_size is {size}, more than the {side} pixels of "
+            "config.data.short_side; the square is cut from an image of that short side."
+        )
+    if not fields["data.stream"]:
+        return
+    if fields["data.shuffle_pixels"]:
+        raise InputError(
+            "config.data.shuffle_pixels shuffles images in memory; leave it out, or set "
+            "config.data.stream to False."
+        )
+    if not fields["population.shared_batches"]:
+        raise InputError(
+            "config.data.stream reads one batch for all networks; set "
+            "config.population.shared_batches to True."
+        )
+
+
 def _reads(generator: Generator | None) -> tuple[str, ...]:
     """The fields of config.data that a data set reads and some other does not; None: stored."""
     if generator is None:
-        return ("data_dir", "image_size", "shuffle_pixels")
+        return ("data_dir", "image_size", "short_side", "shuffle_pixels", "stream")
     return generator.reads if generator.vectors else (*generator.reads, "shuffle_pixels")

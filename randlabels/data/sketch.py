@@ -9,10 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from randlabels.data.streamed import Images, StreamedImages
+
 _NUMBERS = 4
 _WITHIN = 1e-4  # of the size that the numbers have for values in random order
 _WITHIN_EXACT = 1e-8  # of labels, which nothing rounds
 _AT_ONCE = 4096  # rows
+_ON_DISK = 256  # images
+
+
+def sketch_of_images(images: Images) -> dict[str, Any]:
+    """`sketch`; of images on disk it is that of some, evenly spaced, and of their places."""
+    if not isinstance(images, StreamedImages):
+        return sketch(images)
+    some = np.linspace(0, len(images) - 1, min(_ON_DISK, len(images))).astype(int)
+    found = sketch(images[some]) | {"shape": list(images.shape)}
+    return found | {"places": sketch(images.positions)["weighted"]}
 
 
 def sketch(values: np.ndarray) -> dict[str, Any]:
@@ -50,6 +62,8 @@ def agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         return False
     if "weighted" not in one or "weighted" not in other:
         return True
+    if one.get("places") != other.get("places"):
+        return False
     return np.allclose(one["weighted"], other["weighted"], rtol=0, atol=one["within"])
 
 

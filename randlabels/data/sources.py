@@ -1,6 +1,7 @@
 """Every source of images behind one function: `load(data_config) -> Dataset`."""
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from absl import logging
 from randlabels.data.errors import DataError
 from randlabels.data.generators import Generator, generator_named
 from randlabels.data.splits import pixel_order, split_indices
+from randlabels.data.streamed import Images, StreamedImages, open_set, select
 from randlabels.errors import InputError, in_one_line
 from randlabels.import_path import is_import_path
 
@@ -20,6 +22,7 @@ FIRST_TEST_ID = 2**30
 # Images that a generator makes together, and bytes that it needs for each number of an input.
 CHUNK = 512
 _DRAWING = 32
+_INDEXED = 64  # bytes for each example whose image stays on disk: labels, ids, orders
 _TRIED = 32  # examples that are drawn twice, to see whether they hang on the seed alone
 
 # Sub-streams of the seed of a generated set.
@@ -28,7 +31,7 @@ _UPSTREAM, _DOWNSTREAM, _TEST = range(3)
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set in memory.
+    """One data set, in memory or (config.data.stream) on disk.
 
     Attributes:
       name: the source.
@@ -37,19 +40,29 @@ class Dataset:
       test_images: like train_images.
       test_labels: int32 [m].
       class_names: one name for each real class.
+      counts: of images on disk, how often their channels have each value, [c, 256]; else None.
     """
 
     name: str
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
     class_names: tuple[str, ...]
+    counts: np.ndarray | None = None
 
     @property
     def num_classes(self) -> int:
         """Number of real classes."""
         return len(self.class_names)
+
+    @functools.cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """`channel_statistics` of the training images."""
+        if isinstance(self.train_images, StreamedImages):
+            assert self.counts is not None
+            return _moments(self.counts)
+        return channel_statistics(self.train_images)
 
     @property
     def train_ids(self) -> np.ndarray:
@@ -121,11 +134,14 @@ def _measure_stored(data_config: Any, up: int, down: int, test: int) -> Extent:
     from randlabels.data import stored
 
     (height, width, channels), train, available = stored.measure(
-        data_config.name, data_config.data_dir
+        data_config.name, data_config.data_dir, data_config.short_side, data_config.image_size
     )
     native = height * width * channels
     size = data_config.image_size or width
     shape = (max(height * size // width, 1), size, channels)
+    if data_config.stream:
+        loading = _INDEXED * (train + available)
+        return Extent(shape, np.dtype(np.uint8), up, down, test or available, loading)
     # The sums of the boxes are four times as large as what they become, and twice at once.
     reduced = 0 if size == width else 9 * math.prod(shape) * train
     loading = native * (train + available) + reduced + native * (up + down)
@@ -149,6 +165,11 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for start in range(0, len(images), 4096):  # bincount makes an int64 copy of what it counts
         for channel, row in enumerate(counts):
             row += np.bincount(images[start : start + 4096, ..., channel].ravel(), minlength=256)
+    return _moments(counts)
+
+
+def _moments(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`channel_statistics` of images whose channels have the values 0 to 255 so often, [c, 256]."""
     values = np.arange(256) / 255
     weights = counts / counts.sum(axis=1, keepdims=True)
     mean = weights @ values
@@ -183,7 +204,8 @@ def load(data_config: Any) -> Dataset:
 def _shuffled(dataset: Dataset, seed: int) -> Dataset:
     """The data set with the pixels of every image in one other order."""
 
-    def shuffle(images: np.ndarray) -> np.ndarray:
+    def shuffle(images: Images) -> np.ndarray:
+        assert isinstance(images, np.ndarray)  # see `generators.check_data`
         num, height, width, channels = images.shape
         order = pixel_order(seed, height * width)
         return images.reshape(num, -1, channels)[:, order].reshape(images.shape)
@@ -291,29 +313,52 @@ def _check_drawn(
 def _load_stored(data_config: Any) -> Dataset:
     from randlabels.data import stored  # importing it is cheap, reading with it is not
 
-    data = stored.read(data_config.name, data_config.data_dir)
+    where = (data_config.name, data_config.data_dir)
+    side, size = data_config.short_side, data_config.image_size
+    boxes = 0 if side else size
+    if data_config.stream:
+        found = open_set(*where, side, size)
+        test_size = _checked_test_size(data_config, len(found.train_labels), len(found.test_labels))
+        return Dataset(
+            data_config.name,
+            found.train_images,
+            found.train_labels,
+            select(found.test_images, np.arange(test_size)),
+            found.test_labels[:test_size],
+            found.class_names,
+            found.counts,
+        )
+    data = stored.read(*where, side, size)
+    test_size = _checked_test_size(data_config, len(data["train_images"]), len(data["test_images"]))
+    return Dataset(
+        data_config.name,
+        box_average(data["train_images"], boxes),
+        data["train_labels"],
+        box_average(data["test_images"][:test_size], boxes),
+        data["test_labels"][:test_size],
+        tuple(str(name) for name in data["class_names"]),
+    )
+
+
+def _checked_test_size(data_config: Any, train: int, available: int) -> int:
+    """How many test images are taken.
+
+    Raises:
+      DataError: there are not so many images.
+    """
     needed = data_config.upstream_size + data_config.downstream_size
-    if needed > len(data["train_images"]):
+    if needed > train:
         raise DataError(
             f"upstream_size {data_config.upstream_size} + downstream_size "
-            f"{data_config.downstream_size} must not exceed the {len(data['train_images'])} "
+            f"{data_config.downstream_size} must not exceed the {train} "
             f"training images of {data_config.name} together; make them smaller."
         )
-    available = len(data["test_images"])
     if not 0 <= data_config.test_size <= available:
         raise DataError(
             f"test_size {data_config.test_size} must lie in 0 .. {available}, the number of test "
             f"images of {data_config.name} (0 takes them all)."
         )
-    test_size = data_config.test_size or available
-    return Dataset(
-        data_config.name,
-        box_average(data["train_images"], data_config.image_size),
-        data["train_labels"],
-        box_average(data["test_images"][:test_size], data_config.image_size),
-        data["test_labels"][:test_size],
-        tuple(str(name) for name in data["class_names"]),
-    )
+    return data_config.test_size or available
 
 
 def box_average(images: np.ndarray, size: int) -> np.ndarray:

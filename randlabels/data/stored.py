@@ -8,20 +8,17 @@ cheap: TFDS is imported by the functions that need it.
 import contextlib
 import difflib
 import functools
-import hashlib
-import os
 import re
 import shlex
-import tempfile
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from randlabels.data.decoding import counts, decode, supervised_keys, warn_of_test
+from randlabels.data.cache import preparation_key, read_cache, write_cache
+from randlabels.data.decoding import counts, decode, framing_of, warn_of_test
 from randlabels.data.errors import DataError
 from randlabels.data.manifest import check_texts
 from randlabels.data.official import OFFICIAL
@@ -158,11 +155,17 @@ def is_prepared(builder: Any) -> bool:
         return builder.is_prepared()
 
 
-def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
+def read(name: str, data_dir: str, short_side: int = 0, size: int = 0) -> dict[str, np.ndarray]:
     """Both splits of a prepared data set, in TFDS's record order.
 
     The order is fixed by TFDS (a hash of the official positions), hence the same on every machine
     that has prepared the same examples.
+
+    Args:
+      name: of the data set.
+      data_dir: "" is TFDS's default.
+      short_side: see `Framing`; 0 for pictures of one size, which are returned as they are.
+      size: of the square that is cut from the others; not used where short_side is 0.
 
     Returns:
       train_images and test_images uint8 [n, h, w, c], train_labels and test_labels int32 [n],
@@ -173,29 +176,31 @@ def read(name: str, data_dir: str) -> dict[str, np.ndarray]:
       DataError: not prepared (names the command that prepares it), prepared in a format other than
         array_record, damaged, or no data set of equally sized labelled uint8 images.
     """
-    builder, command = _open(name, data_dir)
-    cache = Path(builder.data_path).parent / f"decoded-{builder.version}.npz"
-    key = _preparation_key(Path(builder.data_path))
-    arrays = _read_cache(cache, key)
+    builder, command = open_builder(name, data_dir)
+    framing = framing_of(builder, short_side, size)
+    cache = Path(builder.data_path).parent / f"decoded-{builder.version}{framing.suffix}.npz"
+    key = preparation_key(Path(builder.data_path))
+    arrays = read_cache(cache, key, _KEYS)
     if arrays is None:
-        arrays = decode(builder, command)
-        _write_cache(cache, key, arrays)
+        arrays = decode(builder, command, framing)
+        write_cache(cache, key, {name: arrays[name] for name in _KEYS})
         warn_of_test(builder)  # once is enough
     return arrays
 
 
-def measure(name: str, data_dir: str) -> tuple[tuple[int, ...], int, int]:
+def measure(
+    name: str, data_dir: str, short_side: int = 0, size: int = 0
+) -> tuple[tuple[int, int, int], int, int]:
     """Shape of an image, and numbers of training and test examples, of a prepared data set.
 
     Raises:
       DataError: as `read`, but for damage that only reading shows.
     """
-    builder, _ = _open(name, data_dir)
-    image_key, _ = supervised_keys(builder)
-    return (builder.info.features[image_key].shape, *counts(builder))
+    builder, _ = open_builder(name, data_dir)
+    return (framing_of(builder, short_side, size).shape, *counts(builder))
 
 
-def _open(name: str, data_dir: str) -> tuple[Any, str]:
+def open_builder(name: str, data_dir: str) -> tuple[Any, str]:
     """The builder of a prepared data set that can be read, and the command that prepares it."""
     import tensorflow_datasets as tfds
 
@@ -212,64 +217,3 @@ def _open(name: str, data_dir: str) -> tuple[Any, str]:
         )
     check_texts(Path(builder.data_path), command)
     return builder, command
-
-
-def _preparation_key(directory: Path) -> str:
-    """Digest that changes whenever the prepared directory does: texts, shard sizes and times."""
-    digest = hashlib.sha256()
-    for path in sorted(directory.iterdir()):
-        stat = path.stat()
-        digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        if path.suffix in (".json", ".txt"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _read_cache(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:  # NumPy does not compare all checksums
-            spoiled = archive.testzip()
-        if spoiled:
-            raise zipfile.BadZipFile(f"{spoiled} is not what was written")
-        # NumPy leaves open a file that it cannot parse.
-        with path.open("rb") as file, np.load(file) as stored:
-            if str(stored["key"]) == key:
-                arrays = {name: stored[name] for name in _KEYS}
-                if str(stored["digest"]) == _digest(arrays):
-                    return arrays
-                raise ValueError("its arrays are not those that were written")
-        logging.info("%s is of an earlier preparation and is made again.", path)
-    except Exception as error:  # flipped bytes lead zipfile and NumPy to nearly any
-        logging.warning("%s is damaged (%s) and is made again.", path, error)
-    return None
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of what a cache holds: names, types, shapes and numbers."""
-    digest = hashlib.sha256()
-    for name in _KEYS:
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def _write_cache(path: Path, key: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes all or nothing. A directory that cannot be written to only costs the decoding."""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError as error:
-        logging.warning("cannot keep the decoded images in %s (%s).", path.parent, error.strerror)
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            extra = {"key": np.array(key), "digest": np.array(_digest(arrays))}
-            np.savez(file, allow_pickle=False, **arrays, **extra)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        logging.warning("cannot keep the decoded images in %s (%s).", path, error.strerror)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from randlabels.data import sources, splits
 from randlabels.data.labels import make_labels
+from randlabels.data.streamed import Images, select
 from randlabels.errors import InputError
 from randlabels.networks import Network
 
@@ -18,7 +19,7 @@ class TaskData:
 
     Attributes:
         source: the data set.
-        images: uint8 [n, h, w, c] or float32 [n, d].
+        images: uint8 [n, h, w, c] or float32 [n, d]; on disk with config.data.stream.
         ids: of the images, int64 [n].
         real_labels: int32 [n].
         test_images: of the data set's test set, like `images`.
@@ -30,10 +31,10 @@ class TaskData:
     """
 
     source: str
-    images: np.ndarray
+    images: Images
     ids: np.ndarray
     real_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_ids: np.ndarray
     test_real_labels: np.ndarray
     mean: np.ndarray
@@ -55,10 +56,10 @@ def open_task(config: ConfigDict, task: str = "") -> TaskData:
     sizes = config.data.upstream_size, config.data.downstream_size
     split = splits.split_indices(config.data.seed, len(dataset.train_images), *sizes)
     chosen = split[task or config.train.task]
-    mean, std = sources.channel_statistics(dataset.train_images)
+    mean, std = dataset.moments
     return TaskData(
         source=dataset.name,
-        images=dataset.train_images[chosen],
+        images=select(dataset.train_images, chosen),
         ids=dataset.train_ids[chosen],
         real_labels=dataset.train_labels[chosen],
         test_images=dataset.test_images,

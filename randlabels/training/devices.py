@@ -133,6 +133,22 @@ class Layout:
         of_parts = np.stack([self._filled(column) for column in columns], axis=1)
         return self._put(of_parts.reshape(-1, *of_parts.shape[2:]), lambda x: x)
 
+    @property
+    def columns(self) -> tuple[tuple[int, ...], int]:
+        """The parts of a batch that this process's devices take, and how many parts there are."""
+        return tuple(sorted({k % self.parts for k in self.own})), self.parts
+
+    def split_images(self, images: np.ndarray) -> jax.Array:
+        """Put the images of batches on this process's devices, as `split_batches` their indices.
+
+        Args:
+            images: [steps, those of this process's columns, ...], one column after the other.
+        """
+        columns, _ = self.columns
+        steps, examples = images.shape[:2]
+        parts = images.reshape(steps, len(columns), examples // len(columns), *images.shape[2:])
+        return self._on_own(np.stack([parts[:, columns.index(k % self.parts)] for k in self.own]))
+
     def gather(self, tree: Any) -> Any:
         """Fetch device arrays [device, network on it, ...] as host arrays [network, ...].
 
@@ -165,14 +181,18 @@ class Layout:
 
     def _put(self, tree: Any, arrange: Callable[[np.ndarray], np.ndarray]) -> Any:
         own = self.own
-        mesh = jax.sharding.Mesh(np.array([self.devices[k] for k in own]), (AXIS,))
-        sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
 
         def put(x: Any) -> jax.Array:
             whole = arrange(np.asarray(x))
-            return jax.device_put(whole if len(own) == len(whole) else whole[own], sharding)
+            return self._on_own(whole if len(own) == len(whole) else whole[own])
 
         return jax.tree.map(put, tree)
+
+    def _on_own(self, x: np.ndarray) -> jax.Array:
+        """Put [device of this process, ...] on them."""
+        mesh = jax.sharding.Mesh(np.array([self.devices[k] for k in self.own]), (AXIS,))
+        sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(AXIS))
+        return jax.device_put(x, sharding)
 
 
 @dataclasses.dataclass(frozen=True)

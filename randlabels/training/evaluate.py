@@ -3,6 +3,7 @@
 and how large its weights are, which need no examples.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from randlabels.training.losses import LOSSES
 from randlabels.training.step import Examples, gather_standardised, over_networks
 
 Tree = Any
+Record = dict[str, Any]
 PAD = -1  # the index that fills the last batch
 
 
@@ -32,6 +34,8 @@ def make_evaluate(
     model: nn.Module, loss: str, layout: Layout, vectorize: str
 ) -> Callable[[Tree, Tree, Tree, Tree], Tree]:
     """Compile (data, indices [s, b], labels [n, examples], variables) -> sums for each network.
+
+    Of images on disk data["batches"], [s, b, h, w, c], are those of the indices.
 
     The sums are {"loss", "correct", "count"} and "active": for each hidden layer, on how many
     examples a unit (a channel of a convolution) is non-zero at any position, [n, units]. Beside
@@ -56,17 +60,21 @@ def make_evaluate(
         }
 
     def scan_batches(shared: Tree, one: Tree) -> Tree:
-        def step(total: Tree, indices: jax.Array) -> tuple[Tree, None]:
-            sums = batch_sums(shared["data"], one["labels"], one["variables"], indices)
-            return jax.tree.map(jnp.add, total, sums), None
+        data = dict(shared["data"])
+        steps = {"indices": shared["indices"]}
+        if "batches" in data:
+            steps["batch"] = data.pop("batches")
 
-        shapes = jax.eval_shape(
-            lambda: batch_sums(
-                shared["data"], one["labels"], one["variables"], shared["indices"][0]
-            )
-        )
+        def sums_of(batch: Tree) -> Tree:
+            images = {name: batch[name] for name in batch if name != "indices"}
+            return batch_sums(data | images, one["labels"], one["variables"], batch["indices"])
+
+        def step(total: Tree, batch: Tree) -> tuple[Tree, None]:
+            return jax.tree.map(jnp.add, total, sums_of(batch)), None
+
+        shapes = jax.eval_shape(lambda: sums_of(jax.tree.map(lambda x: x[0], steps)))
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-        total, _ = jax.lax.scan(step, zeros, shared["indices"])
+        total, _ = jax.lax.scan(step, zeros, steps)
         return layout.sum(total) | {"norm": largest_norm(one["variables"]["params"])}
 
     def evaluate(data: Tree, indices: jax.Array, labels: jax.Array, variables: Tree) -> Tree:
@@ -84,7 +92,7 @@ def make_evaluator(
     vectorize: str,
     sets: Mapping[str, Examples],
     batch_size: int,
-) -> Callable[[Tree], dict[str, Any]]:
+) -> Callable[[Tree], Record]:
     """A function from a state on the devices to the record of the population on all sets.
 
     The record is {"train_loss", "train_accuracy", "dead", "norm", "test_loss", ...}, arrays
@@ -93,25 +101,38 @@ def make_evaluator(
     evaluate = make_evaluate(model, loss, layout, vectorize)
 
     def batches(count: int) -> Tree:
-        size = min(batch_size, count)
-        size = -(-size // layout.parts) * layout.parts
+        size = batch_size_of(count, batch_size, layout)
         return layout.split_batches(evaluation_batches(count, size), shared=True)
 
     indices = {name: batches(examples.count) for name, examples in sets.items()}
 
-    def evaluator(state: Tree) -> dict[str, Any]:
+    def evaluator(state: Tree) -> Record:
         variables = {"params": state["params"], "batch_stats": state["batch_stats"]}
-        record: dict[str, Any] = {}
-        for name, examples in sets.items():
-            sums = evaluate(examples.data, indices[name], examples.labels, variables)
-            summary = summarise(layout.gather(sums))
-            record[f"{name}_loss"] = summary["loss"]
-            record[f"{name}_accuracy"] = summary["accuracy"]
-            if name == "train":
-                record["dead"], record["norm"] = summary["dead"], summary["norm"]
-        return record
+        return record_of(
+            {
+                name: layout.gather(evaluate(of.data, indices[name], of.labels, variables))
+                for name, of in sets.items()
+            }
+        )
 
     return evaluator
+
+
+def batch_size_of(count: int, batch_size: int, layout: Layout) -> int:
+    """Examples that are evaluated at once: about as many as there are, if these are fewer."""
+    return math.ceil(min(batch_size, count) / layout.parts) * layout.parts
+
+
+def record_of(sums: Mapping[str, Tree]) -> Record:
+    """The record of a population from the gathered sums of the sets "train" and "test"."""
+    record: Record = {}
+    for name, of_set in sums.items():
+        summary = summarise(of_set)
+        record[f"{name}_loss"] = summary["loss"]
+        record[f"{name}_accuracy"] = summary["accuracy"]
+        if name == "train":
+            record["dead"], record["norm"] = summary["dead"], summary["norm"]
+    return record
 
 
 def largest_norm(params: Tree) -> jax.Array:

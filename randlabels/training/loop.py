@@ -26,12 +26,13 @@ from randlabels.folders import check_can_hold_checkpoints, check_folder
 from randlabels.networks import Network
 from randlabels.training import checkpoints, mending, workdir, writers
 from randlabels.training.check import check
-from randlabels.training.evaluate import make_evaluator
+from randlabels.training.evaluate import Record, make_evaluator
 from randlabels.training.losses import LOSSES
 from randlabels.training.population import hyperparameters
 from randlabels.training.saving import kept_steps, saving
 from randlabels.training.setup import Setup, prepare
 from randlabels.training.step import make_train_epoch
+from randlabels.training.streaming import streamed_programs
 
 Tree = Any
 
@@ -205,7 +206,6 @@ def run_epochs(
     # Epoch 0 is the evaluation of the start.
     first, state, journal = _resume(setup, directory, found, watch)
     state = setup.layout.spread(state)
-    train_epoch, evaluate = programs(setup)
     evaluated = {*(settings.eval_epochs or range(settings.epochs + 1)), settings.epochs}
     bar = progress.bar(
         disable=not hosts.is_first(),
@@ -216,8 +216,10 @@ def run_epochs(
     )
     with bar, contextlib.ExitStack() as until_saved:
         until_saved.enter_context(interrupts.ending_after(max(first - 1, 0)))
+        epochs = range(first, settings.epochs + 1)
+        train_epoch, evaluate = until_saved.enter_context(programs(setup, epochs, evaluated))
         saver = until_saved.enter_context(saving(setup, directory, found, journal))
-        for epoch in range(first, settings.epochs + 1):
+        for epoch in epochs:
             metrics: dict[str, Any] = {}
             if epoch > 0:
                 state, metrics = train_epoch(epoch, state)
@@ -238,12 +240,30 @@ def run_epochs(
         saver.wait()
 
 
-def programs(setup: Setup) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Any]:
+@contextlib.contextmanager
+def programs(
+    setup: Setup, epochs: range, evaluated: set[int]
+) -> Iterator[tuple[Callable[[int, Tree], tuple[Tree, Tree]], Callable[[Tree], Record]]]:
     """(epoch, state) -> (state, mean metrics), and state -> metrics, on the same examples.
 
-    The examples are put on the devices once, for both; a state is on the devices, metrics are host
-    arrays [network].
+    A state is on the devices, metrics are host arrays [network].
+
+    Args:
+        setup: of the run.
+        epochs: that will be trained (0 is the start, which is only evaluated).
+        evaluated: epochs after which networks are evaluated.
     """
+    if setup.config.data.stream:
+        with streamed_programs(setup, epochs, evaluated) as found:
+            yield found
+    else:
+        yield _programs_in_memory(setup)
+
+
+def _programs_in_memory(
+    setup: Setup,
+) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Callable[[Tree], Record]]:
+    """`programs` of examples that are put on the devices once."""
     config, model, layout = setup.config, setup.model, setup.layout
     sets = setup.task.put(layout)
     network = layout.spread(hyperparameters(setup.table)) | {"labels": sets["train"].labels}

@@ -2,7 +2,8 @@
 
 What is counted, for the host and for each device:
 
-* data: what loading holds at once, then the images and labels of training;
+* data: what loading holds at once, then the images and labels of training; of images on disk those
+  that wait, and the processes that decode them;
 * states: weights, batch statistics and optimizer of all networks. A device holds those before and
   after an epoch; the host those of the start and those of the checkpoint being written;
 * one step: the intermediate values of a training step (see `liveness`), of one network where they
@@ -25,6 +26,7 @@ from ml_collections import ConfigDict
 from randlabels.data.sources import Extent
 from randlabels.errors import InputError
 from randlabels.host_memory import available_memory, readable
+from randlabels.training import chunks
 from randlabels.training.devices import Layout
 from randlabels.training.liveness import peak_bytes, tree_bytes
 from randlabels.training.optimizers import make_optimizer
@@ -47,7 +49,8 @@ class Plan:
     Attributes:
         networks: of the population.
         loading: what loading the data holds at once, on the host.
-        data: images of training and testing, as they are kept.
+        data: images of training and testing that each device holds.
+        waiting: images that the host holds, and what decodes them.
         labels: of one network.
         state: of one network: weights, batch statistics, optimizer.
         step: intermediate values of one step of one network, on one device.
@@ -63,6 +66,7 @@ class Plan:
     networks: int
     loading: int
     data: int
+    waiting: int
     labels: int
     state: int
     step: int
@@ -83,7 +87,7 @@ class Plan:
     def host(self) -> int:
         """Bytes on the host, at the worst of loading and training."""
         networks = self.networks * (self.labels + _STATES_ON_HOST * self.state)
-        training = self.data + networks + (self.devices * self.device if self.shared else 0)
+        training = self.waiting + networks + (self.devices * self.device if self.shared else 0)
         return PROGRAM + max(self.loading, training)
 
     @property
@@ -117,7 +121,7 @@ class Plan:
             f"{self.networks} network{'s' * (self.networks != 1)} of {readable(self.state)} with "
             f"optimizer, in about "
             f"{readable(self.host)} of memory{device} "
-            f"(data {readable(max(self.loading, self.data))}, states {readable(states)}, "
+            f"(data {readable(max(self.loading, self.waiting))}, states {readable(states)}, "
             f"one step {readable(step)}); at most {self.kept} checkpoints of "
             f"{readable(self.checkpoint)}"
         )
@@ -138,10 +142,15 @@ def plan_memory(
     """
     state, step = _one_network(config, model, extent, config.train.batch_size // layout.parts)
     examples = extent.task(config.train.task) + extent.test
+    data = waiting = extent.example_bytes * examples
+    if config.data.stream:
+        data = chunks.bytes_on_device(config, extent, layout)
+        waiting = chunks.bytes_on_host(config, extent, layout)
     return Plan(
         networks=networks,
         loading=extent.loading + extent.example_bytes * 4 * min(config.init.images, examples),
-        data=extent.example_bytes * examples,
+        data=data,
+        waiting=waiting,
         labels=_LABEL * examples,
         state=state,
         step=step,
@@ -196,7 +205,8 @@ def _advice(plan: Plan) -> str:
     """What to reduce: the largest part."""
     parts = {
         f"the data take {readable(max(plan.loading, plan.data))}; lower config.data.upstream_size, "
-        "config.data.downstream_size or config.data.image_size": max(plan.loading, plan.data),
+        "config.data.downstream_size or config.data.image_size, or leave images of a stored data "
+        "set on disk by config.data.stream": max(plan.loading, plan.data),
         f"the weights and optimizer of one take {readable(plan.state)}; make config.model or "
         "config.labels.num_classes smaller": _STATES * plan.state * plan.networks,
         f"one step takes {readable(plan.step)}; lower config.train.batch_size or make config.model "

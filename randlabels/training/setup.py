@@ -15,6 +15,7 @@ from randlabels import hosts, proofs
 from randlabels.analysis.layers import LayerInputs
 from randlabels.data import sketch, sources
 from randlabels.data.standardise import standardise
+from randlabels.data.streamed import Images
 from randlabels.data.tasks import labels_of_networks, open_task
 from randlabels.import_path import is_import_path
 from randlabels.models import build, check_inputs, facts_of, with_fields
@@ -39,9 +40,9 @@ Tree = Any
 class Task:
     """The examples of one task as every network sees them."""
 
-    images: np.ndarray  # uint8 [n, h, w, c] or float32 [n, d]
+    images: Images  # uint8 [n, h, w, c] or float32 [n, d]
     labels: np.ndarray  # int32 [network, n]
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray | None  # int32 [network, n]; None where test labels mean nothing
     mean: np.ndarray  # [c], of the whole training set on the scale 0 to 1
     std: np.ndarray  # [c]
@@ -55,17 +56,25 @@ class Task:
     def sketches(self) -> dict[str, Any]:
         """By which the data are known again."""
         arrays = {
-            "images": self.images,
             "labels": self.labels,
-            "test images": self.test_images,
             "test labels": self.test_labels,
             # Of the images of both tasks, of which only one is here.
             "channel moments": np.stack([self.mean, self.std]),
         }
-        return {name: sketch.sketch(x) for name, x in arrays.items() if x is not None}
+        images = {"images": self.images, "test images": self.test_images}
+        return {name: sketch.sketch_of_images(x) for name, x in images.items()} | {
+            name: sketch.sketch(x) for name, x in arrays.items() if x is not None
+        }
+
+    @property
+    def tested(self) -> bool:
+        """Whether test labels mean something."""
+        return self.test_labels is not None
 
     def put(self, layout: Layout) -> dict[str, Examples]:
         """The examples on the devices: "train", and "test" where test labels mean something."""
+        assert isinstance(self.images, np.ndarray)  # see `streaming` for those on disk
+        assert isinstance(self.test_images, np.ndarray)
         sets = {"train": put_examples(layout, self.images, self.labels, self.mean, self.std)}
         if self.test_labels is not None:
             test = put_examples(layout, self.test_images, self.test_labels, self.mean, self.std)

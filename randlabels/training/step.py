@@ -5,7 +5,8 @@ Arrays that a compiled function sees on one device (n networks on it, s steps, b
 * data: {"images" uint8 [examples, h, w, c] or float32 [examples, d], "mean" [c], "std" [c]}
 * network: {"labels" int32 [n, examples], "learning_rate" [n], "momentum" [n], ...}
 * state: {"params", "batch_stats", "opt_state", "step"}, every leaf [n, ...]
-* batches: {"indices" int32 [s, b] or [n, s, b], "seed" uint32 [] or [n]}
+* batches: {"indices" int32 [s, b] or [n, s, b], "seed" uint32 [] or [n]}, and of a chunk of images
+  on disk (see `streaming`) "images" uint8 [s, b, h, w, c], which data then lack
 """
 
 import dataclasses
@@ -47,8 +48,12 @@ def put_examples(
 
 
 def gather_standardised(data: dict[str, jax.Array], indices: jax.Array) -> jax.Array:
-    """Gather inputs and standardise each channel: uint8 to float32 [b, h, w, c]."""
-    return standardise(data["images"][indices], data["mean"], data["std"])
+    """Gather inputs and standardise each channel: uint8 to float32 [b, h, w, c].
+
+    Where images are not on the device, data["batch"] holds those of the batch.
+    """
+    images = data["batch"] if "batch" in data else data["images"][indices]
+    return standardise(images, data["mean"], data["std"])
 
 
 def crop_flip(images: jax.Array, seed: jax.Array, step: jax.Array, ids: jax.Array) -> jax.Array:
@@ -158,10 +163,12 @@ def make_train_epoch(
     def scan_steps(shared: Tree, one: Tree) -> tuple[Tree, Tree]:
         batches = shared["batches"] if shared_batches else one["batches"]
 
-        def step(state: Tree, indices: jax.Array) -> tuple[Tree, Tree]:
-            return train_step(shared["data"], one["network"], state, batches["seed"], indices)
+        def step(state: Tree, batch: Tree) -> tuple[Tree, Tree]:
+            data = shared["data"] | ({"batch": batch["images"]} if "images" in batch else {})
+            return train_step(data, one["network"], state, batches["seed"], batch["indices"])
 
-        state, metrics = jax.lax.scan(step, one["state"], batches["indices"])
+        steps = {name: batches[name] for name in ("indices", "images") if name in batches}
+        state, metrics = jax.lax.scan(step, one["state"], steps)
         return state, jax.tree.map(jnp.mean, metrics)
 
     def train_epoch(data: Tree, batches: Tree, network: Tree, state: Tree) -> tuple[Tree, Tree]:

@@ -40,6 +40,7 @@ def load(name, data_dir, **fields):
     values = {
         "name": name, "data_dir": str(data_dir), "seed": 0, "upstream_size": 20,
         "downstream_size": 10, "test_size": 0, "image_size": 0, "shuffle_pixels": False,
+        "short_side": 0, "stream": False,
     }  # fmt: skip
     return sources.load(ConfigDict(values | fields))
 

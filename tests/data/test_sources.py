@@ -19,6 +19,8 @@ def make_config(**changes):
         "downstream_size": 30,
         "test_size": 20,
         "image_size": 8,
+        "short_side": 0,
+        "stream": False,
         "diagonal": (1.0, 2.0),
         "diagonal_holds": "variances",
         "rotation_seed": -1,

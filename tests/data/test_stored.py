@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from randlabels.data import stored
+from randlabels.data import cache, stored
 from randlabels.data.errors import DataError
 
 NAMES = ["cifar10", "cifar100", "svhn_cropped", "mnist", "fashion_mnist"]
@@ -73,7 +73,7 @@ def test_no_flipped_bit_of_a_cache_gives_other_arrays(write_tfds, tmp_path):
     first = stored.read("cifar10", str(tmp_path))
     path = cache_file(tmp_path)
     content = path.read_bytes()
-    key = stored._preparation_key(tmp_path / "cifar10/3.0.2")
+    key = cache.preparation_key(tmp_path / "cifar10/3.0.2")
     with zipfile.ZipFile(path) as archive:
         headers = [one.header_offset for one in archive.infolist()]
     heads = [start + i for start in headers for i in range(30, 160, 3)]
@@ -81,7 +81,7 @@ def test_no_flipped_bit_of_a_cache_gives_other_arrays(write_tfds, tmp_path):
         spoiled = bytearray(content)
         spoiled[place] ^= 1 << place % 8
         path.write_bytes(spoiled)
-        found = stored._read_cache(path, key)
+        found = cache.read_cache(path, key, stored._KEYS)
         assert found is None or all(np.array_equal(found[name], first[name]) for name in first)
 
 
@@ -126,7 +126,7 @@ def test_unwritable_cache_costs_nothing_but_time(write_tfds, tmp_path, monkeypat
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(stored.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(cache.tempfile, "mkstemp", refuse)
     assert len(stored.read("cifar10", str(tmp_path))["train_images"]) == 30
     assert "cannot keep the decoded images" in caplog.text
 
@@ -138,7 +138,7 @@ def test_failed_cache_leaves_no_file(write_tfds, tmp_path, monkeypatch, caplog):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stored.np, "savez", disk_full)
+    monkeypatch.setattr(cache.np, "savez", disk_full)
     stored.read("cifar10", str(tmp_path))
     assert "No space left on device" in caplog.text
     assert [p.name for p in (tmp_path / "cifar10").iterdir()] == ["3.0.2"]
@@ -189,8 +189,14 @@ def test_odd_names_are_one_sentence(tmp_path, name):
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("name", ["imagenette", "voc"])
-def test_sets_of_another_kind_are_refused(tmp_path, name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("imagenette", "is not a set of equally sized images; set config.data.short_side"),
+        ("voc", "is not a set of grey or RGB uint8 images with one class each"),
+    ],
+)
+def test_sets_of_another_kind_are_refused(tmp_path, name, said, monkeypatch):
     import tensorflow_datasets as tfds
 
     # Sizes of imagenette's images differ; voc has several labels an image.
@@ -199,7 +205,7 @@ def test_sets_of_another_kind_are_refused(tmp_path, name, monkeypatch):
     monkeypatch.setattr(stored, "find_builder", lambda *args: builder)
     monkeypatch.setattr(stored, "is_prepared", lambda *args: True)
     Path(builder.data_dir).mkdir(parents=True)
-    with pytest.raises(DataError, match=f"{name} is not a set of equally sized grey or RGB"):
+    with pytest.raises(DataError, match=f"{name} {said}"):
         stored.read(name, str(tmp_path))
 
 

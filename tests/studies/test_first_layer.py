@@ -10,6 +10,7 @@ from randlabels.studies.readouts.curves import read_curves
 
 STARTS = {arm: {"arm": arm} for arm in first_layer.ARMS}
 GAINS = {"scratch": 0.0, "pretrained": 0.06, "covariance": 0.04, "pretrained_unscaled": 0.08}
+RATES = (0.003, 0.01, 0.03)
 LEVELS = {"real": 0.3, "random": 0.25}
 
 
@@ -29,7 +30,7 @@ def claims_of(study):
 
 def test_with_several_rates_arms_are_compared_at_their_best_and_at_the_common_one():
     best = dict(zip(first_layer.ARMS, (0.003, 0.01, 0.03, 0.01), strict=True))
-    runs = planted(fig5.REAL_RATES, best)
+    runs = planted(RATES, best)
     found = reading(runs, best)
     claims = first_layer._claims(LEVELS, (first_layer.BEST, first_layer.COMMON))
     values = {c.name: c.of(found) for c in claims if c.name.partition("_")[0] in STARTS}
@@ -43,7 +44,7 @@ def test_with_several_rates_arms_are_compared_at_their_best_and_at_the_common_on
         np.testing.assert_array_equal(of, ours.speed_up(scratch, LEVELS[task]), err_msg=name)
     assert np.abs(values["covariance_real"] - values["covariance_real_common"]).max() > 0.01
     tables = first_layer._arm_tables(found)
-    assert len(tables["rates"]) == 2 * len(STARTS) * len(fig5.REAL_RATES)
+    assert len(tables["rates"]) == 2 * len(STARTS) * len(RATES)
     assert len(tables["arms"]) == 2 * len(STARTS)
 
 

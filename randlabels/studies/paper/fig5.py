@@ -9,8 +9,8 @@ from randlabels.studies.families.first_layer import FIRST_LAYER, first_layer_stu
 from randlabels.studies.readouts.alignment import LAYER
 
 # Downstream; the common rates are the recipe's, .01 and .002. The best were shown by `python -m
-# benchmarks.best_rates` of five from .001 to .03 (and .1 with real labels), neither of whose ends is
-# the best of any.
+# benchmarks.best_rates` of five from .001 to .03 (and .1 with real labels), neither of whose ends
+# is the best of any.
 REAL_RATES, RANDOM_RATES = (0.01, 0.03), (0.002, 0.005, 0.01)
 BEST_RATES: dict[str, Mapping[str, float]] = {
     "real": {
