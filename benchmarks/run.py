@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import eigen, study, training
+from benchmarks.speed import eigen, stream, study, training
 from benchmarks.speed.cases import CASES
 from benchmarks.speed.report import table
 
-PARTS = (*CASES, "eigen", "start", "study")
+PARTS = (*CASES, "eigen", "start", "stream", "study")
 Row = dict[str, Any]
 
 
@@ -47,6 +47,8 @@ def _work(part: str, asked: argparse.Namespace) -> tuple[Callable[..., list[Row]
         return eigen.measure, (asked.repeats,)
     if part == "start":
         return study.start, ()
+    if part == "stream":
+        return stream.measure, (asked.pictures, asked.data_dir)
     return study.measure, (asked.study, asked.budget, asked.data_dir)
 
 
@@ -80,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", nargs="*", default=[], help="fields, as in model.conv=lax")
     parser.add_argument("--study", default="quickstart")
     parser.add_argument("--budget", default="short")
+    parser.add_argument("--pictures", type=int, default=100_000, help="that stream reads")
     parser.add_argument("--data_dir", default="")
     parser.add_argument("--json", type=Path, help="file for all rows")
     return parser.parse_args()

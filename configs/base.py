@@ -46,8 +46,9 @@ FIELDS: dict[str, Field] = {
     # image_size is cut from the centre; 0 is none.
     "data.short_side": Field(0, low=0, high=4096),
     "data.stream": Field(False),  # stored images stay on disk and are read batch by batch
-    # crop_flip: 4-pixel zero-padded random crop, horizontal flip.
-    "data.augment": Field("none", choices=("none", "crop_flip")),
+    # crop_flip: 4-pixel zero-padded random crop, horizontal flip. resized_crop_flip: of pictures on
+    # disk, a random rectangle of 8% to 100% of the area, horizontal flip.
+    "data.augment": Field("none", choices=("none", "crop_flip", "resized_crop_flip")),
     "data.shuffle_pixels": Field(False),  # images: one random order of the pixels for all of them
     # gaussian: the diagonal of the covariance, or of its square root.
     # float32 holds the inputs, and their squares.

@@ -53,7 +53,7 @@ def test_every_recipe_is_accepted_and_survives_json(recipe, budget):
 
 def test_configs_are_collected():
     assert {"base", "study"} < set(CONFIGS)
-    assert len(FAMILIES) == 5
+    assert len(FAMILIES) == 6
 
 
 @pytest.mark.parametrize("name", FAMILIES)

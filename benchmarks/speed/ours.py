@@ -46,7 +46,7 @@ class Population:
         self._state = self.setup.layout.spread(self.setup.state)
         self._epoch = 0
         begun = time.perf_counter()
-        self._train, self._evaluate = loop.programs(self.setup)
+        self._train, self._evaluate = loop.programs_in_memory(self.setup)
         self.train()
         self.evaluate()
         return time.perf_counter() - begun

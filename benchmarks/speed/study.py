@@ -4,12 +4,13 @@ The command runs in a process of its own, `python -m benchmarks.speed.study STUD
 DATA_DIR`, in which the programs of every run are timed; it prints one line of JSON.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,14 @@ def start(repeats: int = 5) -> list[Row]:
 class _Timed:
     """The programs of every run, timed. First calls, which compile, are counted by themselves."""
 
-    def __init__(self, programs: Callable[[Any], tuple[Any, Any]]) -> None:
+    def __init__(self, programs: Callable[..., Any]) -> None:
         self._programs = programs
         self.found: dict[str, float] = dict.fromkeys(("training", "evaluation", "first_calls"), 0.0)
 
-    def __call__(self, setup: Any) -> tuple[Any, Any]:
-        train_epoch, evaluate = self._programs(setup)
-        return self._timed(train_epoch, "training"), self._timed(evaluate, "evaluation")
+    @contextlib.contextmanager
+    def __call__(self, *arguments: Any) -> Iterator[tuple[Any, Any]]:
+        with self._programs(*arguments) as (train_epoch, evaluate):
+            yield self._timed(train_epoch, "training"), self._timed(evaluate, "evaluation")
 
     def _timed(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
         called: list[bool] = []

@@ -20,10 +20,10 @@ from PIL import Image
 
 from randlabels import frontdoor, progress
 from randlabels.data import dead_leaves
-from randlabels.data.stored import OWN_VERSION, own_folder, quiet_absl
+from randlabels.data.stored import DRAWN, OWN_VERSION, own_folder, quiet_absl
 from randlabels.errors import InputError
 
-NAME = "drawn_jpegs"
+NAME = DRAWN
 TINTS = 20
 CLASS_NAMES = tuple(f"{kind}, tint {t}" for kind in dead_leaves.CLASS_NAMES for t in range(TINTS))
 SIDES = (48, 96)  # the shorter and the longer side of a picture, at most

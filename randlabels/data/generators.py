@@ -84,6 +84,11 @@ def check_data(fields: Fields) -> dict[str, Reader]:
             )
         if fields["data.test_size"] < 1:
             raise InputError("config.data.test_size must be at least 1 for generated data.")
+        if fields["data.augment"] == "resized_crop_flip":
+            raise InputError(
+                f"config.data.augment 'resized_crop_flip' needs stored pictures, and {data} is "
+                "drawn; take 'crop_flip'."
+            )
         if generator.vectors and fields["data.augment"] != "none":
             raise InputError(f"config.data.augment needs images, and {data} inputs are not images.")
     else:
@@ -100,6 +105,11 @@ def _check_stored(fields: Fields) -> None:
         raise InputError(
             f"config.data.image_size is {size}, more than the {side} pixels of "
             "config.data.short_side; the square is cut from an image of that short side."
+        )
+    if fields["data.augment"] == "resized_crop_flip" and not (fields["data.stream"] and side):
+        raise InputError(
+            "config.data.augment 'resized_crop_flip' cuts pictures out as they are stored; set "
+            "config.data.stream to True and config.data.short_side, or take 'crop_flip'."
         )
     if not fields["data.stream"]:
         return

@@ -30,6 +30,7 @@ _OWN_COPY = (
     " on a machine that has TensorFlow, or give your images a name of their own, by `python -m "
     "randlabels.data.prepare --name=my_images --source=YOUR_IMAGES`"
 )
+DRAWN = "drawn_jpegs"  # which `drawn` writes
 TFDS_DEFAULT = "~/tensorflow_datasets"
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels", "class_names")
 
@@ -67,6 +68,9 @@ def find_builder(name: str, data_dir: str) -> Any:
         with quiet_absl():
             return tfds.builder(name, data_dir=folder or None)
     except DatasetNotFoundError as error:
+        if name == DRAWN:
+            command = prepare_command(name, data_dir)
+            raise DataError(f"{name} is not in {_root(folder)}; run `{command}`.") from error
         stored = tfds.list_builders(with_community_datasets=False)
         known = (*GENERATORS, *stored, *_prepared_names(folder))
         near = difflib.get_close_matches(name, known, n=1)
@@ -142,6 +146,8 @@ def is_known(name: str) -> bool:
 def prepare_command(name: str, data_dir: str) -> str:
     """The command line that prepares a data set."""
     where = f" --data_dir={shlex.quote(data_dir)}" if data_dir else ""
+    if name == DRAWN:
+        return f"python -m randlabels.data.drawn{where}"
     if name in OFFICIAL:
         return f"python -m randlabels.data.prepare --name={name}{where}"
     if is_known(name):  # with TensorFlow, on a machine that has it
@@ -207,7 +213,7 @@ def open_builder(name: str, data_dir: str) -> tuple[Any, str]:
     builder = find_builder(name, data_dir)
     command = prepare_command(name, data_dir)
     if not is_prepared(builder):
-        own = "" if name in OFFICIAL else _OWN_COPY
+        own = "" if name in (*OFFICIAL, DRAWN) else _OWN_COPY
         raise DataError(f"{name} is not prepared in {builder.data_dir}; run `{command}`{own}.")
     if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
         found = builder.info.file_format.value

@@ -8,7 +8,7 @@ that is damaged is found before training starts. What was found is kept beside t
 import concurrent.futures
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -59,8 +59,14 @@ class Records:
         size = self.size or width
         return height * size // width, size, channels
 
-    def read(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, positions: np.ndarray, seeds: Sequence[tuple[int, ...]] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 [n, h, w, c] at positions [n], and their labels int32 [n].
+
+        Args:
+          positions: of the records.
+          seeds: of each picture, if they are to be cut out at random.
 
         Raises:
           DataError: a file is gone, or a record damaged.
@@ -73,7 +79,7 @@ class Records:
             found = _open(self.files).__getitems__([int(p) for p in positions])
             for row, record in enumerate(found):
                 encoded, labels[row] = decoding.parsed(record, *self.keys)
-                images[row] = self.framing.image(encoded)
+                images[row] = self.framing.image(encoded, seeds[row] if seeds else ())
         except MemoryError:
             raise
         except Exception as error:  # of array_record, protobuf or Pillow

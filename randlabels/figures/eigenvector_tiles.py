@@ -81,11 +81,11 @@ def _draw_matches(
     title: str,
 ) -> None:
     """Eigenvectors of the weights, and below each the data's that it is most like."""
-    count = len(rows[0])
     vectors, ranks, cosines = record.filter_eigenvectors, record.nearest_rank, record.nearest_cosine
     assert vectors is not None  # as the layer's are not
     assert ranks is not None
     assert cosines is not None
+    count = min(len(rows[0]), vectors.shape[1])  # fewer filters have fewer eigenvectors
     name = "\n".join(filter(None, ["weights", style.epoch_label(record.epoch), title]))
     titles = [rf"$\tau^2$ = {value:.3g}" for value in record.filter_eigenvalues[:count]]
     _draw_row(rows[0], list(vectors.T[:count]), shape, name, titles, [""] * count)
@@ -105,7 +105,9 @@ def _draw_row(
     titles: Sequence[str],
     below: Sequence[str],
 ) -> None:
-    for ax, vector, title, words in zip(axes, vectors, titles, below, strict=True):
+    for ax in axes[len(vectors) :]:
+        ax.axis("off")
+    for ax, vector, title, words in zip(axes[: len(vectors)], vectors, titles, below, strict=True):
         if vector is None:
             ax.text(0.5, 0.5, "not kept", ha="center", va="center", transform=ax.transAxes)
             ax.set_aspect("equal")

@@ -257,10 +257,10 @@ def programs(
         with streamed_programs(setup, epochs, evaluated) as found:
             yield found
     else:
-        yield _programs_in_memory(setup)
+        yield programs_in_memory(setup)
 
 
-def _programs_in_memory(
+def programs_in_memory(
     setup: Setup,
 ) -> tuple[Callable[[int, Tree], tuple[Tree, Tree]], Callable[[Tree], Record]]:
     """`programs` of examples that are put on the devices once."""

@@ -46,12 +46,15 @@ class Pass:
         images: of the task.
         order: () -> positions int32 [steps, batch], PAD where there is none; small when pickled.
         steps: batches.
+        crops: seed of random crops, with which and the position each picture is cut out; () is
+            none.
     """
 
     name: str
     images: StreamedImages
     order: Callable[[], np.ndarray]
     steps: int
+    crops: tuple[int, ...] = ()
 
 
 class Batches:
@@ -75,8 +78,10 @@ class Batches:
         step = number - self._ends[which] + self.passes[which].steps
         columns, parts = self.columns
         indices = self._order(which)[step].reshape(parts, -1)[list(columns)].ravel()
-        images = self.passes[which].images
-        return images.records.read(images.positions[np.maximum(indices, 0)])[0]
+        now = self.passes[which]
+        seeds = [(*now.crops, int(index)) for index in indices] if now.crops else ()
+        positions = now.images.positions[np.maximum(indices, 0)]
+        return now.images.records.read(positions, seeds)[0]
 
     def _order(self, which: int) -> np.ndarray:
         # A worker needs the orders one after the other.
@@ -130,7 +135,9 @@ def passes_of(setup: Setup, epochs: range, evaluated: set[int]) -> list[Pass]:
         if epoch > 0:
             order = functools.partial(splits.epoch_order, config.data.seed, epoch, size, batch)
             images = in_order["train"].images
-            passes.append(Pass(f"epoch {epoch}", images, order, setup.steps_per_epoch))
+            cropped = config.data.augment == "resized_crop_flip"
+            crops = (config.data.seed, epoch) if cropped else ()
+            passes.append(Pass(f"epoch {epoch}", images, order, setup.steps_per_epoch, crops))
         passes += in_order.values() if epoch in evaluated else ()
     return passes
 

@@ -233,6 +233,24 @@ def test_all_cosines_are_a_map_with_rings_at_the_matches(records, data):
     assert chance == pytest.approx(exact, abs=0.01)
 
 
+def test_fewer_filters_than_tiles_leave_places_empty(records, data):
+    two = [
+        dataclasses.replace(
+            record,
+            filter_eigenvectors=record.filter_eigenvectors[:, :2],
+            nearest_rank=record.nearest_rank[:2],
+            nearest_cosine=record.nearest_cosine[:2],
+        )
+        for record in records
+    ]
+    axes = np.reshape(eigenvector_tiles.plot(data, two).axes[:9], (3, 3))
+    assert [[bool(ax.images) for ax in row] for row in axes] == [[True] * 3] + 2 * [
+        [True, True, False]
+    ]
+    assert not axes[1, 2].axison
+    assert axes[2, 1].get_xlabel() == "$v_{1}$: 0.80"
+
+
 def test_match_that_is_not_kept_has_no_tile(records, data):
     few = dataclasses.replace(data, eigenvectors=data.eigenvectors[:, :2])
     *_, first, second, cosines, _ = eigenvector_tiles.plot(few, records).axes

@@ -12,9 +12,10 @@ from randlabels.analysis.alignment_of_run import alignment_of_run
 from randlabels.data import drawn, streamed
 from randlabels.data.tasks import open_task
 from randlabels.errors import InputError
-from randlabels.training import chunks, loop
+from randlabels.training import chunks, loop, streaming
 from randlabels.training.check import check
 from randlabels.training.loop import train
+from randlabels.training.setup import prepare
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,26 @@ def test_other_pictures_are_known(stored_config, tmp_path, tmp_path_factory):
         layer_inputs._check_data(run, "", data)
 
 
+def test_random_crops_are_of_the_epoch_and_the_example(stored_config, tmp_path):
+    """So they are others in each epoch, and the same after an interruption."""
+    changes = {"data.stream": True, "data.augment": "resized_crop_flip"}
+    setup = prepare(check(stored_config(changes)))
+    passes = streaming.passes_of(setup, range(1, 3), {1})
+    assert [one.crops for one in passes] == [(0, 1), (), (0, 2)]  # the train set alone has labels
+    batches = streaming.Batches(passes, setup.layout.columns)
+    per_epoch, evaluated = setup.steps_per_epoch, len(passes[1].order())
+    seen = {}
+    for epoch, first in ((1, 0), (2, per_epoch + evaluated)):
+        order = passes[0 if epoch == 1 else 2].order()
+        images = np.concatenate([batches(first + step) for step in range(per_epoch)])
+        seen[epoch] = dict(zip(order.ravel().tolist(), images, strict=True))
+    both = seen[1].keys() & seen[2].keys()
+    assert len(both) > 40
+    assert not any(np.array_equal(seen[1][k], seen[2][k]) for k in both)
+    later = streaming.Batches(streaming.passes_of(setup, range(2, 3), set()), setup.layout.columns)
+    np.testing.assert_array_equal(later(1), batches(per_epoch + evaluated + 1))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -151,6 +172,7 @@ def test_other_pictures_are_known(stored_config, tmp_path, tmp_path_factory):
         ({"population.shared_batches": False}, "set config.population.shared_batches to True"),
         ({"data.short_side": 10}, "more than the 10 pixels of config.data.short_side"),
         ({"data.name": "dead_leaves", "data.data_dir": ""}, "does not read it"),
+        ({"data.augment": "resized_crop_flip", "data.stream": False}, "set config.data.stream"),
     ],
 )
 def test_what_does_not_go_with_images_on_disk(stored_config, changes, said):
