@@ -13,6 +13,7 @@ import pytest
 
 from randlabels import runs
 from randlabels.configs import base
+from randlabels.data import drawn
 from randlabels.training.loop import train
 
 pytestmark = pytest.mark.slow
@@ -92,6 +93,16 @@ def config_of(changes):
     return config
 
 
+def on_disk(folder):
+    """Pictures of many sizes, of which each process decodes its part of the batches."""
+    return {
+        "data.name": drawn.NAME,
+        "data.data_dir": str(folder / "data"),
+        "data.short_side": 12,
+        "population.seeds": 2,
+    }
+
+
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     """(folder, what each process said), after all jobs that need no other."""
@@ -133,6 +144,24 @@ def test_two_processes_equal_one(pair, grid, tmp_path):
     assert said[0][grid] == said[1][grid]
     train(config_of(GRIDS[grid]), tmp_path / "one")
     same(folder / grid, tmp_path / "one")
+
+
+def test_two_processes_read_from_disk_what_one_has_in_memory(tmp_path):
+    drawn.write(str(tmp_path / "data"), 130, 20)
+    changes = TINY | on_disk(tmp_path)
+    jobs = [
+        {
+            "name": devices,
+            "workdir": str(tmp_path / devices),
+            "config": changes | {"data.stream": True, "population.devices": devices},
+        }
+        for devices in ("batch", "both")
+    ]
+    said = run_in_two(tmp_path, jobs)
+    train(config_of(on_disk(tmp_path)), tmp_path / "one")
+    for devices in ("batch", "both"):
+        assert said[0][devices] == said[1][devices]
+        same(tmp_path / devices, tmp_path / "one")
 
 
 def test_a_signal_in_one_ends_both_and_one_process_continues(pair):
