@@ -21,16 +21,20 @@ from randlabels.states import summary
 
 def main() -> None:
     """Analyse the run or the weights that the flags name."""
+    from randlabels import hosts
     from randlabels.analysis.records import alignment_path
     from randlabels.analysis.run_page import as_text, left_out, table, truncations
 
     values = flags.FLAGS
     if values.weights:
-        _compare_weights()
+        if hosts.is_first():
+            _compare_weights()
         return
     layers = tuple(values.layers)
     chosen = values.inputs, values.random_bases, values.minutes, values.leading
     alignment = analyze(values.workdir, layers, *chosen)
+    if not hosts.is_first():
+        return
     print("\n".join([as_text(table(alignment)), *truncations(alignment), ""]))
     print(f"Numbers: {alignment_path(values.workdir)}\nFigures: {Path(values.workdir) / 'figures'}")
     print(f"Page: {page_path(values.workdir)}")
@@ -80,6 +84,7 @@ def _define_flags() -> None:
     flags.DEFINE_enum("order", "auto", ["auto", "flax", "torch"], "Of the axes of the kernel.")
     flags.DEFINE_integer("strides", 1, "Of the convolution.", 1, 64)
     flags.DEFINE_enum("padding", "VALID", ["VALID", "SAME"], "Of the convolution.")
+    frontdoor.define_distributed()
     flags.register_multi_flags_validator(
         ["workdir", "weights"],
         lambda values: bool(values["workdir"] or values["weights"]),

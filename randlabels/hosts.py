@@ -8,7 +8,8 @@ waits for the others, all have to do in the same order.
 import contextlib
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -17,6 +18,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from randlabels.errors import AllLostError, InputError, shown
+from randlabels.owner import owned
 
 Tree = Any
 T = TypeVar("T")
@@ -147,6 +149,43 @@ def joined(tree: Tree) -> Tree:
         return np.asarray(found).view(x.dtype).reshape(-1, *x.shape)
 
     return jax.tree.map(exchange, tree)
+
+
+def of_all(make: Callable[[], T]) -> list[T]:
+    """What `make` returns in each process, in their order; in all of them.
+
+    Raises:
+        InputError: that it raised in one of them, in all.
+    """
+    if not several():
+        return [make()]
+    made: Any = None
+    try:
+        made = True, make()
+    except InputError as error:
+        made = False, error
+    content = np.frombuffer(pickle.dumps(made), np.uint8)
+    (length,) = largest(len(content))
+    padded = np.zeros(length, np.uint8)
+    padded[: len(content)] = content
+    found = [pickle.loads(bytes(one)) for one in joined(padded)]  # ignores what fills up
+    for fine, value in found:
+        if not fine:
+            value.of_all = True
+            raise value
+    return [value for _, value in found]
+
+
+@contextlib.contextmanager
+def first_owns(directory: Path) -> Iterator[None]:
+    """Own a workdir, in process 0; the others wait until it does.
+
+    Raises:
+        InputError: in all processes, as `owner.owned` in process 0.
+    """
+    with contextlib.ExitStack() as until_done:
+        from_first(lambda: until_done.enter_context(owned(directory)))
+        yield
 
 
 def check_same(what: str, digest: str) -> None:

@@ -34,6 +34,9 @@ _NOTE = flags.DEFINE_string(
 )
 
 
+frontdoor.define_distributed()
+
+
 @flags.multi_flags_validator(["workdir", "print_config"], "give --workdir, or --print_config.")
 def _has_workdir(values: Mapping[str, Any]) -> bool:
     return bool(values["workdir"] or values["print_config"])
@@ -57,6 +60,8 @@ def main() -> None:
         check_recordable(_STUDY.value, _BUDGET.value, _NOTE.value, seeds=_SEEDS.value)
     workdir = Path(_WORKDIR.value)
     finding = run_study(study, workdir, _BUDGET.value, _DATA_DIR.value, _SEEDS.value)
+    if finding is None:  # the first of several processes has it
+        return
     if _RECORD.value:
         print(f"Record:   {write_record(finding, _NOTE.value)}")
         refresh_all()

@@ -17,9 +17,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from absl import logging
 
+from randlabels import hosts
 from randlabels.analysis.costs import expected_seconds, progress_by_work, within
 from randlabels.analysis.filter_sets import bootstrap, describe_sets
 from randlabels.analysis.input_bases import Bases, input_bases
@@ -104,7 +106,12 @@ class Block:
 
 
 def read_blocks(
-    run: Run, layer: Layer, bases: Bases, shared: bool, note: Callable[[int, str | None], None]
+    run: Run,
+    layer: Layer,
+    bases: Bases,
+    shared: bool,
+    note: Callable[[int, str | None], None],
+    steps: Sequence[int],
 ) -> Iterator[Block]:
     """The filters of all networks that did not diverge, a block of checkpoints at a time.
 
@@ -114,13 +121,14 @@ def read_blocks(
         bases: from `input_bases`.
         shared: whether they are the same for all networks and steps.
         note: called after each step, with the reason if its checkpoint cannot be read.
+        steps: of the checkpoints.
     """
     networks = list(itertools.chain.from_iterable(group.networks for group in groups_of(run)))
     numbers = len(networks) * layer.dim * max(layer.dim, layer.num_filters)
     size = max(1, _MAX_NUMBERS // numbers)
-    for steps in (run.steps[i : i + size] for i in range(0, len(run.steps), size)):
+    for some in (steps[i : i + size] for i in range(0, len(steps), size)):
         read: dict[int, tuple[np.ndarray, ...]] = {}
-        for step in steps:
+        for step in some:
             try:
                 read[step] = _rotated_filters(run, layer, bases, step, networks)
             except InputError as error:
@@ -129,7 +137,7 @@ def read_blocks(
                 note(step, None)
         if read:
             arrays = (np.stack(of, 1) for of in zip(*read.values(), strict=True))
-            vectors = bases(steps[0], networks[0]).vectors if shared else None
+            vectors = bases(some[0], networks[0]).vectors if shared else None
             filters, values, norms, shares = arrays
             yield Block(layer, list(read), networks, filters, values, norms, shares, vectors)
 
@@ -228,6 +236,7 @@ def alignment_of_run(
     random_bases: int,
     limit: float = math.inf,
     leading: int = 0,
+    together: bool = False,
 ) -> Alignment:
     """The alignment of all checkpoints of a run.
 
@@ -239,6 +248,7 @@ def alignment_of_run(
         random_bases: how many, for each misalignment.
         limit: seconds; layers of "all" that would take longer are skipped, by their names refused.
         leading: eigenvectors of the inputs along which each layer is analysed; 0 is all.
+        together: whether all processes call this and share the checkpoints.
 
     Raises:
         InputError: if the run has no such layer or no readable checkpoint, or none of its start
@@ -271,10 +281,21 @@ def alignment_of_run(
     chosen, too_long = within(limit, seconds, "all" in layers)
     say_machine(f"Analysis of {run.workdir.name}")
     healthy = [network for group in groups for network in group.networks]
-    parts = []
-    with progress_by_work([seconds[layer] for layer in chosen], len(run.steps)) as progress:
-        for layer, advance in zip(chosen, progress, strict=True):
-            parts.append(_layer_alignment(run, task, layer, inputs, random_bases, leading, advance))
+
+    own_steps = run.steps[jax.process_index() :: jax.process_count()]
+
+    def analysed(steps: Sequence[int]) -> list[LayerAlignment]:
+        parts = []
+        with progress_by_work([seconds[layer] for layer in chosen], len(steps)) as progress:
+            for layer, advance in zip(chosen, progress, strict=True):
+                settings = inputs, random_bases, leading
+                parts.append(_layer_alignment(run, task, layer, settings, steps, advance))
+        return parts
+
+    shares = hosts.of_all(lambda: analysed(own_steps)) if together else [analysed(run.steps)]
+    parts = [_joined(of_layer, run.steps) for of_layer in zip(*shares, strict=True)]
+    if any(not part.records for part in parts):
+        raise InputError(f"{run.workdir} has no intact checkpoint; train it again.")
     return Alignment(
         networks=tuple(healthy),
         diverged=tuple(row.network for row in run.networks if row.state == "diverged"),
@@ -299,15 +320,27 @@ class LayerAlignment:
     skipped: list[Skipped]
 
 
+def _joined(shares: Sequence[LayerAlignment], steps: Sequence[int]) -> LayerAlignment:
+    """The alignment of a layer at all steps, from those at some."""
+    records = [record for share in shares for record in share.records]
+    skipped = [entry for share in shares for entry in share.skipped]
+    return LayerAlignment(
+        shares[0].data,
+        sorted(records, key=lambda record: steps.index(record.step)),
+        [entry for step in steps for entry in skipped if entry.step == step],
+    )
+
+
 def _layer_alignment(
     run: Run,
     task: LayerInputs,
     layer: Layer,
-    inputs: str,
-    random_bases: int,
-    leading: int,
+    settings: tuple[str, int, int],
+    steps: Sequence[int],
     advance: Callable[[str], None],
 ) -> LayerAlignment:
+    """`settings` are whose inputs, random bases and leading eigenvectors."""
+    inputs, random_bases, leading = settings
     first = layer == task.layers[0]
     skipped: list[Skipped] = []
 
@@ -320,12 +353,10 @@ def _layer_alignment(
     bases = input_bases(run, task, layer, inputs, leading)
     records = [
         record
-        for block in read_blocks(run, layer, bases, first, note)
+        for block in read_blocks(run, layer, bases, first, note, steps)
         for group in groups_of(run)
         for record in block_records(block, group, run.steps_per_epoch, random_bases)
     ]
-    if not records:
-        raise InputError(f"{run.workdir} has no intact checkpoint; train it again.")
     basis = bases(0, 0) if first else None
     kept = WHOLE if basis is not None and len(basis.values) <= WHOLE else LEADING
     data = LayerData(

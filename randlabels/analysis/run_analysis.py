@@ -11,7 +11,6 @@ from absl import logging
 from randlabels import records
 from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
-from randlabels.owner import owned
 from randlabels.runs import Run, load_run
 from randlabels.states import refuse_if_all_lost
 
@@ -47,10 +46,8 @@ def analyze(
         AllLostError: if all networks diverged or died; nothing is written then.
     """
     # Imported late, so that a wrong flag is answered at once.
+    from randlabels import hosts
     from randlabels.analysis.alignment_of_run import alignment_of_run
-    from randlabels.analysis.manifest import write_manifest
-    from randlabels.analysis.records import Alignment, alignment_path
-    from randlabels.analysis.run_page import page
 
     if inputs not in INPUTS:
         raise InputError(f"inputs is {inputs!r}; it may be {' or '.join(INPUTS)}.")
@@ -63,26 +60,55 @@ def analyze(
     if isinstance(layers, str):
         raise InputError(f"layers is {layers!r}; give a sequence of names, such as ({layers!r},).")
     workdir = workdir.workdir if isinstance(workdir, Run) else Path(workdir)
-    if not workdir.exists():
-        load_run(workdir)  # says so; to own a folder would make it
-    with owned(workdir):
-        run = load_run(workdir)
-        refuse_if_all_lost(workdir, run.networks)
-        path = alignment_path(workdir)
-        if path.parent.is_symlink():  # two runs would write into one folder
-            raise InputError(f"{path.parent} is a link; remove it.")
-        alignment = alignment_of_run(run, layers, inputs, random_bases, 60 * minutes, leading)
-        _warn(run)  # where the numbers are said
-        path.parent.mkdir(exist_ok=True)
-        records.write_json(path, alignment.to_json())
-        alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
-        _warn_of_missing(alignment)
-        figures = _draw(alignment, workdir / "figures")
-        arguments = _arguments(layers, inputs, random_bases, leading)
-        command = _command(workdir, arguments)
-        records.replace_text(page_path(workdir), page(run, alignment, figures, command))
-        files = [path, page_path(workdir), *(file for file, _ in figures.values())]
-        write_manifest(workdir, arguments, files)
+    hosts.from_first(lambda: None if workdir.exists() else load_run(workdir))  # would be made
+    arguments = _arguments(layers, inputs, random_bases, leading)
+    with hosts.first_owns(workdir):
+        run = hosts.from_first(lambda: _checked(workdir))
+        asked = run, layers, inputs, random_bases, 60 * minutes, leading
+        if hosts.largest(not _sees(run))[0]:  # what process 0 alone can read
+            found = hosts.from_first(lambda: alignment_of_run(*asked))
+        else:
+            found = alignment_of_run(*asked, together=hosts.several())
+        return hosts.from_first(lambda: _written(run, found, arguments))
+
+
+def _checked(workdir: Path) -> Run:
+    """A run that can be analysed."""
+    from randlabels.analysis.records import alignment_path
+
+    run = load_run(workdir)
+    refuse_if_all_lost(workdir, run.networks)
+    folder = alignment_path(workdir).parent
+    if folder.is_symlink():  # two runs would write into one folder
+        raise InputError(f"{folder} is a link; remove it.")
+    return run
+
+
+def _sees(run: Run) -> bool:
+    """Whether this process can read what process 0 has opened."""
+    try:
+        return load_run(run.workdir).steps == run.steps
+    except InputError:
+        return False
+
+
+def _written(run: Run, alignment: "Alignment", arguments: dict[str, Any]) -> "Alignment":
+    """Write alignment.json, the figures and the page; returns the alignment as it is read again."""
+    from randlabels.analysis.manifest import write_manifest
+    from randlabels.analysis.records import Alignment, alignment_path
+    from randlabels.analysis.run_page import page
+
+    workdir, path = run.workdir, alignment_path(run.workdir)
+    _warn(run)  # where the numbers are said
+    path.parent.mkdir(exist_ok=True)
+    records.write_json(path, alignment.to_json())
+    alignment = Alignment.from_json(records.read_json(path))  # as whoever reads it would
+    _warn_of_missing(alignment)
+    figures = _draw(alignment, workdir / "figures")
+    command = _command(workdir, arguments)
+    records.replace_text(page_path(workdir), page(run, alignment, figures, command))
+    files = [path, page_path(workdir), *(file for file, _ in figures.values())]
+    write_manifest(workdir, arguments, files)
     return alignment
 
 

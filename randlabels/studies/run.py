@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from randlabels import progress, records
+from randlabels import hosts, progress, records
 from randlabels.analysis.records import load_alignment
 from randlabels.analysis.run_analysis import analyze, is_analysed
 from randlabels.configs.base import BUDGETS
@@ -20,7 +20,6 @@ from randlabels.data.errors import DataError
 from randlabels.disk import remove_temporaries
 from randlabels.errors import InputError
 from randlabels.figures import style
-from randlabels.owner import owned
 from randlabels.runs import load_run
 from randlabels.studies import find_study, page
 from randlabels.studies.declare import Drawings, Results, Stage, Study
@@ -48,13 +47,18 @@ def reproduce(
     """
     if budget not in BUDGETS:
         raise InputError(f"budget is {budget!r}; it may be {', '.join(BUDGETS)}.")
-    return run_study(find_study(study), Path(workdir), budget, data_dir)
+    finding = run_study(find_study(study), Path(workdir), budget, data_dir)
+    assert finding is not None  # as this is one process
+    return finding
 
 
 def run_study(
     study: Study[Reading], workdir: Path, budget: str, data_dir: str = "", seeds: str = "testing"
-) -> Finding[Reading]:
+) -> Finding[Reading] | None:
     """Run all stages of a study, write verdicts.json, figures/ and report.html.
+
+    Of several processes all have to call it; the first alone is told what was found, and the others
+    get None.
 
     Args:
         study: which one.
@@ -70,8 +74,8 @@ def run_study(
     configs = stage_configs(study, workdir, budget, data_dir, seeds)
     if seeds == "testing":
         refuse_overlap(study, configs)
-    with owned(workdir):
-        check_workdir(study, workdir, budget, data_dir, seeds)
+    with hosts.first_owns(workdir):
+        hosts.from_first(lambda: check_workdir(study, workdir, budget, data_dir, seeds))
         return _run_stages(study, workdir, budget, seeds, configs)
 
 
@@ -81,16 +85,40 @@ def _run_stages(
     budget: str,
     seeds: str,
     configs: Mapping[str, ConfigDict],
-) -> Finding[Reading]:
+) -> Finding[Reading] | None:
     started = time.monotonic()
     for full, here in stand_ins(study, budget).items():
-        progress.say(f"At {budget} {here} stands in for {full}: no result.")
+        _say(f"At {budget} {here} stands in for {full}: no result.")
     for number, stage in enumerate(study.stages, start=1):
-        progress.say(f"Stage {number} of {len(study.stages)}: {stage.name}")
-        if not _train(stage, configs[stage.name], workdir):
-            continue
-        if stage.analyze and not is_analysed(workdir / stage.name, stage.analyze):
-            analyze(workdir / stage.name, layers=stage.analyze)
+        _say(f"Stage {number} of {len(study.stages)}: {stage.name}")
+        if _train(stage, configs[stage.name], workdir):
+            _analyse(stage, workdir)
+    finding: Finding[Reading] | None = None
+
+    def found() -> None:
+        nonlocal finding
+        finding = _found(study, workdir, budget, seeds, started)
+
+    hosts.from_first(found)  # what a study reads cannot be sent
+    return finding
+
+
+def _say(line: str) -> None:
+    if hosts.is_first():
+        progress.say(line)
+
+
+def _analyse(stage: Stage, workdir: Path) -> None:
+    folder = workdir / stage.name
+    done = hosts.from_first(lambda: not stage.analyze or is_analysed(folder, stage.analyze))
+    if not done:
+        analyze(folder, layers=stage.analyze)
+
+
+def _found(
+    study: Study[Reading], workdir: Path, budget: str, seeds: str, started: float
+) -> Finding[Reading]:
+    """Read, judge and draw what the stages left; write it."""
     results = load_results(study, workdir)
     if not results.runs:
         raise InputError("The data sets are missing, so no stage of the study could be run.")
@@ -113,14 +141,15 @@ def _run_stages(
 
 def _train(stage: Stage, config: ConfigDict, workdir: Path) -> bool:
     """Train a stage; False if it is optional and its data set is not prepared."""
-    if stage.optional and stage.reads and not _is_run(workdir / stage.reads):
+    reads = workdir / stage.reads
+    if stage.optional and stage.reads and not hosts.from_first(lambda: _is_run(reads)):
         return False
     try:
         train(config, workdir / stage.name)
     except DataError as error:
         if not stage.optional:
             raise
-        progress.say(f"{stage.name} is left out: {error}")
+        _say(f"{stage.name} is left out: {error}")
         return False
     return True
 

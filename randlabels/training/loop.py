@@ -17,7 +17,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from randlabels import disk, hosts, interrupts, owner, progress, proofs, records, runs, states
+from randlabels import disk, hosts, interrupts, progress, proofs, records, runs, states
 from randlabels.analysis.layer_inputs import check_model
 from randlabels.backend import check_backend, say_machine
 from randlabels.data import splits
@@ -67,7 +67,7 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
         lambda: not disk.writable(directory) and _is_finished(config, directory)
     )
     if not finished:
-        with _owned(directory):
+        with hosts.first_owns(directory):
             finished = hosts.from_first(lambda: _claimed_and_finished(config, directory))
             if not finished:
                 _train(config, directory, log)
@@ -77,18 +77,6 @@ def train(config: ConfigDict, directory: str | Path, log: str = "none") -> runs.
     if not config.population.shard:  # a part may be lost where the whole is not
         states.refuse_if_all_lost(directory, run.networks)
     return run
-
-
-@contextlib.contextmanager
-def _owned(directory: Path) -> Iterator[None]:
-    """Own a workdir, in process 0; the others wait until it does.
-
-    Raises:
-        InputError: in all processes, as `owner.owned` in process 0.
-    """
-    with contextlib.ExitStack() as until_done:
-        hosts.from_first(lambda: until_done.enter_context(owner.owned(directory)))
-        yield
 
 
 def _claimed_and_finished(config: ConfigDict, directory: Path) -> bool:

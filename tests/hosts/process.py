@@ -43,11 +43,27 @@ def train(job):
     return [row.state for row in run.networks]
 
 
+def analyze(job):
+    from randlabels.analysis.run_analysis import analyze as analyze_run
+
+    found = analyze_run(job["workdir"], layers=job["analyze"], random_bases=3)
+    return [len(found.records)]
+
+
+def reproduce(job):
+    from randlabels.studies import find_study
+    from randlabels.studies.run import run_study
+
+    finding = run_study(find_study(job["study"]), Path(job["workdir"]), "smoke")
+    return [finding and len(finding.verdicts)]
+
+
 def main():
     hosts.join(sys.argv[1])
     for job in json.loads(Path(sys.argv[2]).read_text()):
         try:
-            print(f"{job['name']}: {train(job)}", flush=True)
+            do = reproduce if "study" in job else analyze if "analyze" in job else train
+            print(f"{job['name']}: {do(job)}", flush=True)
         except (InputError, Interrupted) as error:
             print(f"{job['name']}: {type(error).__name__}: {error}", flush=True)
     hosts.leave()

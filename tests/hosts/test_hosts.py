@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from randlabels import runs
+from randlabels.analysis.records import load_alignment
+from randlabels.analysis.run_analysis import analyze
 from randlabels.configs import base
 from randlabels.data import drawn
 from randlabels.training.loop import train
@@ -162,6 +164,31 @@ def test_two_processes_read_from_disk_what_one_has_in_memory(tmp_path):
     for devices in ("batch", "both"):
         assert said[0][devices] == said[1][devices]
         same(tmp_path / devices, tmp_path / "one")
+
+
+def test_checkpoints_are_analysed_by_both_and_a_study_is_run(tmp_path):
+    changes = {"train.checkpoint_epochs": [0, 1, 2], "population.seeds": 2}
+    layers = ["conv1", "head"]
+    for name in ("two", "one"):
+        train(config_of(changes), tmp_path / name)
+    workdir = str(tmp_path / "two")
+    jobs = [
+        {"name": "analysis", "workdir": workdir, "analyze": layers},
+        {"name": "no layer", "workdir": workdir, "analyze": ["conv7"]},
+        {"name": "study", "workdir": str(tmp_path / "study"), "study": "quickstart"},
+    ]
+    said = run_in_two(tmp_path, jobs)
+    assert said[0]["analysis"] == said[1]["analysis"]
+    assert all("there is no layer 'conv7'" in one["no layer"] for one in said)
+    assert said[1]["study"] == "[None]"
+    assert (tmp_path / "study" / "report.html").is_file()
+    alone = analyze(tmp_path / "one", layers=layers, random_bases=3)
+    both = load_alignment(tmp_path / "two")
+    assert len(both.records) == len(alone.records) == 2 * 4 * 3
+    for one, other in zip(both.records, alone.records, strict=True):
+        assert (one.layer, one.step, one.networks) == (other.layer, other.step, other.networks)
+        np.testing.assert_allclose(one.eigenvalues, other.eigenvalues, **ROUNDING)
+        np.testing.assert_allclose(one.tau, other.tau, rtol=1e-4, atol=1e-6)
 
 
 def test_a_signal_in_one_ends_both_and_one_process_continues(pair):
