@@ -46,12 +46,19 @@ def sentence_about(error: BaseException, workdir: Path) -> str | None:
         code = _code(seen)
         if code == errno.ENOENT and not workdir.is_dir():
             return f"{workdir} is gone or cannot be made; bring it back, or use another workdir."
+        name = getattr(seen, "filename", None)
+        if code == errno.ENOENT and _below(name, workdir):
+            return f"{name} was removed by another; bring it back, or use another workdir."
         if code in _REASONS:
             replaced = getattr(seen, "filename2", None)  # else a temporary name is given
-            name = replaced or getattr(seen, "filename", None) or workdir
+            name = replaced or name or workdir
             return f"{name} cannot be written or read: {_REASONS[code]}, and give the same command."
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return None
+
+
+def _below(file: object, folder: Path) -> bool:
+    return isinstance(file, str | Path) and Path(file).is_relative_to(folder)
 
 
 def _code(error: BaseException) -> int | None:

@@ -105,6 +105,14 @@ def test_a_folder_that_vanishes_is_one_sentence(small, tmp_path, monkeypatch):
         loop.train(small, directory)
 
 
+def test_a_file_that_vanishes_from_a_folder_made_again_is_named(tmp_path):
+    """A checkpoint that is being written makes the folder again, while its files are gone."""
+    gone = FileNotFoundError(errno.ENOENT, "No such file", str(tmp_path / "metrics.jsonl"))
+    assert "metrics.jsonl was removed by another; bring" in disk.sentence_about(gone, tmp_path)
+    elsewhere = FileNotFoundError(errno.ENOENT, "No such file", "/proc/other")
+    assert disk.sentence_about(elsewhere, tmp_path) is None
+
+
 def test_too_little_space_is_said_before_training(small, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=1_050_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

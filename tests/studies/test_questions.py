@@ -40,7 +40,7 @@ def workdir(smoke):
     return smoke[0].workdir
 
 
-def _nothing(name, data_dir):
+def _nothing(name, *_):
     raise DataError(f"{name} is not prepared.")
 
 
